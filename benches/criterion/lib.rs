@@ -1,0 +1,1 @@
+//! Benches of the cores with criterion; the benches beside the JavaScript peers are in `peers/`.

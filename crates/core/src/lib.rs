@@ -1,0 +1,14 @@
+//! The cores of breakwater.
+//!
+//! Each primitive has a folder of its own with the same file names: `options.rs` (defaults, ranges, units), `model.rs` (the
+//! pure algorithm: state, event, now → state, decision) and `<word>.rs` (the shell: words, locks, the clock).
+//! The cores are passive: they start no thread and no timer, and say when to ask again.
+
+pub mod bucket;
+pub mod clock;
+pub mod limiter;
+pub mod option;
+pub mod rng;
+pub mod room;
+pub mod sync;
+mod words;

@@ -1,0 +1,79 @@
+//! The one switch between std, loom and shuttle.
+
+#[cfg(loom)]
+pub use loom::{
+    hint::spin_loop,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
+    thread::yield_now,
+};
+
+#[cfg(shuttle)]
+pub use shuttle::{
+    hint::spin_loop,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
+    thread::yield_now,
+};
+
+#[cfg(not(any(loom, shuttle)))]
+pub use std::{
+    hint::spin_loop,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
+    thread::yield_now,
+};
+
+#[cfg(not(any(loom, shuttle)))]
+pub use parking_lot::{Mutex, MutexGuard};
+
+#[cfg(any(loom, shuttle))]
+pub use modelled::{Mutex, MutexGuard};
+
+/// The checkers' mutexes with parking_lot's signature: no poisoning.
+#[cfg(any(loom, shuttle))]
+mod modelled {
+    #[cfg(loom)]
+    use loom::sync as model;
+    #[cfg(shuttle)]
+    use shuttle::sync as model;
+
+    pub use model::MutexGuard;
+
+    #[derive(Debug)]
+    pub struct Mutex<T>(model::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(model::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+    }
+}
+
+/// Waits a little for another thread that is about to be done: spins first, then gives the processor away.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff(u32);
+
+impl Backoff {
+    pub(crate) fn wait(&mut self) {
+        // A checker has to be told at once that this thread cannot go on alone.
+        if self.0 < 6 && cfg!(not(any(loom, shuttle))) {
+            for _ in 0..(1 << self.0) {
+                spin_loop();
+            }
+        } else {
+            yield_now();
+        }
+        self.0 += 1;
+    }
+}

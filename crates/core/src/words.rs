@@ -1,0 +1,181 @@
+//! State that may one day be shared memory: fixed-size atomic words, laid out the same for every process.
+//!
+//! A *record* here is a few words under a version: readers take a copy and look whether the version moved meanwhile, writers
+//! make it odd while they write. Nobody blocks but for the few stores of a writer.
+
+use crate::{
+    bucket::Rate,
+    sync::{AtomicU32, AtomicU64, Backoff, Ordering, fence},
+};
+
+/// The most limits one key can have.
+pub const MAX_LIMITS: usize = 8;
+
+/// The rates of up to [`MAX_LIMITS`] limits as one record, with the generation of the limits: how often they were changed.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    version: AtomicU32,
+    generation: AtomicU32,
+    len: usize,
+    words: [[AtomicU64; 2]; MAX_LIMITS],
+}
+
+impl Rates {
+    pub(crate) fn new(rates: &[Rate]) -> Self {
+        Self {
+            version: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
+            len: rates.len().min(MAX_LIMITS),
+            words: std::array::from_fn(|index| {
+                let (interval, capacity) = rates.get(index).map_or((0, 0), |rate| (rate.interval, rate.capacity));
+                [AtomicU64::new(interval), AtomicU64::new(capacity)]
+            }),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A copy of the only rate, for a record made of one.
+    #[inline]
+    pub(crate) fn first(&self) -> Rate {
+        self.read(|this| this.rate(0))
+    }
+
+    /// Copies the rates to `out` and answers their generation.
+    #[inline]
+    pub(crate) fn copy(&self, out: &mut [Rate; MAX_LIMITS]) -> u32 {
+        self.read(|this| {
+            for (index, rate) in out.iter_mut().enumerate().take(this.len) {
+                *rate = this.rate(index);
+            }
+            this.generation.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Changes the rates and starts a new generation. One writer at a time: the owner sees to that with a lock.
+    pub(crate) fn write(&self, rates: &[Rate]) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (word, rate) in self.words.iter().zip(rates) {
+            word[0].store(rate.interval, Ordering::Relaxed);
+            word[1].store(rate.capacity, Ordering::Relaxed);
+        }
+        self.generation.store(self.generation.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    #[inline]
+    fn rate(&self, index: usize) -> Rate {
+        self.words.get(index).map_or(Rate { interval: 0, capacity: 0 }, |word| Rate {
+            interval: word[0].load(Ordering::Relaxed),
+            capacity: word[1].load(Ordering::Relaxed),
+        })
+    }
+
+    #[inline]
+    fn read<T>(&self, mut copy: impl FnMut(&Self) -> T) -> T {
+        let mut backoff = Backoff::default();
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            if version & 1 == 0 {
+                let value = copy(self);
+                fence(Ordering::Acquire);
+                if self.version.load(Ordering::Relaxed) == version {
+                    return value;
+                }
+            }
+            backoff.wait();
+        }
+    }
+}
+
+/// A fixed array of words, all 0, that starts on a cache line. The system hands its pages out as they are first touched, so a
+/// large table costs nothing before keys come, and growing never copies it.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    #[cfg(not(any(loom, shuttle)))]
+    raw: zeroed::Raw,
+    #[cfg(any(loom, shuttle))]
+    words: Vec<AtomicU64>,
+}
+
+#[cfg(any(loom, shuttle))]
+impl Slab {
+    pub(crate) fn new(len: usize) -> Self {
+        Self { words: (0..len).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        &self.words
+    }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+impl Slab {
+    pub(crate) fn new(len: usize) -> Self {
+        Self { raw: zeroed::Raw::new(len) }
+    }
+
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        self.raw.words()
+    }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+mod zeroed {
+    use std::{
+        alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+        ptr::NonNull,
+        sync::atomic::AtomicU64,
+    };
+
+    const CACHE_LINE: usize = 64;
+
+    #[derive(Debug)]
+    pub(super) struct Raw {
+        allocation: NonNull<u8>,
+        layout: Layout,
+        words: NonNull<AtomicU64>,
+        len: usize,
+    }
+
+    // SAFETY: the memory is owned by this value, lives as long as it, and is reached only as shared atomics.
+    unsafe impl Send for Raw {}
+    // SAFETY: as above.
+    unsafe impl Sync for Raw {}
+
+    impl Raw {
+        pub(super) fn new(len: usize) -> Self {
+            // Asked for with a small alignment and aligned here: the standard allocator clears over-aligned memory by hand,
+            // which would touch every page at once.
+            let size = len * size_of::<AtomicU64>() + CACHE_LINE;
+            let Ok(layout) = Layout::from_size_align(size, align_of::<AtomicU64>()) else {
+                handle_alloc_error(Layout::new::<AtomicU64>())
+            };
+            // SAFETY: `size` is at least CACHE_LINE, so not zero.
+            let allocation = unsafe { alloc_zeroed(layout) };
+            let Some(allocation) = NonNull::new(allocation) else { handle_alloc_error(layout) };
+            let skip = allocation.align_offset(CACHE_LINE);
+            // SAFETY: `skip` is below CACHE_LINE, by which the allocation is larger than the words.
+            let words = unsafe { allocation.add(skip) }.cast();
+            Self { allocation, layout, words, len }
+        }
+
+        #[inline]
+        pub(super) fn words(&self) -> &[AtomicU64] {
+            // SAFETY: `len` words from `words` on lie within the allocation, aligned, and all zeros is a valid AtomicU64.
+            unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
+        }
+    }
+
+    impl Drop for Raw {
+        fn drop(&mut self) {
+            // SAFETY: allocated in `new` with this layout.
+            unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
+        }
+    }
+}

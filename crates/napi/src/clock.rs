@@ -1,0 +1,68 @@
+//! ManualClock.
+
+use std::sync::Arc;
+
+use breakwater_core::clock::{Clock, ManualClock, NANOS_PER_MILLI};
+use napi::Env;
+use napi_derive::napi;
+
+use crate::{
+    error::{Result, stale_handle},
+    fast::{Call, bind, bound},
+    host::{Cell, Given, Host, Kind, Mail, Opened, Shared, host, join, post, private},
+};
+
+type ClockCell = Cell<Arc<ManualClock>>;
+
+bound!(
+    /// `now()`: milliseconds since 0.
+    now,
+    ClockCell,
+    0,
+    |cell, _call: Call<0>| cell.with(|clock, _| clock.now() as f64 / NANOS_PER_MILLI as f64)
+);
+
+bound!(
+    /// `advanceTo(ms)`: moves the clock on, and tells the other threads if it has a name.
+    advance_to,
+    ClockCell,
+    1,
+    |cell, call: Call<1>| {
+        let Some(state) = cell.state() else { return };
+        let ms = call.number(0);
+        if ms >= 0.0 {
+            state.core.advance_to((ms * NANOS_PER_MILLI as f64).round() as u64);
+        }
+        if state.name.is_some() {
+            post(cell.host().id, || Mail::Advanced(state.id));
+        }
+    }
+);
+
+/// Makes a clock, or joins the one of this name.
+#[napi(catch_unwind)]
+pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened> {
+    let host = host(env, host_id)?;
+    let make = || Arc::new(ManualClock::new());
+    let state = match &name {
+        None => private(make(), Vec::new()),
+        Some(name) => {
+            let state = join(Kind::Clock, name, Given::new(), Vec::new(), make).map_err(crate::error::name_conflict)?;
+            host.hold(Kind::Clock, name);
+            state
+        }
+    };
+    let id = state.id;
+    let (handle, cell) = host.clocks.open(host, state);
+    // SAFETY: cells live as long as the environment, and both callbacks are bound to clock cells.
+    let functions = unsafe { bind(env.raw(), cell, &[(c"now", now), (c"advanceTo", advance_to)]) };
+    Ok(Opened { handle: handle as u32, state: id, functions })
+}
+
+/// The clock of a primitive, and how the options of a name are compared on it.
+pub(crate) fn clock_of(host: &Host, handle: Option<u32>) -> Result<(Clock, String)> {
+    let Some(handle) = handle else { return Ok((Clock::monotonic(), "monotonic".to_owned())) };
+    let state: Arc<Shared<Arc<ManualClock>>> =
+        host.clocks.state(handle as usize).ok_or_else(stale_handle)?;
+    Ok((Clock::Manual(state.core.clone()), format!("manual clock {}", state.id)))
+}

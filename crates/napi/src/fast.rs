@@ -1,0 +1,236 @@
+//! Bound native functions: the only hand-written N-API.
+//!
+//! A hot call is a function made with `napi_create_function` whose `data` points to a cell of its environment's arena
+//! (`host/arena.rs`): no `this`, no unwrap, no lock. Arguments and answers are numbers, booleans and one string; what does not
+//! fit goes through the result registers. Every entry point catches panics.
+
+use std::{
+    any::Any,
+    ffi::c_void,
+    mem::MaybeUninit,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+use napi::{
+    bindgen_prelude::{FromNapiValue, ToNapiValue},
+    sys,
+};
+
+/// A JavaScript value as N-API names it, for what napi-derive has no type for.
+pub struct Raw(pub sys::napi_value);
+
+impl ToNapiValue for Raw {
+    unsafe fn to_napi_value(_env: sys::napi_env, value: Self) -> napi::Result<sys::napi_value> {
+        Ok(value.0)
+    }
+}
+
+impl FromNapiValue for Raw {
+    unsafe fn from_napi_value(_env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        Ok(Self(value))
+    }
+}
+
+/// The longest key: 64 KiB of UTF-8.
+pub(crate) const MAX_KEY_BYTES: usize = 64 * 1024;
+
+/// Keys up to this length are read without an allocation.
+const STACK_KEY_BYTES: usize = 256;
+
+/// The call a bound function is in.
+pub(crate) struct Call<const N: usize> {
+    env: sys::napi_env,
+    args: [sys::napi_value; N],
+}
+
+impl<const N: usize> Call<N> {
+    /// The argument at `index` as a number; NaN if it is none.
+    #[inline]
+    pub(crate) fn number(&self, index: usize) -> f64 {
+        let mut number = f64::NAN;
+        // SAFETY: `env` and the argument belong to the call under way; a missing argument is undefined.
+        unsafe { sys::napi_get_value_double(self.env, self.args[index], &mut number) };
+        number
+    }
+
+    /// Reads the argument at `index` as UTF-8 and passes it on; None if it is no string or longer than [`MAX_KEY_BYTES`].
+    #[inline]
+    pub(crate) fn with_string<R>(&self, index: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; STACK_KEY_BYTES];
+        let mut len = 0;
+        // SAFETY: the buffer is as long as said, and the environment and the argument belong to the call under way.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.args[index],
+                buffer.as_mut_ptr().cast(),
+                STACK_KEY_BYTES,
+                &mut len,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // A full buffer may end up to 4 bytes early, before a character that did not fit, besides the closing 0.
+        if len + 4 >= STACK_KEY_BYTES {
+            return self.with_long_string(index, read);
+        }
+        // SAFETY: N-API wrote `len` bytes.
+        read(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast(), len) }).into()
+    }
+
+    #[cold]
+    fn with_long_string<R>(&self, index: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut len = 0;
+        let value = self.args[index];
+        // SAFETY: a null buffer asks for the length.
+        unsafe { sys::napi_get_value_string_utf8(self.env, value, ptr::null_mut(), 0, &mut len) };
+        if len > MAX_KEY_BYTES {
+            return None;
+        }
+        let mut buffer = vec![0u8; len + 1];
+        // SAFETY: the buffer is as long as said.
+        unsafe {
+            sys::napi_get_value_string_utf8(self.env, value, buffer.as_mut_ptr().cast(), len + 1, &mut len);
+        }
+        read(buffer.get(..len)?).into()
+    }
+}
+
+/// What a bound function answers.
+pub(crate) enum Answer {
+    Undefined,
+    Bool(bool),
+    Number(f64),
+}
+
+impl From<bool> for Answer {
+    #[inline]
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<f64> for Answer {
+    #[inline]
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<()> for Answer {
+    #[inline]
+    fn from((): ()) -> Self {
+        Self::Undefined
+    }
+}
+
+/// What went wrong is a number that the facade knows.
+impl<T: Into<Answer>> From<Result<T, f64>> for Answer {
+    #[inline]
+    fn from(value: Result<T, f64>) -> Self {
+        value.map_or_else(Self::Number, T::into)
+    }
+}
+
+impl<T: Into<Answer>> From<Option<T>> for Answer {
+    #[inline]
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Undefined, T::into)
+    }
+}
+
+/// Runs a bound function: reads its arguments, catches a panic, converts its answer.
+///
+/// # Safety
+/// To be called by N-API as the callback of a function made by [`bind`] with a `data` that points to a live `T`.
+#[inline]
+pub(crate) unsafe fn enter<T, const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    body: impl FnOnce(&T, Call<N>) -> Answer,
+) -> sys::napi_value {
+    let run = || {
+        let mut args = [ptr::null_mut(); N];
+        let mut count = N;
+        let mut data: *mut c_void = ptr::null_mut();
+        // SAFETY: `args` holds `count` values; N-API fills what was not passed with undefined.
+        unsafe {
+            sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data);
+        }
+        // SAFETY: the caller vouches for `data`; cells are only freed when their environment ends.
+        let answer = body(unsafe { &*data.cast::<T>() }, Call { env, args });
+        let mut value = ptr::null_mut();
+        // SAFETY: `env` is the environment of the call under way. A null value is undefined.
+        unsafe {
+            match answer {
+                Answer::Undefined => 0,
+                Answer::Bool(answer) => sys::napi_get_boolean(env, answer, &mut value),
+                Answer::Number(answer) => sys::napi_create_double(env, answer, &mut value),
+            };
+        }
+        value
+    };
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => value,
+        Err(panic) => {
+            throw_panic(env, &*panic);
+            ptr::null_mut()
+        }
+    }
+}
+
+#[cold]
+fn throw_panic(env: sys::napi_env, panic: &(dyn Any + Send)) {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!("breakwater panicked: {}\0", said.unwrap_or("unknown").replace('\0', " "));
+    // SAFETY: both strings end with a 0, and `env` is the environment of the call under way.
+    unsafe {
+        sys::napi_throw_error(env, c"ERR_NATIVE_PANIC".as_ptr(), message.as_ptr().cast());
+    }
+}
+
+/// Defines the callback of a bound function: `bound!(name, CellType, argument count, |cell, call| answer)`.
+macro_rules! bound {
+    ($(#[$doc:meta])* $name:ident, $cell:ty, $count:literal, $body:expr) => {
+        $(#[$doc])*
+        unsafe extern "C" fn $name(
+            env: napi::sys::napi_env,
+            info: napi::sys::napi_callback_info,
+        ) -> napi::sys::napi_value {
+            fn body(cell: &$cell, call: $crate::fast::Call<$count>) -> $crate::fast::Answer {
+                let body: fn(&$cell, $crate::fast::Call<$count>) -> _ = $body;
+                body(cell, call).into()
+            }
+            // SAFETY: N-API calls this as the callback of a function that was bound to a cell of this type.
+            unsafe { $crate::fast::enter::<$cell, $count>(env, info, body) }
+        }
+    };
+}
+pub(crate) use bound;
+
+/// An object whose properties are functions bound to `cell`.
+///
+/// # Safety
+/// `env` is the environment of the call under way, `cell` lives until that environment ends, and every callback was defined by
+/// [`bound!`] for cells of type `T`.
+pub(crate) unsafe fn bind<T>(
+    env: sys::napi_env,
+    cell: *const T,
+    functions: &[(&'static std::ffi::CStr, unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value)],
+) -> Raw {
+    let mut object = ptr::null_mut();
+    // SAFETY: `env` is valid, names end with a 0, results point to locals.
+    unsafe {
+        sys::napi_create_object(env, &mut object);
+        for (name, callback) in functions {
+            let mut function = ptr::null_mut();
+            let length = name.to_bytes().len() as isize;
+            let data = cell.cast_mut().cast();
+            sys::napi_create_function(env, name.as_ptr(), length, Some(*callback), data, &mut function);
+            sys::napi_set_named_property(env, object, name.as_ptr(), function);
+        }
+    }
+    Raw(object)
+}

@@ -1,0 +1,103 @@
+//! Cells: what a bound function's `data` points to.
+//!
+//! A cell has a fixed address for as long as its environment lives. It is emptied when its facade object is disposed or collected,
+//! and used again only after the facade object was collected, because only then nobody can hold its functions any more.
+
+use std::{cell::RefCell, sync::Arc};
+
+use super::{
+    env::Host,
+    registry::{Shared, Tally},
+};
+
+/// The state behind one facade object.
+pub(crate) struct Cell<T> {
+    /// The environment it belongs to, which outlives it.
+    pub(crate) host: *const Host,
+    inner: RefCell<Option<Inner<T>>>,
+}
+
+struct Inner<T> {
+    state: Arc<Shared<T>>,
+    tally: Arc<Tally>,
+}
+
+impl<T> Cell<T> {
+    /// The state and this environment's counters of it; None once emptied.
+    #[inline]
+    pub(crate) fn with<R>(&self, body: impl FnOnce(&T, &Tally) -> R) -> Option<R> {
+        let inner = self.inner.borrow();
+        inner.as_ref().map(|inner| body(&inner.state.core, &inner.tally))
+    }
+
+    /// The same with what is around the state.
+    #[inline]
+    pub(crate) fn with_state<R>(&self, body: impl FnOnce(&Shared<T>, &Tally) -> R) -> Option<R> {
+        let inner = self.inner.borrow();
+        inner.as_ref().map(|inner| body(&inner.state, &inner.tally))
+    }
+
+    /// The state itself; None once emptied.
+    pub(crate) fn state(&self) -> Option<Arc<Shared<T>>> {
+        self.inner.borrow().as_ref().map(|inner| inner.state.clone())
+    }
+
+    /// The environment's side.
+    pub(crate) fn host(&self) -> &Host {
+        // SAFETY: a host frees its pools when it is freed itself, after the last call of its environment.
+        unsafe { &*self.host }
+    }
+}
+
+/// All cells of one kind in one environment.
+pub(crate) struct Pool<T> {
+    // Boxed, so that a cell keeps its address when the list grows.
+    #[expect(clippy::vec_box, reason = "bound functions hold the addresses of the cells")]
+    cells: RefCell<Vec<Box<Cell<T>>>>,
+    free: RefCell<Vec<usize>>,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { cells: RefCell::default(), free: RefCell::default() }
+    }
+}
+
+impl<T> Pool<T> {
+    /// A cell that holds `state`: its handle and its address.
+    pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, *const Cell<T>) {
+        let tally = state.new_tally();
+        let inner = RefCell::new(Some(Inner { state, tally }));
+        let mut cells = self.cells.borrow_mut();
+        if let Some(handle) = self.free.borrow_mut().pop() {
+            let cell = &cells[handle];
+            cell.inner.swap(&inner);
+            return (handle, &raw const **cell);
+        }
+        cells.push(Box::new(Cell { host: std::ptr::from_ref(host), inner }));
+        let handle = cells.len() - 1;
+        (handle, &raw const *cells[handle])
+    }
+
+    /// The state of a cell; None once emptied.
+    pub(crate) fn state(&self, handle: usize) -> Option<Arc<Shared<T>>> {
+        self.cells.borrow().get(handle)?.state()
+    }
+
+    /// Empties a cell; None if it was empty.
+    pub(crate) fn empty(&self, handle: usize) -> Option<Arc<Shared<T>>> {
+        let inner = self.cells.borrow().get(handle)?.inner.take()?;
+        inner.state.end_tally(&inner.tally);
+        Some(inner.state)
+    }
+
+    /// The facade object of a cell was collected: the cell may be used again.
+    pub(crate) fn free(&self, handle: usize) {
+        self.free.borrow_mut().push(handle);
+    }
+
+    /// All states in use.
+    pub(crate) fn states(&self) -> Vec<Arc<Shared<T>>> {
+        self.cells.borrow().iter().filter_map(|cell| cell.state()).collect()
+    }
+}

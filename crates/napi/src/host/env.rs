@@ -1,0 +1,296 @@
+//! One JavaScript environment: its arena, its result registers, its mailbox, the names it holds, and its end.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    ffi::c_void,
+    ptr,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use breakwater_core::{bucket::Bucket, clock::ManualClock, limiter::Limiter, room::EnvId};
+use napi::{Env, sys};
+use napi_derive::napi;
+use parking_lot::Mutex;
+
+use super::{
+    arena::Pool,
+    mailbox::{self, Mail, Mailbox, Waits, deliver},
+    pin::pin_image,
+    registry::{self, Kind, Shared},
+};
+use crate::{
+    error::{Result, stale_handle},
+    fast::{Call, Raw, bind, bound},
+    limiter::Reservations,
+};
+
+/// How many numbers the result registers hold.
+pub(crate) const REGISTERS: usize = 128;
+
+/// Mail that one drain reads: three registers each.
+const BATCH: usize = 32;
+
+/// What belongs to one environment and one copy of the facade in it. Reached only from its own thread.
+pub(crate) struct Host {
+    pub(crate) id: EnvId,
+    raw: sys::napi_env,
+    registers: *mut f64,
+    mailbox: Arc<Mailbox>,
+    holds: RefCell<HashMap<(Kind, String), usize>>,
+    pub(crate) buckets: Pool<Bucket>,
+    pub(crate) limiters: Pool<Limiter>,
+    pub(crate) clocks: Pool<Arc<ManualClock>>,
+    pub(crate) reservations: Reservations,
+}
+
+impl Host {
+    /// Writes a result register.
+    #[inline]
+    pub(crate) fn set(&self, index: usize, value: f64) {
+        debug_assert!(index < REGISTERS);
+        if index < REGISTERS {
+            // SAFETY: the registers are memory of the runtime, pinned by a reference until the environment ends, and only this
+            // thread touches them.
+            unsafe { *self.registers.add(index) = value };
+        }
+    }
+
+    /// Reads an argument register.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> f64 {
+        // SAFETY: as in `set`.
+        if index < REGISTERS { unsafe { *self.registers.add(index) } } else { f64::NAN }
+    }
+
+    /// Counts an object constructed with a name.
+    pub(crate) fn hold(&self, kind: Kind, name: &str) {
+        *self.holds.borrow_mut().entry((kind, name.to_owned())).or_default() += 1;
+    }
+
+    /// An object with this name was disposed.
+    pub(crate) fn let_go<T>(&self, kind: Kind, state: &Shared<T>) {
+        let Some(name) = &state.name else { return };
+        let key = (kind, name.clone());
+        let mut holds = self.holds.borrow_mut();
+        if let Some(count) = holds.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                holds.remove(&key);
+            }
+            registry::release(kind, name, 1);
+        }
+    }
+
+    /// The environment ends: its permits and claims go back, its mail stops.
+    fn end(&self) {
+        mailbox::unregister(self.id);
+        self.mailbox.close();
+        self.reservations.cancel_all();
+        for bucket in self.buckets.states() {
+            let woken = bucket.env_gone(self.id);
+            let waits: Arc<dyn Waits> = bucket;
+            deliver(&waits, woken);
+        }
+        for ((kind, name), holds) in self.holds.borrow_mut().drain() {
+            registry::release(kind, &name, holds);
+        }
+    }
+}
+
+struct HostPtr(*const Host);
+
+// SAFETY: the pointer is only followed on the thread of its environment, which `host` checks.
+unsafe impl Send for HostPtr {}
+
+static HOSTS: LazyLock<&'static Mutex<HashMap<EnvId, HostPtr>>> = LazyLock::new(|| Box::leak(Box::default()));
+
+/// The environment's side that the facade got from [`open_host`].
+pub(crate) fn host<'a>(env: Env, id: EnvId) -> Result<&'a Host> {
+    let hosts = HOSTS.lock();
+    let host = hosts.get(&id).ok_or_else(stale_handle)?;
+    // SAFETY: a host is taken out of the map before it is freed.
+    let host = unsafe { &*host.0 };
+    if host.raw == env.raw() { Ok(host) } else { Err(stale_handle()) }
+}
+
+bound!(
+    /// Reads up to [`BATCH`] pieces of mail into the registers (what, state, ticket) and answers how many there were. What was
+    /// offered is claimed here: the facade settles its promise before it returns to the event loop.
+    drain,
+    Host,
+    0,
+    |host, _call: Call<0>| {
+        let mut count = 0;
+        while count < BATCH {
+            let (what, state, ticket) = match host.mailbox.take() {
+                None => break,
+                Some(Mail::Offer(state, ticket)) if state.claim(ticket) => (0.0, state.id(), ticket),
+                Some(Mail::Offer(..)) => continue,
+                Some(Mail::Refused(state, ticket)) => (1.0, state.id(), ticket),
+                Some(Mail::Replan(state)) => (2.0, state.id(), 0),
+                Some(Mail::Advanced(clock)) => (3.0, clock, 0),
+            };
+            host.set(3 * count, what);
+            host.set(3 * count + 1, f64::from(state));
+            host.set(3 * count + 2, ticket as f64);
+            count += 1;
+        }
+        count as f64
+    }
+);
+
+/// What the facade gets for its environment.
+#[napi(object, object_from_js = false)]
+pub struct HostHandle {
+    /// Passed to every cold call.
+    pub id: u32,
+    /// The result registers: a Float64Array.
+    #[napi(ts_type = "Float64Array")]
+    pub registers: Raw,
+    /// `drain()`.
+    #[napi(ts_type = "object")]
+    pub functions: Raw,
+}
+
+/// Opens the environment's side. `on_mail` is called when there is mail to drain.
+#[napi(catch_unwind)]
+pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    pin_image();
+    let raw = env.raw();
+    let mut buffer = ptr::null_mut();
+    let mut registers = ptr::null_mut();
+    let mut data: *mut c_void = ptr::null_mut();
+    let mut pin = ptr::null_mut();
+    let mut name = ptr::null_mut();
+    let mut wake = ptr::null_mut();
+    // SAFETY: `raw` is the environment of the call under way, `on_mail` its argument, and results point to locals. The array
+    // buffer's memory stays where it is as long as the reference, which is never deleted, holds it.
+    let ok = unsafe {
+        let bytes = REGISTERS * size_of::<f64>();
+        let mut ok = sys::napi_create_arraybuffer(raw, bytes, &mut data, &mut buffer) == sys::Status::napi_ok;
+        let kind = sys::TypedarrayType::float64_array;
+        ok &= sys::napi_create_typedarray(raw, kind, REGISTERS, buffer, 0, &mut registers) == sys::Status::napi_ok;
+        ok &= sys::napi_create_reference(raw, buffer, 1, &mut pin) == sys::Status::napi_ok;
+        let text = c"breakwater mailbox";
+        ok &= sys::napi_create_string_utf8(raw, text.as_ptr(), text.to_bytes().len() as isize, &mut name)
+            == sys::Status::napi_ok;
+        ok && sys::napi_create_threadsafe_function(
+            raw,
+            on_mail.0,
+            ptr::null_mut(),
+            name,
+            0,
+            1,
+            ptr::null_mut(),
+            None,
+            ptr::null_mut(),
+            None,
+            &mut wake,
+        ) == sys::Status::napi_ok
+    };
+    if !ok {
+        return Err(stale_handle());
+    }
+    let mailbox = Arc::new(Mailbox::default());
+    mailbox.open(wake);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let host = Box::leak(Box::new(Host {
+        id,
+        raw,
+        registers: data.cast(),
+        mailbox: mailbox.clone(),
+        holds: RefCell::default(),
+        buckets: Pool::default(),
+        limiters: Pool::default(),
+        clocks: Pool::default(),
+        reservations: Reservations::default(),
+    }));
+    // Waiters keep the event loop alive by their timers; the mailbox alone does not.
+    // SAFETY: the function was made above, on this thread.
+    unsafe { sys::napi_unref_threadsafe_function(raw, wake) };
+    mailbox::register(id, mailbox);
+    HOSTS.lock().insert(id, HostPtr(host));
+    // Hooks run last in, first out: registered after the threadsafe function was made, this runs before it is torn down.
+    // SAFETY: the hook gets the host it was registered with, once.
+    unsafe { sys::napi_add_env_cleanup_hook(raw, Some(end_of_env), ptr::from_ref::<Host>(host).cast_mut().cast()) };
+    // SAFETY: the host lives until the environment ends, and the callback is bound to hosts.
+    let functions = unsafe { bind(raw, host, &[(c"drain", drain)]) };
+    Ok(HostHandle { id, registers: Raw(registers), functions })
+}
+
+unsafe extern "C" fn end_of_env(data: *mut c_void) {
+    let end = || {
+        // SAFETY: `data` is the host leaked in `open_host`, and no JavaScript of this environment runs any more.
+        let host = unsafe { Box::from_raw(data.cast::<Host>()) };
+        HOSTS.lock().remove(&host.id);
+        host.end();
+    };
+    // Nobody is left to tell.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(end));
+}
+
+/// An object found or opened: its handle for cold calls, how mail names its state, and its bound functions.
+#[napi(object, object_from_js = false)]
+pub struct Opened {
+    /// For cold calls on this object.
+    pub handle: u32,
+    /// How mail names the state.
+    pub state: u32,
+    /// The bound functions.
+    #[napi(ts_type = "object")]
+    pub functions: Raw,
+}
+
+/// A name in use.
+#[napi(object, object_from_js = false)]
+pub struct NameInUse {
+    /// The kind of primitive.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// All names in use in this process.
+#[napi(catch_unwind)]
+pub fn list_names() -> Vec<NameInUse> {
+    registry::list().into_iter().map(|(kind, name)| NameInUse { kind: kind.word().to_owned(), name }).collect()
+}
+
+/// A pool and a handle of the facade's, for `dispose` and for the finalization registry.
+fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
+    fn end<T>(host: &Host, pool: &Pool<T>, kind: Kind, handle: usize, free: bool) {
+        // Collected without `dispose`: the name is held until the environment ends.
+        if let Some(state) = pool.empty(handle).filter(|_| !free) {
+            host.let_go(kind, &state);
+        }
+        if free {
+            pool.free(handle);
+        }
+    }
+    match kind {
+        "bucket" => end(host, &host.buckets, Kind::Bucket, handle, free),
+        "limiter" => end(host, &host.limiters, Kind::Limiter, handle, free),
+        "clock" => end(host, &host.clocks, Kind::Clock, handle, free),
+        _ => {}
+    }
+}
+
+/// The facade object was disposed: its cell is emptied and its name let go.
+#[napi(catch_unwind)]
+pub fn dispose(env: Env, host_id: u32, kind: String, handle: u32) -> Result<()> {
+    with_pool(host(env, host_id)?, &kind, handle as usize, false);
+    Ok(())
+}
+
+/// The facade object was collected: its cell may be used again.
+#[napi(catch_unwind)]
+pub fn collected(env: Env, host_id: u32, kind: String, handle: u32) -> Result<()> {
+    with_pool(host(env, host_id)?, &kind, handle as usize, true);
+    Ok(())
+}
+

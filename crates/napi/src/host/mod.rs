@@ -1,0 +1,14 @@
+//! Threads: what belongs to one JavaScript environment, what is shared by name, how one wakes another, and how one ends.
+//!
+//! Lock order: registry → object → mailbox. No lock is held while JavaScript runs.
+
+mod arena;
+mod env;
+mod mailbox;
+mod pin;
+mod registry;
+
+pub(crate) use arena::Cell;
+pub(crate) use env::{Host, Opened, host};
+pub(crate) use mailbox::{Mail, Waits, deliver, post};
+pub(crate) use registry::{Given, Kind, Shared, Tally, find, join, private};

@@ -1,0 +1,185 @@
+//! Named state: one for all environments of the process that construct a kind with a name.
+//!
+//! The registry is leaked with the process: `process.exit()` runs no hooks, and a static that is dropped while another thread
+//! uses it is a crash.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use breakwater_core::bucket::Limit;
+use parking_lot::Mutex;
+
+/// What kind of primitive a state is: kinds have names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Bucket,
+    Limiter,
+    Clock,
+}
+
+impl Kind {
+    /// As the API says it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::Limiter => "limiter",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+/// The options a state was made with, defaults filled in, in the order in which a difference is named.
+pub(crate) type Given = Vec<(&'static str, String)>;
+
+/// The counters of one environment: written by its thread alone, read by any.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Tally {
+    allowed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Tally {
+    /// Counts one decision.
+    #[inline]
+    pub(crate) fn count(&self, allowed: bool) {
+        let counter = if allowed { &self.allowed } else { &self.refused };
+        // No other thread writes it: a plain load and store, without the cost of a locked instruction.
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tallies {
+    live: Vec<Arc<Tally>>,
+    /// What tallies that ended had counted.
+    allowed: u64,
+    refused: u64,
+}
+
+/// A primitive's state with what every kind needs around it.
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    pub(crate) core: T,
+    /// Unique in the process, never used again: how mail names a state.
+    pub(crate) id: u32,
+    pub(crate) name: Option<String>,
+    given: Given,
+    /// The limits in force, as the user wrote them, and how often they were changed.
+    pub(crate) limits: Mutex<(u32, Vec<Limit>)>,
+    limits_version: AtomicU32,
+    tallies: Mutex<Tallies>,
+}
+
+impl<T> Shared<T> {
+    fn new(core: T, name: Option<String>, given: Given, limits: Vec<Limit>) -> Arc<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { core, id, name, given, limits: Mutex::new((0, limits)), limits_version: AtomicU32::new(0), tallies: Mutex::default() })
+    }
+
+    /// How often the limits were changed.
+    #[inline]
+    pub(crate) fn limits_version(&self) -> u32 {
+        self.limits_version.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limits_version(&self, version: u32) {
+        self.limits_version.store(version, Ordering::Relaxed);
+    }
+
+    pub(super) fn new_tally(&self) -> Arc<Tally> {
+        let tally = Arc::new(Tally::default());
+        self.tallies.lock().live.push(tally.clone());
+        tally
+    }
+
+    pub(super) fn end_tally(&self, tally: &Arc<Tally>) {
+        let mut tallies = self.tallies.lock();
+        tallies.live.retain(|live| !Arc::ptr_eq(live, tally));
+        tallies.allowed += tally.allowed.load(Ordering::Relaxed);
+        tallies.refused += tally.refused.load(Ordering::Relaxed);
+    }
+
+    /// Calls allowed and refused since the state was made, over all environments.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let tallies = self.tallies.lock();
+        let sum = |of: fn(&Tally) -> &AtomicU64| {
+            tallies.live.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        (tallies.allowed + sum(|tally| &tally.allowed), tallies.refused + sum(|tally| &tally.refused))
+    }
+}
+
+struct Entry {
+    state: Arc<dyn Any + Send + Sync>,
+    /// Objects that were constructed with this name and neither disposed nor ended with their environment.
+    holds: usize,
+}
+
+type Names = HashMap<(Kind, String), Entry>;
+
+static NAMES: LazyLock<&'static Mutex<Names>> = LazyLock::new(|| Box::leak(Box::default()));
+
+/// State that nobody else can join.
+pub(crate) fn private<T>(core: T, limits: Vec<Limit>) -> Arc<Shared<T>> {
+    Shared::new(core, None, Given::new(), limits)
+}
+
+/// Joins the state of this name, or makes it. Err names the first option in which `given` differs from what it was made with.
+pub(crate) fn join<T: Send + Sync + 'static>(
+    kind: Kind,
+    name: &str,
+    given: Given,
+    limits: Vec<Limit>,
+    make: impl FnOnce() -> T,
+) -> Result<Arc<Shared<T>>, &'static str> {
+    let mut names = NAMES.lock();
+    let entry = names.entry((kind, name.to_owned())).or_insert_with(|| {
+        let state = Shared::new(make(), Some(name.to_owned()), given.clone(), limits);
+        Entry { state, holds: 0 }
+    });
+    let Ok(state) = entry.state.clone().downcast::<Shared<T>>() else { return Err("kind") };
+    let differs = |index: usize| state.given.get(index) != given.get(index);
+    if let Some(index) = (0..state.given.len().max(given.len())).find(|&index| differs(index)) {
+        let (option, _) = given.get(index).or(state.given.get(index)).ok_or("options")?;
+        return Err(option);
+    }
+    entry.holds += 1;
+    Ok(state)
+}
+
+/// Joins the state of this name if there is one, whatever it was made with.
+pub(crate) fn find<T: Send + Sync + 'static>(kind: Kind, name: &str) -> Option<Arc<Shared<T>>> {
+    let mut names = NAMES.lock();
+    let entry = names.get_mut(&(kind, name.to_owned()))?;
+    let state = entry.state.clone().downcast::<Shared<T>>().ok()?;
+    entry.holds += 1;
+    Some(state)
+}
+
+/// Lets go of a name as often as it was joined.
+pub(super) fn release(kind: Kind, name: &str, holds: usize) {
+    let mut names = NAMES.lock();
+    let key = (kind, name.to_owned());
+    if let Some(entry) = names.get_mut(&key) {
+        entry.holds = entry.holds.saturating_sub(holds);
+        if entry.holds == 0 {
+            let entry = names.remove(&key);
+            // The state may be large: it is dropped outside the lock.
+            drop(names);
+            drop(entry);
+        }
+    }
+}
+
+/// All names in use.
+pub(crate) fn list() -> Vec<(Kind, String)> {
+    NAMES.lock().keys().cloned().collect()
+}

@@ -1,0 +1,42 @@
+/** The one HTTP client of the demo (connections are kept), and what every server here needs to listen and to close. */
+import http from 'node:http';
+
+const HOST = '127.0.0.1';
+
+/** An agent that keeps its connections open; `connections` bounds them per server. */
+export function keepAlive(connections = Number.POSITIVE_INFINITY) {
+  return new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: 1024 });
+}
+
+/** GETs a path and resolves with the status and the body as text; rejects only when HTTP itself broke. */
+export function get(agent, port, path, headers = {}) {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ agent, host: HOST, port, path, headers }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode, body }));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+  });
+}
+
+/** Listens on a free loopback port. Connections outlive the pauses of the demo: a kept one is never closed under a request. */
+export function listen(server) {
+  server.keepAliveTimeout = 60_000;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, HOST, () => resolve(server.address().port));
+  });
+}
+
+/** Closes a server and the connections its clients kept. */
+export function close(server) {
+  return new Promise((resolve, reject) => {
+    server.close((error) => (error ? reject(error) : resolve()));
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,69 @@
+/** Every number of the demo in one place: what the upstream can bear, what is allowed, who comes and when. */
+
+/** The upstream: `slots` calls at a time of about `serviceMs` each, so 300 calls a second and not one more. */
+export const UPSTREAM = {
+  slots: 6,
+  serviceMs: 20,
+  /** A call takes 0.5 to 1.5 times serviceMs. */
+  spread: 0.5,
+  /** The more calls wait, the slower it works: `slowestPace` times as long per call when `slowestAt` or more of them do. */
+  slowestPace: 1.5,
+  slowestAt: 250,
+  /** One call in 50 fails even on a quiet day. */
+  failureRatio: 0.02,
+};
+
+/** Calls per second the upstream can bear. */
+export const UPSTREAM_PER_SECOND = (UPSTREAM.slots * 1000) / UPSTREAM.serviceMs;
+
+/**
+ * What one client may do: both limits hold at once. In a real shop these would be a second and a minute; a phase here lasts a few
+ * seconds, so the "minute" lasts six.
+ */
+export const CLIENT_LIMITS = [
+  { limit: 20, windowMs: 1_000, label: '20-in-1s' },
+  { limit: 60, windowMs: 6_000, label: '60-in-6s' },
+];
+
+/** What all threads of the shop together may ask of the upstream: four fifths of what it can bear, so that no queue builds up there. */
+export const UPSTREAM_BUDGET = { capacity: 20, refillPerSecond: UPSTREAM_PER_SECOND * 0.8 };
+
+/** How long a request may wait for its turn at the upstream before it is refused. */
+export const UPSTREAM_MAX_WAIT_MS = 100;
+
+/** Worker threads that serve the shop. Threads cannot share a port, so each has its own and clients take turns. */
+export const SHOP_THREADS = 2;
+
+/** Who comes. Regulars and crowd arrive at random at a given rate; the flood sends again as soon as a connection is free. */
+export const GROUPS = {
+  regulars: { label: 'regulars', clients: 24, perSecond: 80 },
+  flood: { label: 'flood', clients: 1, connections: 150 },
+  crowd: { label: 'crowd', clients: 300, perSecond: 340 },
+};
+
+/**
+ * When. The warm-up opens connections and lets the engines compile what fresh threads run, so that a phase measures the shop and
+ * not its start; it is not shown, and its flood comes under another key.
+ */
+export const PHASES = [
+  { name: 'warm-up', durationMs: 1_000, groups: ['regulars', 'flood'], hidden: true },
+  { name: 'calm', durationMs: 2_500, groups: ['regulars'] },
+  { name: 'flood', durationMs: 5_000, groups: ['regulars', 'flood'] },
+  { name: 'crowd', durationMs: 3_500, groups: ['regulars', 'crowd'] },
+];
+
+/** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
+export function allowance(limits, spanMs) {
+  return Math.floor(Math.min(...limits.map(({ limit, windowMs }) => limit + (limit * spanMs) / windowMs)));
+}
+
+/** A seeded source of chance (mulberry32), so that every run meets the same arrivals. */
+export function seeded(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,33 @@
+/** One thread of the shop: the routes, on the framework asked for, with protection or without. */
+import { workerData } from 'node:worker_threads';
+import { makeRoutes } from './routes.mjs';
+import { answer } from './thread.mjs';
+
+/** What an unprotected shop has in place of protection: nothing, and breakwater is not even loaded. */
+const BARE = {
+  edges: [],
+  callUpstream: (call) => call(),
+  isRefusal: () => false,
+  snapshots: () => [],
+  dispose: () => {},
+};
+
+const { framework, guarded, upstreamPort } = workerData;
+const protection = guarded ? (await import('./protection.mjs')).protect() : BARE;
+const { start } = await import(`./${framework}.mjs`);
+
+const routes = makeRoutes(upstreamPort, protection);
+const server = await start(routes.list, protection.edges);
+
+answer(
+  { port: server.port },
+  {
+    upstreamCalls: () => routes.upstreamCalls(),
+    snapshots: () => protection.snapshots(),
+    async stop() {
+      await server.close();
+      routes.close();
+      protection.dispose();
+    },
+  },
+);

@@ -1,0 +1,472 @@
+/// <reference lib="esnext.disposable" />
+/** Options of ManualClock. */
+interface ManualClockOptions {
+    /** One clock for all worker threads that construct it with this name: 1 to 128 characters. */
+    readonly name?: string | undefined;
+}
+/**
+ * A clock for tests: it starts at 0 and moves only when told. Give it to primitives as `clock`, and hours pass in microseconds,
+ * without fake timers, on Node and Bun.
+ *
+ * ```js
+ * const clock = new ManualClock();
+ * const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, clock });
+ * bucket.tryAcquire(); // true
+ * bucket.tryAcquire(); // false
+ * clock.advance(1_000);
+ * bucket.tryAcquire(); // true
+ * ```
+ */
+declare class ManualClock {
+    /** The name it is shared by. */
+    readonly name: string | undefined;
+    constructor(options?: ManualClockOptions);
+    /** Milliseconds since the clock was made. */
+    get now(): number;
+    /** How many timers of this thread wait on the clock. */
+    get pending(): number;
+    /**
+     * Moves the clock on by `ms` (≥ 0), and fires what is due on the way, each at its own instant, synchronously: the
+     * continuations of promises have not run when it returns.
+     * @throws {InvalidOptionError} when `ms` is no finite number ≥ 0.
+     */
+    advance(ms: number): void;
+    /**
+     * The same, letting continuations run (a turn of the event loop, mail from other threads included) before it starts and
+     * after each instant: for chains of sleeps.
+     * @throws {InvalidOptionError} (as a rejection) when `ms` is no finite number ≥ 0.
+     */
+    advanceAsync(ms: number): Promise<void>;
+}
+
+/**
+ * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
+ * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
+ * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
+ */
+/** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
+type Kind = 'bucket' | 'limiter' | 'clock' | 'policy' | 'middleware' | 'binding';
+/** Fields shared by all errors. */
+interface ErrorDetails {
+    readonly kind: Kind;
+    /** The name or label of the primitive. */
+    readonly primitive?: string | undefined;
+    readonly retryAfterMs?: number | undefined;
+    readonly cause?: unknown;
+}
+/** The parent of every error of this package. */
+declare class BreakwaterError extends Error {
+    /** A stable word for programs, such as `'ERR_RATE_LIMITED'`. */
+    readonly code: string;
+    /** The kind of primitive that made this error. */
+    readonly kind: Kind;
+    /** The name or label of the primitive that made this error, if it has one. */
+    readonly primitive?: string;
+    /** Milliseconds until the same call may pass; Infinity if it never can. Absent where that is not known. */
+    readonly retryAfterMs?: number;
+    constructor(message: string, details: ErrorDetails);
+}
+/** The parent of every refusal. A refusal carries no stack frames: it says nothing about the code, and it has to be cheap. */
+declare class RefusedError extends BreakwaterError {
+    constructor(message: string, details: ErrorDetails);
+}
+/** A token bucket or a rate limiter said no. */
+declare class RateLimitedError extends RefusedError {
+}
+/** A call did not settle within its `timeoutMs`. */
+declare class TimeoutError extends BreakwaterError {
+}
+/** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
+declare class InvalidOptionError extends BreakwaterError {
+    readonly option: string;
+    readonly expected: string;
+    readonly got: string;
+    constructor(option: string, expected: string, got: string, details: ErrorDetails);
+}
+/** The name is taken by a primitive of the same kind that was made with other options: `option` names the first that differs. */
+declare class NameConflictError extends BreakwaterError {
+    readonly option: string;
+    constructor(option: string, message: string, details: ErrorDetails);
+}
+/** The object was disposed: by `dispose()`, or while this call waited. */
+declare class DisposedError extends BreakwaterError {
+}
+/** The native part could not be loaded: the message says which files were looked for and how to mend it. */
+declare class NativeBindingError extends BreakwaterError {
+}
+
+/**
+ * `execute`, the same for every policy: who may run is the policy's to say (`admit`); from there on this file owns the call, its
+ * signal, its deadline and its promise.
+ */
+
+/** What a function that is executed gets to know. */
+interface Call {
+    /** This call's own signal: aborted by the caller's signal, by a deadline, or when its result is no longer wanted. */
+    readonly signal: AbortSignal;
+    /** Counts from 1. */
+    readonly attempt: number;
+    /** Milliseconds to the nearest deadline, else Infinity. */
+    readonly remainingMs: number;
+    /** What the caller passed as `context`. */
+    readonly context: unknown;
+}
+/** Options of `execute`, one type for all policies: each reads its own. */
+interface ExecuteOptions {
+    /** Ends the call: its promise rejects in the same turn with the signal's own reason, whether or not the function obeys. */
+    readonly signal?: AbortSignal | undefined;
+    /** Milliseconds from the call of `execute`, waiting included, to a TimeoutError. Default: none. */
+    readonly timeoutMs?: number | undefined;
+    /** Passed on as `call.context`. */
+    readonly context?: unknown;
+    /** Whether the call may be repeated. Default true. */
+    readonly idempotent?: boolean | undefined;
+    /** For policies that decide by key. */
+    readonly key?: string | undefined;
+    /** 0 to 9, 9 first, for policies with priorities. Default 5. */
+    readonly priority?: number | undefined;
+    /** How much the call takes, for policies with weights. Default 1. */
+    readonly weight?: number | undefined;
+    /** Gets a value that comes after its call was settled otherwise, to close or release it. */
+    readonly onDiscard?: ((value: unknown) => void) | undefined;
+}
+/** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
+interface Policy<Alt = never> {
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
+}
+
+/** Promises that wait: for tokens, for a turn. Each settles exactly once: granted, refused, aborted or disposed. */
+/** What a waiting call may be given. */
+interface WaitOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason. */
+    readonly signal?: AbortSignal | undefined;
+    /** The longest wait in milliseconds: a call that would wait longer is refused at once. Default: Infinity. */
+    readonly maxWaitMs?: number | undefined;
+}
+
+/**
+ * How much and how fast: as `capacity` and `refillPerSecond`, or as `limit` and `windowMs` (capacity = limit, refill = limit per
+ * window). The windowed form grants `limit` at once and `limit` per window on average: up to twice the limit within one window,
+ * as a fixed window does across its edge.
+ */
+type Limit = {
+    /** The most tokens the bucket holds: a whole number from 1 to 2^32. */
+    readonly capacity: number;
+    /** Tokens that flow in, per second: in (0, 1e9]. An empty bucket has to fill within 180 days. */
+    readonly refillPerSecond: number;
+    readonly limit?: undefined;
+    readonly windowMs?: undefined;
+} | {
+    /** Tokens per window, and the most the bucket holds: a whole number from 1 to 2^32. */
+    readonly limit: number;
+    /** Milliseconds in which an empty bucket fills: in (0, 180 days]. */
+    readonly windowMs: number;
+    readonly capacity?: undefined;
+    readonly refillPerSecond?: undefined;
+};
+/** Options of TokenBucket. */
+type TokenBucketOptions = Limit & {
+    /** Tokens at the start, from 0 to the capacity. Default: full. */
+    readonly initialTokens?: number | undefined;
+    /** How many may wait in `acquire` at once, over all threads: a whole number from 0 to 1,000,000. @default 10000 */
+    readonly maxWaiters?: number | undefined;
+    /** One bucket for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the bucket in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
+    readonly dryRun?: boolean | undefined;
+    /** Where the bucket reads the time. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+};
+/** Figures over all threads. Counters count since the state was made. */
+interface TokenBucketSnapshot {
+    readonly kind: 'bucket';
+    readonly name: string | undefined;
+    readonly label: string | undefined;
+    readonly dryRun: boolean;
+    readonly capacity: number;
+    /** To six digits: the interval between two tokens is kept in 1/256 ns, rounded up. */
+    readonly refillPerSecond: number;
+    /** Tokens now: fractional, negative in debt. */
+    readonly available: number;
+    /** Calls that wait in `acquire`. */
+    readonly waiting: number;
+    /** Calls granted. */
+    readonly allowed: number;
+    /** Calls refused; with `dryRun` those that would have been. */
+    readonly refused: number;
+}
+/** How a bucket serves as a policy. */
+interface TokenBucketPolicyOptions {
+    /** Tokens a call takes: a whole number ≥ 0. Default 1. */
+    readonly cost?: ((call: Call) => number) | undefined;
+    /** The longest a call waits for its tokens, in milliseconds. @default 0 */
+    readonly maxWaitMs?: number | undefined;
+}
+/**
+ * A bucket of tokens: `refillPerSecond` flow in up to `capacity`, a call takes some or is refused. Exact: over any span T it
+ * never grants more than capacity + refillPerSecond × T, from any number of threads. The algorithm is GCRA (ITU-T I.371).
+ *
+ * ```js
+ * const bucket = new TokenBucket({ name: 'mail', capacity: 10, refillPerSecond: 2 });
+ * if (bucket.tryAcquire()) send();
+ * await bucket.acquire(3, { maxWaitMs: 5_000 });
+ * ```
+ */
+declare class TokenBucket implements Policy {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: TokenBucketOptions);
+    /** An object on the bucket of this name, if one exists in the process. */
+    static find(name: string): TokenBucket | undefined;
+    /**
+     * Takes `tokens` (a whole number ≥ 0; 0 only asks) if they are there and nobody waits. A refusal consumes nothing; more than
+     * the capacity is always refused.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    tryAcquire(tokens?: number): boolean;
+    /**
+     * Takes `tokens` as soon as they are there, first come, first served over all threads.
+     * Rejects at once with RateLimitedError if the wait would pass `maxWaitMs`, if `maxWaiters` wait already, or if `tokens` are
+     * more than the capacity; with the signal's reason when aborted, and then the tokens go to the next; with DisposedError when
+     * this object is disposed meanwhile.
+     */
+    acquire(tokens?: number, options?: WaitOptions): Promise<void>;
+    /** Puts `tokens` back, never past the capacity; who waits gets them first. @throws {InvalidOptionError | DisposedError} */
+    refund(tokens: number): void;
+    /** Takes `tokens` away, into debt if need be. @throws {InvalidOptionError | DisposedError} */
+    penalize(tokens: number): void;
+    /**
+     * Milliseconds until `tokens` could be taken, those who wait served first: 0 when now, Infinity when they are more than the
+     * capacity.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    retryAfterMs(tokens?: number): number;
+    /** Tokens now: fractional, negative in debt. @throws {DisposedError} */
+    get available(): number;
+    /** Runs `fn` for one token, or rejects with RateLimitedError at once. */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /** This bucket as a policy with a cost for each call, or with a wait. @throws {InvalidOptionError} */
+    policy(options?: TokenBucketPolicyOptions): Policy;
+    /**
+     * New limits for all who share the bucket; what is not given stays. The bucket keeps its time until full, at most that of an
+     * empty bucket of the new limits; who waits is served at the new rate.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    reconfigure(options: {
+        readonly capacity?: number | undefined;
+        readonly refillPerSecond?: number | undefined;
+    }): void;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): TokenBucketSnapshot;
+    /**
+     * Lets go of the bucket: who waits through this object rejects with DisposedError, later calls throw it. A name is free again
+     * once every thread has let go of it. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+/** The message of `breakwater:bucket:refused` and `breakwater:limiter:refused`. */
+interface RefusedMessage {
+    readonly kind: 'bucket' | 'limiter';
+    /** The name or label of the primitive. */
+    readonly primitive: string | undefined;
+    /** Whether it was let through all the same. */
+    readonly dryRun: boolean;
+}
+
+/**
+ * This thread's side of the binding: its mailbox, its result registers, and the objects whose native part has to be let go.
+ * Nothing here exists before the first constructor runs.
+ */
+
+/** The kinds that have a native part. */
+type NativeKind = 'bucket' | 'limiter' | 'clock';
+/** A name in use. */
+interface NameInUse {
+    readonly kind: NativeKind;
+    readonly name: string;
+}
+/** All names in use in this process, over all threads: one entry for each kind and name. */
+declare function list(): NameInUse[];
+
+/** A limit of a RateLimiter. */
+type KeyedLimit = Limit & {
+    /** What a Decision calls it. Default: such as `'100-in-60s'`. */
+    readonly label?: string | undefined;
+};
+/** Options of RateLimiter. */
+interface RateLimiterOptions {
+    /** One limit, or up to 8 that are decided together: all pass and all are charged, or none is. */
+    readonly limits: KeyedLimit | readonly KeyedLimit[];
+    /**
+     * Live keys that are kept apart: a whole number from 1 to 2^28. Memory is fixed by it, about 24 bytes a key with one limit and
+     * 8 to 16 more for each further one. @default 100000
+     */
+    readonly maxKeys?: number | undefined;
+    /**
+     * What a new key starts with when every place it could take holds a live key, the one closest to idle of which goes.
+     * `'admit'`: it starts fresh. `'limit'`: it inherits the debt of the one that goes: never over the limit, but a flood of
+     * one-shot keys then refuses honest newcomers. @default 'admit'
+     */
+    readonly whenFull?: 'admit' | 'limit' | undefined;
+    /** How many may wait in `acquire` at once, over all keys and threads: a whole number from 0 to 1,000,000. @default 10000 */
+    readonly maxWaiters?: number | undefined;
+    /** One limiter for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the limiter in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
+    readonly dryRun?: boolean | undefined;
+    /** Where the limiter reads the time. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/** What one limit says of a call. */
+interface LimitDecision {
+    /** Whether the call passed; with several limits: every one of them. */
+    readonly allowed: boolean;
+    readonly limitName: string;
+    readonly limit: number;
+    /** Whole units left, ≥ 0. */
+    readonly remaining: number;
+    /** Milliseconds until the key is full again. */
+    readonly resetMs: number;
+    /** Milliseconds until this cost passes: 0 when allowed, Infinity when it is above the capacity. */
+    readonly retryAfterMs: number;
+}
+/**
+ * What a call was told. Its fields are all of one limit: when refused the one with the longest retryAfterMs, else the one with
+ * the smallest share left, the first on a tie.
+ */
+interface Decision extends LimitDecision {
+    /** The same for each limit, of the same instant. */
+    readonly limits: readonly LimitDecision[];
+}
+/** A limit in force. */
+interface LimitInForce {
+    readonly name: string;
+    readonly limit: number;
+    /** Milliseconds in which an empty bucket fills. */
+    readonly windowMs: number;
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface RateLimiterSnapshot {
+    readonly kind: 'limiter';
+    readonly name: string | undefined;
+    readonly label: string | undefined;
+    readonly dryRun: boolean;
+    readonly limits: readonly LimitInForce[];
+    /** Keys that have a place; those that became idle count until their place is needed. */
+    readonly size: number;
+    /** Live keys that had to go for others: more than a few say that maxKeys is too small. */
+    readonly evicted: number;
+    /** Calls that wait in `acquire`. */
+    readonly waiting: number;
+    /** Bytes of the table. */
+    readonly bytes: number;
+    /** Calls granted. */
+    readonly allowed: number;
+    /** Calls refused; with `dryRun` those that would have been. */
+    readonly refused: number;
+}
+/** What a call costs: the same on every limit, or one cost for each. Whole numbers ≥ 0; 0 only asks. */
+type Cost = number | readonly number[];
+/** How a limiter serves as a policy. */
+interface RateLimiterPolicyOptions {
+    /** Whose bucket a call takes from. Default: `options.key` of `execute`. */
+    readonly key: string | ((call: Call) => string);
+    /** What a call costs. Default 1. */
+    readonly cost?: ((call: Call) => Cost) | undefined;
+    /** The longest a call waits, in milliseconds. @default 0 */
+    readonly maxWaitMs?: number | undefined;
+}
+/**
+ * A token bucket per key, in memory of fixed size. Exact up to `maxKeys` live keys: over any span T a key is granted at most
+ * capacity + refillPerSecond × T, from any number of threads. Keys are any string up to 64 KiB of UTF-8; a lone surrogate counts
+ * as U+FFFD. The algorithm is GCRA (ITU-T I.371).
+ *
+ * ```js
+ * const limiter = new RateLimiter({ name: 'api', limits: [{ limit: 10, windowMs: 1_000 }, { limit: 1_000, windowMs: 3_600_000 }] });
+ * const { allowed, retryAfterMs } = limiter.consume(user.id);
+ * ```
+ */
+declare class RateLimiter {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: RateLimiterOptions);
+    /** An object on the limiter of this name, if one exists in the process. */
+    static find(name: string): RateLimiter | undefined;
+    /**
+     * Charges `key`, if every limit has room for the cost; a refusal charges nothing.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    tryAcquire(key: string, cost?: Cost): boolean;
+    /** Charges `key` as `tryAcquire` does, and says where it stands. @throws {InvalidOptionError | DisposedError} */
+    consume(key: string, cost?: Cost): Decision;
+    /** What `consume` would say, charging nothing. @throws {InvalidOptionError | DisposedError} */
+    peek(key: string, cost?: Cost): Decision;
+    /**
+     * Charges `key`, and resolves when the charge is covered: callers of one key in the order in which they came.
+     * Rejects at once with RateLimitedError if the wait would pass `maxWaitMs`, if `maxWaiters` wait already, or if the cost is
+     * above a capacity; with the signal's reason when aborted, and then the charge is given back but for what later callers have
+     * built on; with DisposedError when this object is disposed meanwhile.
+     */
+    acquire(key: string, cost?: Cost, options?: WaitOptions): Promise<void>;
+    /** Gives a cost back, never past a capacity. A block holds all the same. @throws {InvalidOptionError | DisposedError} */
+    refund(key: string, cost?: Cost): void;
+    /** Charges a cost whether or not there is room: into debt if need be. @throws {InvalidOptionError | DisposedError} */
+    penalize(key: string, cost?: Cost): void;
+    /**
+     * Refuses `key` for `ms` milliseconds, in (0, 180 days], whatever it has left or is given back. Of two blocks the longer holds;
+     * only `reset` ends one.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    block(key: string, ms: number): void;
+    /** Forgets `key`: what it owes and its block. @throws {InvalidOptionError | DisposedError} */
+    reset(key: string): void;
+    /** Keys that have a place; those that became idle count until their place is needed. @throws {DisposedError} */
+    get size(): number;
+    /** The limits in force. @throws {DisposedError} */
+    get limits(): readonly LimitInForce[];
+    /** This limiter as a policy: whose bucket a call takes from, what it costs, and how long it waits. @throws {InvalidOptionError} */
+    policy(options: RateLimiterPolicyOptions): Policy;
+    /**
+     * New limits for all who share the limiter, as many as there were. Each key keeps its time until full, at most that of an empty
+     * bucket of the new limits.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    reconfigure(options: {
+        readonly limits: KeyedLimit | readonly KeyedLimit[];
+    }): void;
+    /** All live keys as bytes, by their hashes: to carry them over a restart. @throws {DisposedError} */
+    export(): Uint8Array;
+    /**
+     * Takes over what `export` gave, less the time between. False, and nothing changes, if this limiter has counted a key already,
+     * or has another number of limits or another maxKeys.
+     * @throws {InvalidOptionError} when `bytes` are not what `export` gave. @throws {DisposedError}
+     */
+    restore(bytes: Uint8Array): boolean;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): RateLimiterSnapshot;
+    /**
+     * Lets go of the limiter: who waits through this object rejects with DisposedError, later calls throw it. A name is free again
+     * once every thread has let go of it. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+export { BreakwaterError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, RateLimitedError, RateLimiter, RefusedError, TimeoutError, TokenBucket, list };
+export type { Call, Cost, Decision, ErrorDetails, ExecuteOptions, KeyedLimit, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

@@ -1,0 +1,131 @@
+/** What the native binary exports: types only. `native.ts` loads it, and checks its `ABI` before anything else is used. */
+
+/** A limit as it crosses the border, its types checked. */
+export interface NativeLimit {
+  readonly capacity?: number | undefined;
+  readonly refillPerSecond?: number | undefined;
+  readonly limit?: number | undefined;
+  readonly windowMs?: number | undefined;
+  readonly label?: string | undefined;
+}
+
+/** An object on shared or private state: a handle for cold calls, the number by which mail names the state, bound functions. */
+export interface Opened<Functions> {
+  readonly handle: number;
+  readonly state: number;
+  readonly functions: Functions;
+}
+
+/** Bound functions answer undefined once their object was disposed. */
+export type Bound<T> = T | undefined;
+
+export interface ClockFunctions {
+  now(): Bound<number>;
+  advanceTo(ms: number): void;
+}
+
+export interface BucketFunctions {
+  take(): Bound<boolean>;
+  takeMany(tokens: number): Bound<boolean>;
+  /** 0 granted · 1 waiting: registers [serve after ms, ticket] · 2 refused: register [retry after ms] */
+  acquire(tokens: number, maxWaitMs: number): Bound<0 | 1 | 2>;
+  /** Milliseconds until the next waiter is due, -1 if nobody waits. */
+  serve(): Bound<number>;
+  settled(allowed: 0 | 1): void;
+  cancel(ticket: number): Bound<true>;
+  refund(tokens: number): Bound<true>;
+  penalize(tokens: number): Bound<true>;
+  retryAfter(tokens: number): Bound<number>;
+  available(): Bound<number>;
+}
+
+/** -1: the key is longer than 64 KiB. -2: the span is out of range. */
+export type KeyFault = -1 | -2;
+
+/** A cost of NaN says that the registers hold one for each limit. */
+export interface LimiterFunctions {
+  pass(key: string): Bound<boolean | KeyFault>;
+  passMany(key: string, cost: number): Bound<boolean | KeyFault>;
+  /** Registers: [deciding limit, version of the limits, then limit, remaining, resetMs, retryAfterMs of each] */
+  consume(key: string, cost: number): Bound<boolean | KeyFault>;
+  peek(key: string, cost: number): Bound<boolean | KeyFault>;
+  /** 0 granted · 1 waiting: registers [arrive after ms, ticket] · 2 refused: registers as `consume` */
+  reserve(key: string, cost: number, maxWaitMs: number): Bound<0 | 1 | 2 | KeyFault>;
+  /** Settles a waiter: 0, or for how many milliseconds its key is still blocked. */
+  arrive(ticket: number): number;
+  cancel(ticket: number): void;
+  refund(key: string, cost: number): Bound<true | KeyFault>;
+  penalize(key: string, cost: number): Bound<true | KeyFault>;
+  block(key: string, ms: number): Bound<0 | KeyFault>;
+  reset(key: string): Bound<true | KeyFault>;
+  size(): Bound<number>;
+}
+
+export interface NativeBucketOptions {
+  readonly limit: NativeLimit;
+  readonly initialTokens?: number | undefined;
+  readonly maxWaiters?: number | undefined;
+  readonly name?: string | undefined;
+  readonly clock?: number | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface NativeLimiterOptions {
+  readonly limits: readonly NativeLimit[];
+  readonly maxKeys?: number | undefined;
+  readonly whenFull?: string | undefined;
+  readonly maxWaiters?: number | undefined;
+  readonly name?: string | undefined;
+  readonly clock?: number | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface NativeBucketSnapshot {
+  readonly capacity: number;
+  readonly refillPerSecond: number;
+  readonly available: number;
+  readonly waiting: number;
+  readonly allowed: number;
+  readonly refused: number;
+}
+
+export interface NativeLimiterSnapshot {
+  readonly size: number;
+  readonly evicted: number;
+  readonly waiting: number;
+  readonly bytes: number;
+  readonly allowed: number;
+  readonly refused: number;
+}
+
+export interface LimitsInForce {
+  readonly version: number;
+  readonly limits: readonly { readonly limit: number; readonly windowMs: number; readonly label?: string }[];
+}
+
+export interface Native {
+  /** The binary's side of the contract number. */
+  readonly ABI: number;
+  openHost(onMail: () => void): {
+    readonly id: number;
+    readonly registers: Float64Array;
+    readonly functions: { drain(): number };
+  };
+  listNames(): { readonly kind: string; readonly name: string }[];
+  dispose(host: number, kind: string, handle: number): void;
+  collected(host: number, kind: string, handle: number): void;
+  openClock(host: number, name: string | undefined): Opened<ClockFunctions>;
+  bucketDefaults(): { readonly maxWaiters: number };
+  openBucket(host: number, options: NativeBucketOptions): Opened<BucketFunctions>;
+  findBucket(host: number, name: string): Opened<BucketFunctions> | null;
+  bucketSnapshot(host: number, handle: number): NativeBucketSnapshot | null;
+  reconfigureBucket(host: number, handle: number, limit: NativeLimit): void;
+  limiterDefaults(): { readonly maxKeys: number; readonly maxWaiters: number; readonly whenFull: string };
+  openLimiter(host: number, options: NativeLimiterOptions): Opened<LimiterFunctions>;
+  findLimiter(host: number, name: string): Opened<LimiterFunctions> | null;
+  limiterSnapshot(host: number, handle: number): NativeLimiterSnapshot | null;
+  limiterLimits(host: number, handle: number): LimitsInForce | null;
+  reconfigureLimiter(host: number, handle: number, limits: readonly NativeLimit[]): void;
+  exportLimiter(host: number, handle: number): Uint8Array | null;
+  restoreLimiter(host: number, handle: number, bytes: Uint8Array): boolean | null;
+}

@@ -1,0 +1,28 @@
+/**
+ * What happens inside, for whoever wants to know: `diagnostics_channel` channels named `breakwater:<kind>:<event>`. Nothing is
+ * built where nobody subscribed. Messages carry names and figures, never keys or payloads.
+ */
+import { type Channel, channel } from 'node:diagnostics_channel';
+
+/** The message of `breakwater:bucket:refused` and `breakwater:limiter:refused`. */
+export interface RefusedMessage {
+  readonly kind: 'bucket' | 'limiter';
+  /** The name or label of the primitive. */
+  readonly primitive: string | undefined;
+  /** Whether it was let through all the same. */
+  readonly dryRun: boolean;
+}
+
+const refused: Record<RefusedMessage['kind'], Channel> = {
+  bucket: channel('breakwater:bucket:refused'),
+  limiter: channel('breakwater:limiter:refused'),
+};
+
+export function publishRefused(
+  kind: RefusedMessage['kind'],
+  primitive: string | undefined,
+  dryRun: boolean,
+): void {
+  const target = refused[kind];
+  if (target.hasSubscribers) target.publish({ kind, primitive, dryRun } satisfies RefusedMessage);
+}

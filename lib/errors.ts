@@ -1,0 +1,116 @@
+/**
+ * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
+ * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
+ * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
+ */
+
+/** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
+export type Kind = 'bucket' | 'limiter' | 'clock' | 'policy' | 'middleware' | 'binding';
+
+/** Fields shared by all errors. */
+export interface ErrorDetails {
+  readonly kind: Kind;
+  /** The name or label of the primitive. */
+  readonly primitive?: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+const ordinary = Function.prototype[Symbol.hasInstance];
+
+/** Makes `branded` answer `instanceof` by a brand that every copy of the package shares. */
+function brand(branded: { readonly prototype: Error; readonly name: string }, code: string): void {
+  const mark = Symbol.for(`breakwater.${branded.name}`);
+  Object.defineProperties(branded.prototype, {
+    [mark]: { value: true },
+    name: { value: branded.name, writable: true, configurable: true },
+    code: { value: code, writable: true, configurable: true, enumerable: true },
+  });
+  Object.defineProperty(branded, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      if (this !== branded) return ordinary.call(this as () => void, value);
+      return typeof value === 'object' && value !== null && mark in value;
+    },
+  });
+}
+
+/** The parent of every error of this package. */
+export class BreakwaterError extends Error {
+  /** A stable word for programs, such as `'ERR_RATE_LIMITED'`. */
+  declare readonly code: string;
+  /** The kind of primitive that made this error. */
+  readonly kind: Kind;
+  /** The name or label of the primitive that made this error, if it has one. */
+  declare readonly primitive?: string;
+  /** Milliseconds until the same call may pass; Infinity if it never can. Absent where that is not known. */
+  declare readonly retryAfterMs?: number;
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message);
+    this.kind = details.kind;
+    const self = this as { primitive?: string; retryAfterMs?: number; cause?: unknown };
+    if (details.primitive !== undefined) self.primitive = details.primitive;
+    if (details.retryAfterMs !== undefined) self.retryAfterMs = details.retryAfterMs;
+    if (details.cause !== undefined) {
+      Object.defineProperty(self, 'cause', { value: details.cause, writable: true, configurable: true });
+    }
+  }
+}
+
+/** The parent of every refusal. A refusal carries no stack frames: it says nothing about the code, and it has to be cheap. */
+export class RefusedError extends BreakwaterError {
+  constructor(message: string, details: ErrorDetails) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      super(message, details);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }
+}
+
+/** A token bucket or a rate limiter said no. */
+export class RateLimitedError extends RefusedError {}
+
+/** A call did not settle within its `timeoutMs`. */
+export class TimeoutError extends BreakwaterError {}
+
+/** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
+export class InvalidOptionError extends BreakwaterError {
+  readonly option: string;
+  readonly expected: string;
+  readonly got: string;
+
+  constructor(option: string, expected: string, got: string, details: ErrorDetails) {
+    super(`${option} must be ${expected}, got ${got}`, details);
+    this.option = option;
+    this.expected = expected;
+    this.got = got;
+  }
+}
+
+/** The name is taken by a primitive of the same kind that was made with other options: `option` names the first that differs. */
+export class NameConflictError extends BreakwaterError {
+  readonly option: string;
+
+  constructor(option: string, message: string, details: ErrorDetails) {
+    super(message, details);
+    this.option = option;
+  }
+}
+
+/** The object was disposed: by `dispose()`, or while this call waited. */
+export class DisposedError extends BreakwaterError {}
+
+/** The native part could not be loaded: the message says which files were looked for and how to mend it. */
+export class NativeBindingError extends BreakwaterError {}
+
+brand(BreakwaterError, 'ERR_BREAKWATER');
+brand(RefusedError, 'ERR_REFUSED');
+brand(RateLimitedError, 'ERR_RATE_LIMITED');
+brand(TimeoutError, 'ERR_TIMEOUT');
+brand(InvalidOptionError, 'ERR_INVALID_OPTION');
+brand(NameConflictError, 'ERR_NAME_CONFLICT');
+brand(DisposedError, 'ERR_DISPOSED');
+brand(NativeBindingError, 'ERR_NATIVE_BINDING');

@@ -1,0 +1,210 @@
+/**
+ * `execute`, the same for every policy: who may run is the policy's to say (`admit`); from there on this file owns the call, its
+ * signal, its deadline and its promise.
+ */
+import type { Timeline } from './clock.js';
+import { type ErrorDetails, TimeoutError } from './errors.js';
+import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
+
+/** What a function that is executed gets to know. */
+export interface Call {
+  /** This call's own signal: aborted by the caller's signal, by a deadline, or when its result is no longer wanted. */
+  readonly signal: AbortSignal;
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** Milliseconds to the nearest deadline, else Infinity. */
+  readonly remainingMs: number;
+  /** What the caller passed as `context`. */
+  readonly context: unknown;
+}
+
+/** Options of `execute`, one type for all policies: each reads its own. */
+export interface ExecuteOptions {
+  /** Ends the call: its promise rejects in the same turn with the signal's own reason, whether or not the function obeys. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from the call of `execute`, waiting included, to a TimeoutError. Default: none. */
+  readonly timeoutMs?: number | undefined;
+  /** Passed on as `call.context`. */
+  readonly context?: unknown;
+  /** Whether the call may be repeated. Default true. */
+  readonly idempotent?: boolean | undefined;
+  /** For policies that decide by key. */
+  readonly key?: string | undefined;
+  /** 0 to 9, 9 first, for policies with priorities. Default 5. */
+  readonly priority?: number | undefined;
+  /** How much the call takes, for policies with weights. Default 1. */
+  readonly weight?: number | undefined;
+  /** Gets a value that comes after its call was settled otherwise, to close or release it. */
+  readonly onDiscard?: ((value: unknown) => void) | undefined;
+}
+
+/** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
+export interface Policy<Alt = never> {
+  execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
+  /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+  wrap<This, Args extends unknown[], T>(
+    fn: (this: This, ...args: Args) => T,
+  ): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
+}
+
+/** What a policy brings to its calls. */
+export interface Executor {
+  readonly timeline: Timeline;
+  readonly details: ErrorDetails;
+  /** Lets the call in: nothing to let it in at once, a promise when it has to wait. Throws or rejects to refuse. */
+  admit(call: Call): Promise<void> | undefined;
+}
+
+const SHAPES = {
+  signal: 'object',
+  timeoutMs: 'number',
+  idempotent: 'boolean',
+  key: 'string',
+  priority: 'number',
+  weight: 'number',
+  onDiscard: 'function',
+} as const;
+
+const NO_OPTIONS: ExecuteOptions = {};
+
+/** The call a function is in. Its signal is made when first read. */
+class CurrentCall implements Call {
+  readonly attempt = 1;
+  readonly context: unknown;
+  readonly #timeline: Timeline;
+  readonly #deadline: number;
+  #controller: AbortController | undefined;
+  #ended = false;
+  #reason: unknown;
+
+  constructor(timeline: Timeline, options: ExecuteOptions) {
+    this.#timeline = timeline;
+    this.context = options.context;
+    this.#deadline =
+      options.timeoutMs === undefined ? Number.POSITIVE_INFINITY : timeline.now() + options.timeoutMs;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get remainingMs(): number {
+    const deadline = this.#deadline;
+    return deadline === Number.POSITIVE_INFINITY ? deadline : Math.max(0, deadline - this.#timeline.now());
+  }
+
+  end(reason: unknown): void {
+    this.#ended = true;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/** Runs `fn` under a policy. Never throws. */
+export function execute<T>(
+  executor: Executor,
+  fn: (call: Call) => T,
+  options: ExecuteOptions = NO_OPTIONS,
+): Promise<Awaited<T>> {
+  try {
+    const { kind, primitive } = executor.details;
+    if (typeof fn !== 'function') throw invalid(kind, 'fn', 'a function', fn, primitive);
+    if (options !== NO_OPTIONS) checkOptions(executor.details, options);
+    const call = new CurrentCall(executor.timeline, options);
+    if (options.signal !== undefined || options.timeoutMs !== undefined) {
+      return bounded(executor, call, fn, options);
+    }
+    const admitted = executor.admit(call);
+    const result = admitted === undefined ? fn(call) : admitted.then(() => fn(call));
+    return Promise.resolve(result) as Promise<Awaited<T>>;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** The same for a call that may be settled before `fn` is: by its deadline or its caller's signal. */
+function bounded<T>(
+  executor: Executor,
+  call: CurrentCall,
+  fn: (call: Call) => T,
+  options: ExecuteOptions,
+): Promise<Awaited<T>> {
+  const { signal, timeoutMs, onDiscard } = options;
+  const { timeline, details } = executor;
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    let open = true;
+    let ran = false;
+    const close = (): void => {
+      open = false;
+      signal?.removeEventListener('abort', onAbort);
+      if (timer !== undefined) timeline.cancel(timer);
+    };
+    const fail = (error: unknown): void => {
+      if (!open) return;
+      close();
+      reject(error);
+    };
+    const abandon = (reason: unknown): void => {
+      if (!open) return;
+      fail(reason);
+      call.end(reason);
+    };
+    const onAbort = (): void => abandon((signal as AbortSignal).reason);
+    const expire = (): void => abandon(new TimeoutError(`timed out after ${timeoutMs} ms`, details));
+    const done = (value: Awaited<T>): void => {
+      // A function that kept the event loop busy past its deadline is late all the same.
+      if (open && timeoutMs !== undefined && call.remainingMs === 0) expire();
+      if (open) {
+        close();
+        resolve(value);
+      } else if (ran) {
+        onDiscard?.(value);
+      }
+    };
+    const timer = timeoutMs === undefined ? undefined : timeline.after(timeoutMs, expire);
+    signal?.addEventListener('abort', onAbort);
+    try {
+      const admitted = executor.admit(call);
+      const run = (): T | undefined => {
+        if (!open) return undefined;
+        ran = true;
+        return fn(call);
+      };
+      const result = admitted === undefined ? run() : admitted.then(run);
+      if (isThenable(result)) Promise.resolve(result as T).then(done, fail);
+      else done(result as Awaited<T>);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+/** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+export function wrap<This, Args extends unknown[], T>(
+  policy: Policy,
+  fn: (this: This, ...args: Args) => T,
+): (this: This, ...args: Args) => Promise<Awaited<T>> {
+  return function (this: This, ...args: Args) {
+    return policy.execute(() => fn.apply(this, args));
+  };
+}
+
+function isThenable(value: unknown): boolean {
+  return (
+    value !== null &&
+    (typeof value === 'object' || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+function checkOptions({ kind, primitive }: ErrorDetails, options: ExecuteOptions): void {
+  const { context: _, ...shaped } = options;
+  checkShape(kind, shaped, SHAPES);
+  checkSignal(kind, options.signal, primitive);
+  if (options.timeoutMs !== undefined) checkSpan(kind, 'timeoutMs', options.timeoutMs, primitive);
+}

@@ -1,0 +1,120 @@
+/**
+ * Rate limiting for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
+ *
+ * @example
+ * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
+ * app.use(rateLimit({ limiter }));
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  checkOptions,
+  type Framework,
+  fault,
+  Gate,
+  isThenable,
+  PROBLEM_TYPE,
+  problemBody,
+  type RateLimitOptions,
+  refusalError,
+} from './http.js';
+import { AddressKey, Warnings } from './ip.js';
+import type { Decision } from './limiter.js';
+
+export type { Awaitable, Cost, RateLimitOptions } from './http.js';
+export { ipKey } from './ip.js';
+
+declare global {
+  // The way @types/express gives for adding to its Request; without those types it is an interface nobody reads.
+  namespace Express {
+    interface Request {
+      /** What `rateLimit` decided about this request; with `headers: false` only if it was refused. */
+      rateLimit?: Decision | undefined;
+    }
+  }
+}
+
+/** What `rateLimit` needs of a request: Node's own, and `ip` as Express has it. */
+export interface ExpressRequest extends IncomingMessage {
+  readonly ip?: string | undefined;
+  readonly app?: { get(setting: string): unknown } | undefined;
+  rateLimit?: Decision | undefined;
+}
+
+const express: Framework<ExpressRequest, ServerResponse> = {
+  name: 'Express',
+  trustProxy: (req) => req.app?.get('trust proxy'),
+  headersSent: (res) => res.headersSent,
+  getHeader: (res, name) => res.getHeader(name),
+  setHeader: (res, name, value) => res.setHeader(name, value),
+  onClose(res, listener) {
+    if (res.destroyed) listener();
+    else res.once('close', listener);
+  },
+};
+
+/**
+ * Middleware that admits a request or answers 429.
+ * @throws InvalidOptionError when an option is not what it must be
+ */
+export function rateLimit<Req extends ExpressRequest, Res extends ServerResponse>(
+  options: RateLimitOptions<Req, Res>,
+): (req: Req, res: Res, next: (error?: unknown) => void) => void {
+  checkOptions(options);
+  const warnings = new Warnings();
+  const gate = new Gate<Req, Res>(options, express, warnings, new AddressKey(express, warnings));
+
+  return function rateLimitMiddleware(req, res, next) {
+    let refused: ReturnType<typeof gate.admit>;
+    try {
+      refused = gate.admit(req, res);
+    } catch (error) {
+      next(fault(error));
+      return;
+    }
+    if (refused === undefined) {
+      next();
+    } else if (refused instanceof Promise) {
+      refused.then(
+        (decision) => (decision === undefined ? next() : refuse(gate, req, res, next, decision)),
+        (error) => next(fault(error)),
+      );
+    } else {
+      refuse(gate, req, res, next, refused);
+    }
+  };
+}
+
+function refuse<Req extends ExpressRequest, Res extends ServerResponse>(
+  gate: Gate<Req, Res>,
+  req: Req,
+  res: Res,
+  next: (error?: unknown) => void,
+  decision: Decision,
+): void {
+  // Someone else answered while an option was waited for.
+  if (res.headersSent) return;
+  const before = res.statusCode;
+  res.statusCode = 429;
+  if (gate.refuseWith === 'error') {
+    next(refusalError(decision));
+    return;
+  }
+  if (gate.onRefused === undefined) {
+    const body = problemBody(decision);
+    res.setHeader('Content-Type', PROBLEM_TYPE);
+    res.setHeader('Content-Length', Buffer.byteLength(body));
+    res.end(body);
+    return;
+  }
+  const failed = (error: unknown) => {
+    // Express takes the status of a response for that of an error that has none.
+    if (!res.headersSent) res.statusCode = before;
+    next(fault(error));
+  };
+  try {
+    const answered = gate.onRefused(req, res, decision);
+    if (isThenable(answered)) answered.then(undefined, failed);
+  } catch (error) {
+    failed(error);
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Rate limiting for Fastify 5: a plugin that gives a hook to every route registered after it, in its scope and the scopes inside.
+ *
+ * @example
+ * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
+ * await fastify.register(rateLimit, { limiter });
+ * fastify.get('/health', { config: { rateLimit: false } }, handler);
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import {
+  checkOptions,
+  type Framework,
+  fault,
+  Gate,
+  isThenable,
+  PROBLEM_TYPE,
+  problemBody,
+  type RateLimitOptions,
+  refusalError,
+} from './http.js';
+import { AddressKey, ipKey, Warnings } from './ip.js';
+import type { Decision } from './limiter.js';
+import { invalid } from './options.js';
+
+/** The hooks that can limit. */
+type HookName = 'onRequest' | 'preValidation' | 'preHandler';
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
+/** Options of the plugin. */
+interface FastifyRateLimitOptions extends RateLimitOptions<FastifyRequest, FastifyReply> {
+  /**
+   * When a request is decided: `'onRequest'` before anything is read or parsed, `'preValidation'` or `'preHandler'` where the key
+   * needs the body or a user that an earlier hook found.
+   * @default 'onRequest'
+   */
+  readonly hook?: HookName | undefined;
+  /**
+   * false limits only routes that have a `config.rateLimit` object.
+   * @default true
+   */
+  readonly global?: boolean | undefined;
+}
+
+/** Options of one route: they override the plugin's, one by one. */
+type RouteRateLimitOptions = Partial<Omit<FastifyRateLimitOptions, 'global'>>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What `rateLimit` decided about this request; with `headers: false` only if it was refused. */
+    rateLimit?: Decision | undefined;
+  }
+  interface FastifyContextConfig {
+    /** false: this route is not limited. An object: options that override the plugin's for this route. */
+    rateLimit?: false | RouteRateLimitOptions | undefined;
+  }
+  interface FastifyInstance {
+    /** The plugin's hook with other options, for where no route is: `setNotFoundHandler({ preHandler: fastify.rateLimit() }, …)`. */
+    rateLimit(options?: RouteRateLimitOptions): Hook;
+  }
+}
+
+/**
+ * The plugin. `await` its registration before routes are declared: Fastify tells plugins only of routes that come after them.
+ * @throws InvalidOptionError (the registration rejects with it) when an option is not what it must be
+ */
+async function rateLimit(fastify: FastifyInstance, options: FastifyRateLimitOptions): Promise<void> {
+  checkOptions(options, { hook: 'string', global: 'boolean' });
+  checkHook(options.hook, 'hook');
+  const { global = true, ...own } = options;
+  const framework = frameworkOf(fastify);
+  const warnings = new Warnings();
+  const addresses = new AddressKey<FastifyRequest>(framework, warnings);
+  const hookOf = (all: RouteOptions) => hookFor(new Gate(all, framework, warnings, addresses));
+  const ownHook = hookOf(own);
+
+  if (!fastify.hasRequestDecorator('rateLimit')) fastify.decorateRequest('rateLimit', undefined);
+  if (!fastify.hasDecorator('rateLimit')) {
+    fastify.decorate('rateLimit', (override) =>
+      override === undefined ? ownHook : hookOf(merge(own, override, 'options')),
+    );
+  }
+  fastify.addHook('onRoute', (route) => {
+    const override = route.config?.rateLimit;
+    if (override === false || (override === undefined && !global)) return;
+    const all = override === undefined ? own : merge(own, override, 'config.rateLimit');
+    const name = all.hook ?? 'onRequest';
+    // A new array: a user may share one between routes, and Fastify makes a HEAD route of the same options.
+    route[name] = [route[name] ?? [], override === undefined ? ownHook : hookOf(all)].flat() as Hook[];
+  });
+}
+
+type RouteOptions = Omit<FastifyRateLimitOptions, 'global'>;
+
+function merge(own: RouteOptions, override: RouteRateLimitOptions, prefix: string): RouteOptions {
+  if (typeof override !== 'object' || override === null) {
+    throw invalid('middleware', prefix, 'false or an object', override);
+  }
+  const given = Object.entries(override).filter(([, value]) => value !== undefined);
+  const all: RouteOptions = { ...own, ...Object.fromEntries(given) };
+  checkOptions(all, { hook: 'string' }, prefix);
+  checkHook(all.hook, `${prefix}.hook`);
+  return all;
+}
+
+function checkHook(hook: unknown, option: string): void {
+  if (hook !== undefined && hook !== 'onRequest' && hook !== 'preValidation' && hook !== 'preHandler') {
+    throw invalid('middleware', option, "'onRequest', 'preValidation' or 'preHandler'", hook);
+  }
+}
+
+function frameworkOf(fastify: FastifyInstance): Framework<FastifyRequest, FastifyReply> {
+  const setting = trustProxyOf(fastify);
+  return {
+    name: 'Fastify',
+    // A number of hops is ignored by versions that hold it for unsafe, and then the address stays the socket's.
+    trustProxy: (request) =>
+      typeof setting === 'number' && request.ip === request.socket?.remoteAddress
+        ? false
+        : (setting ?? false),
+    headersSent: (reply) => reply.raw.headersSent,
+    getHeader: (reply, name) => reply.getHeader(name),
+    setHeader: (reply, name, value) => reply.header(name, value),
+    // Not the onResponse hook: it does not run when the client goes away.
+    onClose(reply, listener) {
+      if (reply.raw.destroyed) listener();
+      else reply.raw.once('close', listener);
+    },
+  };
+}
+
+/**
+ * The `trustProxy` the server was made with. Fastify publishes it nowhere (`initialConfig` leaves it out), so this looks where Fastify
+ * keeps it; where a version keeps it elsewhere, only a warning is lost.
+ */
+function trustProxyOf(fastify: FastifyInstance): unknown {
+  for (let object: object | null = fastify; object !== null; object = Object.getPrototypeOf(object)) {
+    const symbol = Object.getOwnPropertySymbols(object).find((one) => one.description === 'fastify.options');
+    if (symbol !== undefined) {
+      return (object as Record<symbol, { trustProxy?: unknown } | undefined>)[symbol]?.trustProxy;
+    }
+  }
+  return undefined;
+}
+
+function hookFor(gate: Gate<FastifyRequest, FastifyReply>): Hook {
+  return function rateLimitHook(request, reply, done) {
+    let refused: ReturnType<typeof gate.admit>;
+    try {
+      refused = gate.admit(request, reply);
+    } catch (error) {
+      done(fault(error) as Error);
+      return;
+    }
+    if (refused === undefined) {
+      done();
+    } else if (refused instanceof Promise) {
+      refused.then(
+        (decision) => (decision === undefined ? done() : refuse(gate, request, reply, done, decision)),
+        (error) => done(fault(error) as Error),
+      );
+    } else {
+      refuse(gate, request, reply, done, refused);
+    }
+  };
+}
+
+function refuse(
+  gate: Gate<FastifyRequest, FastifyReply>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+  decision: Decision,
+): void {
+  // Someone else answered while an option was waited for.
+  if (reply.sent || reply.raw.headersSent) return;
+  const before = reply.statusCode;
+  reply.code(429);
+  if (gate.refuseWith === 'error') {
+    done(refusalError(decision));
+    return;
+  }
+  if (gate.onRefused === undefined) {
+    reply.type(PROBLEM_TYPE).send(problemBody(decision));
+    return;
+  }
+  const failed = (error: unknown) => {
+    // Fastify takes the status of a reply for that of an error that has none.
+    if (!reply.raw.headersSent) reply.code(before);
+    done(fault(error) as Error);
+  };
+  // As in a handler: send it, or return it.
+  const answer = (payload: unknown) => {
+    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
+  };
+  try {
+    const answered = gate.onRefused(request, reply, decision);
+    // A reply is a thenable of its own, which settles when it is sent.
+    if (answered !== reply && isThenable(answered)) answered.then(answer, failed);
+    else answer(answered);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+// What `require('breakwater/fastify')` gives is the plugin, and has itself under the names an import may ask for.
+Object.assign(rateLimit, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'breakwater-rate-limit',
+  [Symbol.for('plugin-meta')]: { fastify: '>=5', name: 'breakwater-rate-limit' },
+  default: rateLimit,
+  rateLimit,
+  ipKey,
+});
+
+// Node links `import { rateLimit } from` by names it finds in the text of this file. What these two are set on is replaced below.
+exports.rateLimit = rateLimit;
+exports.ipKey = ipKey;
+
+declare namespace rateLimit {
+  export type { FastifyRateLimitOptions, RouteRateLimitOptions };
+  export { ipKey, rateLimit, rateLimit as default };
+}
+
+export = rateLimit;

@@ -1,0 +1,101 @@
+/**
+ * This thread's side of the binding: its mailbox, its result registers, and the objects whose native part has to be let go.
+ * Nothing here exists before the first constructor runs.
+ */
+import type { Native } from './binding.js';
+import { load } from './native.js';
+
+/** Mail, as the registers hold it: what, for which state, for which ticket. */
+const OFFER = 0;
+const REFUSED = 1;
+const REPLAN = 2;
+const ADVANCED = 3;
+
+/** Whoever waits for mail about a state. */
+export interface Listener {
+  /** A waiter was served, or can never be. */
+  onTicket?(ticket: number, granted: boolean): void;
+  /** The head of the line is due earlier than it was. */
+  onReplan?(): void;
+  /** Another thread advanced the clock. */
+  onAdvanced?(): void;
+}
+
+/** The kinds that have a native part. */
+export type NativeKind = 'bucket' | 'limiter' | 'clock';
+
+/** This thread's side of the binding. */
+export interface Host {
+  readonly id: number;
+  readonly native: Native;
+  readonly registers: Float64Array;
+}
+
+const listeners = new Map<number, Set<Listener>>();
+let current: (Host & { drain(): number }) | undefined;
+let collections: FinalizationRegistry<{ readonly kind: NativeKind; readonly handle: number }> | undefined;
+
+/** This thread's side, opened by the first call. */
+export function host(): Host {
+  current ??= open();
+  return current;
+}
+
+function open(): Host & { drain(): number } {
+  const native = load();
+  const { id, registers, functions } = native.openHost(readMail);
+  collections = new FinalizationRegistry(({ kind, handle }) => native.collected(id, kind, handle));
+  return { id, native, registers, drain: functions.drain };
+}
+
+/** Reads all mail there is. Runs when another thread wakes this one, and after calls that may have sent mail to this thread. */
+export function readMail(): void {
+  if (current === undefined) return;
+  const { drain, registers } = current;
+  for (let count = drain(); count > 0; count = drain()) {
+    // Copied first: a listener may make native calls that write the registers.
+    const mail = registers.slice(0, 3 * count);
+    for (let at = 0; at < mail.length; at += 3) {
+      dispatch(mail[at] as number, mail[at + 1] as number, mail[at + 2] as number);
+    }
+  }
+}
+
+function dispatch(what: number, state: number, ticket: number): void {
+  const those = listeners.get(state);
+  if (those === undefined) return;
+  for (const listener of [...those]) {
+    if (what === OFFER || what === REFUSED) listener.onTicket?.(ticket, what === OFFER);
+    else if (what === REPLAN) listener.onReplan?.();
+    else if (what === ADVANCED) listener.onAdvanced?.();
+  }
+}
+
+/** Sends mail about a state to `listener` from now on. */
+export function listen(state: number, listener: Listener): void {
+  const those = listeners.get(state);
+  if (those === undefined) listeners.set(state, new Set([listener]));
+  else those.add(listener);
+}
+
+/** Ends `listen`. */
+export function unlisten(state: number, listener: Listener): void {
+  const those = listeners.get(state);
+  if (those?.delete(listener) && those.size === 0) listeners.delete(state);
+}
+
+/** Lets go of the native part of `object` once it was collected. */
+export function collectWith(object: object, kind: NativeKind, handle: number): void {
+  collections?.register(object, { kind, handle });
+}
+
+/** A name in use. */
+export interface NameInUse {
+  readonly kind: NativeKind;
+  readonly name: string;
+}
+
+/** All names in use in this process, over all threads: one entry for each kind and name. */
+export function list(): NameInUse[] {
+  return host().native.listNames() as NameInUse[];
+}

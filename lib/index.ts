@@ -1,0 +1,35 @@
+export {
+  type Limit,
+  TokenBucket,
+  type TokenBucketOptions,
+  type TokenBucketPolicyOptions,
+  type TokenBucketSnapshot,
+} from './bucket.js';
+export type { RefusedMessage } from './channels.js';
+export { ManualClock, type ManualClockOptions } from './clock.js';
+export {
+  BreakwaterError,
+  DisposedError,
+  type ErrorDetails,
+  InvalidOptionError,
+  type Kind,
+  NameConflictError,
+  NativeBindingError,
+  RateLimitedError,
+  RefusedError,
+  TimeoutError,
+} from './errors.js';
+export type { Call, ExecuteOptions, Policy } from './execute.js';
+export { list, type NameInUse, type NativeKind } from './host.js';
+export {
+  type Cost,
+  type Decision,
+  type KeyedLimit,
+  type LimitDecision,
+  type LimitInForce,
+  RateLimiter,
+  type RateLimiterOptions,
+  type RateLimiterPolicyOptions,
+  type RateLimiterSnapshot,
+} from './limiter.js';
+export type { WaitOptions } from './waiters.js';

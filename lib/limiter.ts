@@ -1,0 +1,601 @@
+/** RateLimiter: a token bucket per key, shared by name with all worker threads of the process. */
+import type { LimiterFunctions, LimitsInForce, NativeLimit, Opened } from './binding.js';
+import type { Limit } from './bucket.js';
+import { publishRefused } from './channels.js';
+import { clockOf, type ManualClock, type Timeline } from './clock.js';
+import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
+import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
+import { collectWith, host } from './host.js';
+import { checkCount, checkName, checkShape, checkSignal, checkSpan, crossing, invalid } from './options.js';
+import type { Timer } from './timers.js';
+import { Waiters, type WaitOptions } from './waiters.js';
+
+/** A limit of a RateLimiter. */
+export type KeyedLimit = Limit & {
+  /** What a Decision calls it. Default: such as `'100-in-60s'`. */
+  readonly label?: string | undefined;
+};
+
+/** Options of RateLimiter. */
+export interface RateLimiterOptions {
+  /** One limit, or up to 8 that are decided together: all pass and all are charged, or none is. */
+  readonly limits: KeyedLimit | readonly KeyedLimit[];
+  /**
+   * Live keys that are kept apart: a whole number from 1 to 2^28. Memory is fixed by it, about 24 bytes a key with one limit and
+   * 8 to 16 more for each further one. @default 100000
+   */
+  readonly maxKeys?: number | undefined;
+  /**
+   * What a new key starts with when every place it could take holds a live key, the one closest to idle of which goes.
+   * `'admit'`: it starts fresh. `'limit'`: it inherits the debt of the one that goes: never over the limit, but a flood of
+   * one-shot keys then refuses honest newcomers. @default 'admit'
+   */
+  readonly whenFull?: 'admit' | 'limit' | undefined;
+  /** How many may wait in `acquire` at once, over all keys and threads: a whole number from 0 to 1,000,000. @default 10000 */
+  readonly maxWaiters?: number | undefined;
+  /** One limiter for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+  readonly name?: string | undefined;
+  /** Names the limiter in errors and snapshots, and shares nothing. */
+  readonly label?: string | undefined;
+  /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
+  readonly dryRun?: boolean | undefined;
+  /** Where the limiter reads the time. Default: the system's monotonic clock. */
+  readonly clock?: ManualClock | undefined;
+}
+
+/** What one limit says of a call. */
+export interface LimitDecision {
+  /** Whether the call passed; with several limits: every one of them. */
+  readonly allowed: boolean;
+  readonly limitName: string;
+  readonly limit: number;
+  /** Whole units left, ≥ 0. */
+  readonly remaining: number;
+  /** Milliseconds until the key is full again. */
+  readonly resetMs: number;
+  /** Milliseconds until this cost passes: 0 when allowed, Infinity when it is above the capacity. */
+  readonly retryAfterMs: number;
+}
+
+/**
+ * What a call was told. Its fields are all of one limit: when refused the one with the longest retryAfterMs, else the one with
+ * the smallest share left, the first on a tie.
+ */
+export interface Decision extends LimitDecision {
+  /** The same for each limit, of the same instant. */
+  readonly limits: readonly LimitDecision[];
+}
+
+/** A limit in force. */
+export interface LimitInForce {
+  readonly name: string;
+  readonly limit: number;
+  /** Milliseconds in which an empty bucket fills. */
+  readonly windowMs: number;
+}
+
+/** Figures over all threads. Counters count since the state was made. */
+export interface RateLimiterSnapshot {
+  readonly kind: 'limiter';
+  readonly name: string | undefined;
+  readonly label: string | undefined;
+  readonly dryRun: boolean;
+  readonly limits: readonly LimitInForce[];
+  /** Keys that have a place; those that became idle count until their place is needed. */
+  readonly size: number;
+  /** Live keys that had to go for others: more than a few say that maxKeys is too small. */
+  readonly evicted: number;
+  /** Calls that wait in `acquire`. */
+  readonly waiting: number;
+  /** Bytes of the table. */
+  readonly bytes: number;
+  /** Calls granted. */
+  readonly allowed: number;
+  /** Calls refused; with `dryRun` those that would have been. */
+  readonly refused: number;
+}
+
+/** What a call costs: the same on every limit, or one cost for each. Whole numbers ≥ 0; 0 only asks. */
+export type Cost = number | readonly number[];
+
+/** How a limiter serves as a policy. */
+export interface RateLimiterPolicyOptions {
+  /** Whose bucket a call takes from. Default: `options.key` of `execute`. */
+  readonly key: string | ((call: Call) => string);
+  /** What a call costs. Default 1. */
+  readonly cost?: ((call: Call) => Cost) | undefined;
+  /** The longest a call waits, in milliseconds. @default 0 */
+  readonly maxWaitMs?: number | undefined;
+}
+
+const SHAPES = {
+  limits: 'object',
+  maxKeys: 'number',
+  whenFull: 'string',
+  maxWaiters: 'number',
+  name: 'string',
+  label: 'string',
+  dryRun: 'boolean',
+  clock: 'object',
+} as const;
+
+const LIMIT_SHAPES = {
+  capacity: 'number',
+  refillPerSecond: 'number',
+  limit: 'number',
+  windowMs: 'number',
+  label: 'string',
+} as const;
+
+/** Where the first limit starts in the registers, and how many it takes. */
+const FIRST_LIMIT = 2;
+const REGISTERS_A_LIMIT = 4;
+
+/** A method may be called on anything: what is no RateLimiter is an InvalidOptionError. */
+let checkThis: (limiter: RateLimiter) => RateLimiter;
+
+/** What `find` passes to the constructor. */
+class Found {
+  readonly opened: Opened<LimiterFunctions>;
+  readonly name: string;
+
+  constructor(opened: Opened<LimiterFunctions>, name: string) {
+    this.opened = opened;
+    this.name = name;
+  }
+}
+
+/**
+ * A token bucket per key, in memory of fixed size. Exact up to `maxKeys` live keys: over any span T a key is granted at most
+ * capacity + refillPerSecond × T, from any number of threads. Keys are any string up to 64 KiB of UTF-8; a lone surrogate counts
+ * as U+FFFD. The algorithm is GCRA (ITU-T I.371).
+ *
+ * ```js
+ * const limiter = new RateLimiter({ name: 'api', limits: [{ limit: 10, windowMs: 1_000 }, { limit: 1_000, windowMs: 3_600_000 }] });
+ * const { allowed, retryAfterMs } = limiter.consume(user.id);
+ * ```
+ */
+export class RateLimiter {
+  readonly #functions: LimiterFunctions;
+  readonly #pass: (key: string) => boolean | number | undefined;
+  readonly #registers: Float64Array;
+  readonly #handle: number;
+  readonly #name: string | undefined;
+  readonly #label: string | undefined;
+  readonly #dryRun: boolean;
+  readonly #timeline: Timeline;
+  readonly #waiters = new Waiters();
+  readonly #timers = new Map<number, Timer>();
+  #limits: { readonly version: number; readonly limits: readonly LimitInForce[] } | undefined;
+
+  /**
+   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+   * @throws {NameConflictError} when the name is in use with other options.
+   */
+  constructor(options: RateLimiterOptions) {
+    let opened: Opened<LimiterFunctions>;
+    if (options instanceof Found) {
+      opened = options.opened;
+      this.#name = options.name;
+      this.#label = undefined;
+      this.#dryRun = false;
+      this.#timeline = clockOf(undefined).timeline;
+    } else {
+      checkShape('limiter', options, { ...SHAPES, limits: 'object' });
+      const { name, label, dryRun, maxKeys, whenFull, maxWaiters, clock } = options;
+      checkName('limiter', name);
+      if (whenFull !== undefined && whenFull !== 'admit' && whenFull !== 'limit') {
+        throw invalid('limiter', 'whenFull', "'admit' or 'limit'", whenFull);
+      }
+      const { timeline, handle } = clockOf(clock);
+      const limits = limitsOf(options.limits);
+      const { id, native } = host();
+      opened = crossing('limiter', name ?? label, () =>
+        native.openLimiter(id, {
+          limits,
+          maxKeys,
+          whenFull,
+          maxWaiters,
+          name,
+          clock: handle,
+          dryRun: dryRun ?? false,
+        }),
+      );
+      this.#name = name;
+      this.#label = label;
+      this.#dryRun = dryRun ?? false;
+      this.#timeline = timeline;
+    }
+    this.#functions = opened.functions;
+    this.#pass = opened.functions.pass;
+    this.#registers = host().registers;
+    this.#handle = opened.handle;
+    collectWith(this, 'limiter', opened.handle);
+  }
+
+  /** An object on the limiter of this name, if one exists in the process. */
+  static find(name: string): RateLimiter | undefined {
+    if (typeof name !== 'string') throw invalid('limiter', 'name', 'a string', name);
+    const { id, native } = host();
+    const opened = native.findLimiter(id, name);
+    return opened === null ? undefined : new RateLimiter(new Found(opened, name) as never);
+  }
+
+  /**
+   * Charges `key`, if every limit has room for the cost; a refusal charges nothing.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  tryAcquire(key: string, cost: Cost = 1): boolean {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    const allowed = cost === 1 ? self.#pass(key) : self.#functions.passMany(key, self.#crossCost(cost));
+    return allowed === true || self.#refuse(key, allowed);
+  }
+
+  /** Charges `key` as `tryAcquire` does, and says where it stands. @throws {InvalidOptionError | DisposedError} */
+  consume(key: string, cost: Cost = 1): Decision {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    const crossed = cost === 1 ? 1 : self.#crossCost(cost);
+    const allowed = self.#functions.consume(key, crossed);
+    if (allowed === true) return self.#decision(true);
+    return self.#decision(self.#refuse(key, allowed));
+  }
+
+  /** What `consume` would say, charging nothing. @throws {InvalidOptionError | DisposedError} */
+  peek(key: string, cost: Cost = 1): Decision {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    const allowed = self.#live(key, self.#functions.peek(key, self.#crossCost(cost)));
+    return self.#decision(allowed === true || self.#dryRun);
+  }
+
+  /**
+   * Charges `key`, and resolves when the charge is covered: callers of one key in the order in which they came.
+   * Rejects at once with RateLimitedError if the wait would pass `maxWaitMs`, if `maxWaiters` wait already, or if the cost is
+   * above a capacity; with the signal's reason when aborted, and then the charge is given back but for what later callers have
+   * built on; with DisposedError when this object is disposed meanwhile.
+   */
+  acquire(key: string, cost: Cost = 1, options: WaitOptions = {}): Promise<void> {
+    try {
+      const self = checkThis(this);
+      if (typeof key !== 'string') throw self.#badKey(key);
+      checkShape('limiter', options, { signal: 'object', maxWaitMs: 'number' });
+      const { signal, maxWaitMs = Number.POSITIVE_INFINITY } = options;
+      checkSignal('limiter', signal, self.#primitive);
+      checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
+      if (signal?.aborted) return Promise.reject(signal.reason);
+      return self.#acquire(key, cost, signal, maxWaitMs) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Gives a cost back, never past a capacity. A block holds all the same. @throws {InvalidOptionError | DisposedError} */
+  refund(key: string, cost: Cost = 1): void {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    self.#live(key, self.#functions.refund(key, self.#crossCost(cost)));
+  }
+
+  /** Charges a cost whether or not there is room: into debt if need be. @throws {InvalidOptionError | DisposedError} */
+  penalize(key: string, cost: Cost = 1): void {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    self.#live(key, self.#functions.penalize(key, self.#crossCost(cost)));
+  }
+
+  /**
+   * Refuses `key` for `ms` milliseconds, in (0, 180 days], whatever it has left or is given back. Of two blocks the longer holds;
+   * only `reset` ends one.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  block(key: string, ms: number): void {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    const answer = typeof ms === 'number' ? self.#functions.block(key, ms) : -2;
+    if (answer === -2) {
+      throw invalid('limiter', 'ms', 'a number of milliseconds in (0, 15552000000]', ms, self.#primitive);
+    }
+    self.#live(key, answer);
+  }
+
+  /** Forgets `key`: what it owes and its block. @throws {InvalidOptionError | DisposedError} */
+  reset(key: string): void {
+    const self = checkThis(this);
+    if (typeof key !== 'string') throw self.#badKey(key);
+    self.#live(key, self.#functions.reset(key));
+  }
+
+  /** Keys that have a place; those that became idle count until their place is needed. @throws {DisposedError} */
+  get size(): number {
+    const self = checkThis(this);
+    return self.#live('', self.#functions.size());
+  }
+
+  /** The limits in force. @throws {DisposedError} */
+  get limits(): readonly LimitInForce[] {
+    return checkThis(this).#limitsInForce(undefined);
+  }
+
+  /** This limiter as a policy: whose bucket a call takes from, what it costs, and how long it waits. @throws {InvalidOptionError} */
+  policy(options: RateLimiterPolicyOptions): Policy {
+    const self = checkThis(this);
+    const { key, ...others } = checkShape('limiter', options, {
+      key: keyShape(options),
+      cost: 'function',
+      maxWaitMs: 'number',
+    });
+    if (key === undefined) throw invalid('limiter', 'key', 'a string or a function', key, self.#primitive);
+    const { cost, maxWaitMs = 0 } = others;
+    checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
+    const admit = (call: Call): Promise<void> | undefined => {
+      const whose = typeof key === 'function' ? key(call) : key;
+      if (typeof whose !== 'string') throw self.#badKey(whose);
+      return self.#acquire(whose, cost?.(call) ?? 1, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
+    };
+    const executor = { timeline: self.#timeline, details: self.#details, admit };
+    const policy: Policy = {
+      execute: (fn, executeOptions?: ExecuteOptions) => execute(executor, fn, executeOptions),
+      wrap: (fn) => wrap(policy, fn),
+    };
+    return policy;
+  }
+
+  /**
+   * New limits for all who share the limiter, as many as there were. Each key keeps its time until full, at most that of an empty
+   * bucket of the new limits.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  reconfigure(options: { readonly limits: KeyedLimit | readonly KeyedLimit[] }): void {
+    const self = checkThis(this);
+    checkShape('limiter', options, { limits: 'object' });
+    const limits = limitsOf(options.limits);
+    self.#live('', self.#functions.size());
+    const { id, native } = host();
+    crossing('limiter', self.#primitive, () => native.reconfigureLimiter(id, self.#handle, limits));
+    self.#limits = undefined;
+  }
+
+  /** All live keys as bytes, by their hashes: to carry them over a restart. @throws {DisposedError} */
+  export(): Uint8Array {
+    const self = checkThis(this);
+    const { id, native } = host();
+    return self.#live('', native.exportLimiter(id, self.#handle) ?? undefined);
+  }
+
+  /**
+   * Takes over what `export` gave, less the time between. False, and nothing changes, if this limiter has counted a key already,
+   * or has another number of limits or another maxKeys.
+   * @throws {InvalidOptionError} when `bytes` are not what `export` gave. @throws {DisposedError}
+   */
+  restore(bytes: Uint8Array): boolean {
+    const self = checkThis(this);
+    if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
+      throw invalid('limiter', 'bytes', 'a Uint8Array', bytes, self.#primitive);
+    }
+    const { id, native } = host();
+    // Copied: memory that other threads can write must not change while it is read.
+    const copy = Uint8Array.from(bytes);
+    return crossing('limiter', self.#primitive, () =>
+      self.#live('', native.restoreLimiter(id, self.#handle, copy) ?? undefined),
+    );
+  }
+
+  /** Figures over all threads, safe to log. @throws {DisposedError} */
+  snapshot(): RateLimiterSnapshot {
+    const self = checkThis(this);
+    const { id, native } = host();
+    const figures = self.#live('', native.limiterSnapshot(id, self.#handle) ?? undefined);
+    const limits = self.#limitsInForce(undefined);
+    return {
+      kind: 'limiter',
+      name: self.#name,
+      label: self.#label,
+      dryRun: self.#dryRun,
+      limits,
+      ...figures,
+    };
+  }
+
+  /**
+   * Lets go of the limiter: who waits through this object rejects with DisposedError, later calls throw it. A name is free again
+   * once every thread has let go of it. A second call does nothing.
+   */
+  dispose(): void {
+    const self = checkThis(this);
+    for (const ticket of self.#waiters.rejectAll(() => self.#disposedError())) {
+      self.#functions.cancel(ticket);
+      self.#endTimer(ticket);
+    }
+    const { id, native } = host();
+    native.dispose(id, 'limiter', self.#handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  static {
+    checkThis = (limiter) => {
+      if (typeof limiter === 'object' && limiter !== null && #pass in limiter) return limiter;
+      throw invalid('limiter', 'this', 'a RateLimiter', limiter);
+    };
+  }
+
+  get #primitive(): string | undefined {
+    return this.#name ?? this.#label;
+  }
+
+  get #details(): ErrorDetails {
+    return { kind: 'limiter', primitive: this.#primitive };
+  }
+
+  /** Nothing when the charge is covered at once. Throws when refused. */
+  #acquire(
+    key: string,
+    cost: Cost,
+    signal: AbortSignal | undefined,
+    maxWaitMs: number,
+  ): Promise<void> | undefined {
+    const crossed = this.#crossCost(cost);
+    if (this.#dryRun) {
+      if (this.#live(key, this.#functions.passMany(key, crossed)) !== true) this.#publishRefused();
+      return undefined;
+    }
+    const answer = this.#live(key, this.#functions.reserve(key, crossed, maxWaitMs));
+    if (answer === 0) return undefined;
+    if (answer === 2) {
+      this.#publishRefused();
+      throw this.#refusal(this.#decision(false).retryAfterMs);
+    }
+    const [ms, ticket] = [this.#registers[0] as number, this.#registers[1] as number];
+    const promise = this.#waiters.wait(ticket, signal, () => {
+      this.#functions.cancel(ticket);
+      this.#endTimer(ticket);
+    });
+    this.#startTimer(ticket, ms);
+    return promise;
+  }
+
+  #startTimer(ticket: number, ms: number): void {
+    const arrive = (): void => {
+      this.#timers.delete(ticket);
+      const blocked = this.#functions.arrive(ticket);
+      if (blocked > 0) this.#startTimer(ticket, blocked);
+      else this.#waiters.resolve(ticket);
+    };
+    this.#timers.set(ticket, this.#timeline.after(ms, arrive));
+  }
+
+  #endTimer(ticket: number): void {
+    const timer = this.#timers.get(ticket);
+    if (timer === undefined) return;
+    this.#timers.delete(ticket);
+    this.#timeline.cancel(timer);
+  }
+
+  /** Reads the registers. */
+  #decision(allowed: boolean): Decision {
+    const registers = this.#registers;
+    const inForce = this.#limitsInForce(registers[1] as number);
+    const count = inForce.length;
+    if (count === 1) {
+      const only = this.#limitDecision(allowed, inForce[0] as LimitInForce, FIRST_LIMIT);
+      const { limitName, limit, remaining, resetMs, retryAfterMs } = only;
+      return { allowed, limitName, limit, remaining, resetMs, retryAfterMs, limits: [only] };
+    }
+    const limits: LimitDecision[] = [];
+    for (let index = 0; index < count; index++) {
+      const at = FIRST_LIMIT + REGISTERS_A_LIMIT * index;
+      limits.push(this.#limitDecision(allowed, inForce[index] as LimitInForce, at));
+    }
+    const { limitName, limit, remaining, resetMs, retryAfterMs } = limits[
+      registers[0] as number
+    ] as LimitDecision;
+    return { allowed, limitName, limit, remaining, resetMs, retryAfterMs, limits };
+  }
+
+  #limitDecision(allowed: boolean, { name }: LimitInForce, at: number): LimitDecision {
+    const registers = this.#registers;
+    return {
+      allowed,
+      limitName: name,
+      limit: registers[at] as number,
+      remaining: registers[at + 1] as number,
+      resetMs: registers[at + 2] as number,
+      retryAfterMs: allowed ? 0 : (registers[at + 3] as number),
+    };
+  }
+
+  /** The limits in force, asked for again when `version` says that they changed, or when it is not known. */
+  #limitsInForce(version: number | undefined): readonly LimitInForce[] {
+    if (this.#limits !== undefined && this.#limits.version === version) return this.#limits.limits;
+    const { id, native } = host();
+    const inForce: LimitsInForce = this.#live('', native.limiterLimits(id, this.#handle) ?? undefined);
+    if (this.#limits?.version !== inForce.version) {
+      const limits = inForce.limits.map(({ limit, windowMs, label }) =>
+        Object.freeze({ name: label ?? nameOf(limit, windowMs), limit, windowMs }),
+      );
+      this.#limits = { version: inForce.version, limits: Object.freeze(limits) };
+    }
+    return this.#limits.limits;
+  }
+
+  /** Not granted: false if that is a decision (true in a dry run), an error if it is none. */
+  #refuse(key: string, allowed: boolean | number | undefined): boolean {
+    this.#live(key, allowed);
+    this.#publishRefused();
+    return this.#dryRun;
+  }
+
+  #publishRefused(): void {
+    publishRefused('limiter', this.#primitive, this.#dryRun);
+  }
+
+  #refusal(retryAfterMs: number): RateLimitedError {
+    const when =
+      retryAfterMs === Number.POSITIVE_INFINITY
+        ? 'the cost is above the limit'
+        : `retry after ${retryAfterMs} ms`;
+    return new RateLimitedError(`limiter${this.#quoted()} refused: ${when}`, {
+      ...this.#details,
+      retryAfterMs,
+    });
+  }
+
+  /** A cost as the binding takes it: a number, or NaN with one for each limit in the registers. */
+  #crossCost(cost: Cost): number {
+    if (typeof cost === 'number') {
+      checkCount('limiter', 'cost', cost, this.#primitive);
+      return cost;
+    }
+    const limits = this.#limitsInForce(this.#limits?.version);
+    if (!Array.isArray(cost) || cost.length !== limits.length) {
+      throw invalid('limiter', 'cost', `a number or an array of ${limits.length}`, cost, this.#primitive);
+    }
+    for (const [index, one] of cost.entries()) checkCount('limiter', `cost[${index}]`, one, this.#primitive);
+    for (const [index, one] of cost.entries()) this.#registers[index] = one;
+    return Number.NaN;
+  }
+
+  #badKey(key: unknown): Error {
+    return invalid('limiter', 'key', 'a string of at most 64 KiB of UTF-8', key, this.#primitive);
+  }
+
+  #quoted(): string {
+    return this.#primitive === undefined ? '' : ` "${this.#primitive}"`;
+  }
+
+  #disposedError(): DisposedError {
+    return new DisposedError(`limiter${this.#quoted()} was disposed`, this.#details);
+  }
+
+  #live<T>(key: string, answer: T | -1 | -2 | undefined): T {
+    if (answer === undefined) throw this.#disposedError();
+    if (answer === -1) throw this.#badKey(key);
+    return answer as T;
+  }
+}
+
+function keyShape(options: RateLimiterPolicyOptions): 'string' | 'function' {
+  return typeof options?.key === 'function' ? 'function' : 'string';
+}
+
+function limitsOf(limits: KeyedLimit | readonly KeyedLimit[]): NativeLimit[] {
+  const all = Array.isArray(limits) ? (limits as readonly KeyedLimit[]) : [limits as KeyedLimit];
+  return all.map((one, index) => {
+    const { capacity, refillPerSecond, limit, windowMs, label } = checkShape(
+      'limiter',
+      one,
+      LIMIT_SHAPES,
+      `limits[${index}]`,
+    );
+    return { capacity, refillPerSecond, limit, windowMs, label };
+  });
+}
+
+/** Such as `'100-in-60s'`. */
+function nameOf(limit: number, windowMs: number): string {
+  return `${limit}-in-${Number((windowMs / 1_000).toPrecision(6))}s`;
+}

@@ -1,0 +1,118 @@
+/**
+ * What the facade checks of options and arguments: the shape (known keys, JavaScript types, functions). Ranges and defaults of
+ * scalars are the core's (`crates/core/src/WORD/options.rs`), and come back as the same InvalidOptionError.
+ */
+import { InvalidOptionError, type Kind, NameConflictError } from './errors.js';
+
+/** What a key of an options object may hold. */
+type Shape = 'number' | 'string' | 'boolean' | 'function' | 'object';
+
+/** The keys an options object may have, with the type of each. */
+export type Shapes = Readonly<Record<string, Shape>>;
+
+const NOUN: Record<Shape, string> = {
+  number: 'a number',
+  string: 'a string',
+  boolean: 'a boolean',
+  function: 'a function',
+  object: 'an object',
+};
+
+/** Says what came, in a few words and without payloads. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  switch (typeof value) {
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return Object.is(value, -0) ? '-0' : String(value);
+    case 'string':
+      return value.length <= 40 ? JSON.stringify(value) : `a string of ${value.length} characters`;
+    case 'bigint':
+      return 'a bigint';
+    case 'function':
+      return 'a function';
+    case 'symbol':
+      return 'a symbol';
+    default:
+      return Array.isArray(value) ? 'an array' : 'an object';
+  }
+}
+
+/** An InvalidOptionError for `option`, which holds `value`. */
+export function invalid(
+  kind: Kind,
+  option: string,
+  expected: string,
+  value: unknown,
+  primitive?: string,
+): InvalidOptionError {
+  return new InvalidOptionError(option, expected, describe(value), { kind, primitive });
+}
+
+/** Checks an options object against `shapes` and returns it. A key that is undefined counts as absent. */
+export function checkShape<T extends object>(kind: Kind, options: T, shapes: Shapes, prefix = ''): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(kind, prefix || 'options', 'an object', options);
+  }
+  for (const key of Object.keys(options)) {
+    const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
+    const option = prefix ? `${prefix}.${key}` : key;
+    const value = (options as Record<string, unknown>)[key];
+    if (shape === undefined) {
+      throw invalid(kind, option, `one of ${Object.keys(shapes).join(', ')}`, key);
+    }
+    if (value !== undefined && (typeof value !== shape || value === null)) {
+      throw invalid(kind, option, NOUN[shape], value);
+    }
+  }
+  return options;
+}
+
+/** A name is 1 to 128 characters. */
+export function checkName(kind: Kind, name: string | undefined): void {
+  if (name !== undefined && (name.length < 1 || name.length > 128)) {
+    throw invalid(kind, 'name', 'a string of 1 to 128 characters', name);
+  }
+}
+
+/** Tokens or a cost: a whole number ≥ 0. */
+export function checkCount(kind: Kind, argument: string, value: unknown, primitive?: string): void {
+  if (!(Number.isSafeInteger(value) && (value as number) >= 0)) {
+    throw invalid(kind, argument, 'a whole number ≥ 0', value, primitive);
+  }
+}
+
+/** A span in milliseconds: a number ≥ 0, Infinity allowed. */
+export function checkSpan(kind: Kind, option: string, value: unknown, primitive?: string): void {
+  if (!(typeof value === 'number' && value >= 0)) {
+    throw invalid(kind, option, 'a number of milliseconds ≥ 0', value, primitive);
+  }
+}
+
+/** Never `instanceof`: signals of other realms and polyfills are signals too. */
+export function checkSignal(kind: Kind, signal: AbortSignal | undefined, primitive?: string): void {
+  if (signal === undefined) return;
+  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function') {
+    throw invalid(kind, 'signal', 'an AbortSignal', signal, primitive);
+  }
+}
+
+/** Runs a cold native call, and gives what it throws its class. */
+export function crossing<T>(kind: Kind, primitive: string | undefined, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === 'ERR_INVALID_OPTION') {
+      const { option, expected, got } = JSON.parse(message) as Record<string, string>;
+      throw new InvalidOptionError(option as string, expected as string, got as string, { kind, primitive });
+    }
+    if (code === 'ERR_NAME_CONFLICT') {
+      const { option } = JSON.parse(message) as { option: string };
+      const said = `the ${kind} "${primitive}" exists with another ${option}`;
+      throw new NameConflictError(option, said, { kind, primitive });
+    }
+    throw error;
+  }
+}

@@ -239,12 +239,11 @@ rule('ARCHITECTURE.md has at most 150 lines', () => {
 /** Files that have more than 500 lines of code, and why one room is better there. */
 const LONG = {};
 
+// A story needs no second room, so tests are not counted.
 rule('no file has more than 500 lines of code', () => {
   const count = (code) => code.split('\n').filter((line) => line.trim() !== '').length;
-  const scripts = ['lib', 'scripts', '__tests__', 'examples', 'benches'].flatMap((folder) =>
-    sources(folder, '.ts', '.mjs'),
-  );
-  const rust = ['crates', 'benches'].flatMap((folder) => sources(folder, '.rs'));
+  const scripts = ['lib', 'scripts', 'examples', 'benches'].flatMap((folder) => sources(folder, '.ts', '.mjs'));
+  const rust = [...RUST, ...sources('benches', '.rs')];
   return [
     ...scripts.map((file) => [file, count(scriptCode(file))]),
     ...rust.map((file) => [file, count(rustCode(file))]),

@@ -182,7 +182,7 @@ test('a damaged binary is named, with what to do', () => {
 
 test('a binary of another version is refused by its ABI', () => {
   const path = join(home, 'future.cjs');
-  writeFileSync(path, 'exports.abi = () => 999;');
+  writeFileSync(path, 'exports.ABI = 999;');
   const { said } = run(project, 'future.cjs', FIRST_ERROR, { env: { BREAKWATER_NATIVE_PATH: path } });
   assert.match(said.message, /its ABI is 999 and must be 1/);
   assert.match(said.message, /of two versions: install both with one version/);
@@ -272,10 +272,7 @@ test('two copies whose native parts differ share nothing, and one warning says s
   assert.ok(source.includes('const ABI = 1;'));
   writeFileSync(facade, source.replace('const ABI = 1;', 'const ABI = 2;'));
   const binary = join(lib, 'node_modules', platformPackage);
-  writeFileSync(
-    join(binary, 'future.js'),
-    `module.exports = { ...require('./breakwater.node'), abi: () => 2 };`,
-  );
+  writeFileSync(join(binary, 'future.js'), `module.exports = { ...require('./breakwater.node'), ABI: 2 };`);
   const manifest = JSON.parse(readFileSync(join(binary, 'package.json'), 'utf8'));
   writeFileSync(join(binary, 'package.json'), JSON.stringify({ ...manifest, main: 'future.js' }));
   const { said, stderr } = run(folder, 'apart.cjs', TWO_COPIES);

@@ -55,10 +55,16 @@ function compile(files, module, moduleResolution) {
     files.map((file) => join(project, file)),
     options,
   );
-  const found = ts
-    .getPreEmitDiagnostics(program)
-    // The declarations of other packages are not ours to check.
-    .filter(({ file }) => file === undefined || file.fileName.startsWith(`${project}/`));
+  // The declarations of other packages are not ours to check.
+  const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(`${project}/`));
+  const found = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...ours.flatMap((file) => [
+      ...program.getSyntacticDiagnostics(file),
+      ...program.getSemanticDiagnostics(file),
+    ]),
+  ];
   const host = {
     getCanonicalFileName: (name) => name,
     getCurrentDirectory: () => project,

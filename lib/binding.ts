@@ -13,6 +13,9 @@ export interface NativeLimit {
 export interface Opened<Functions> {
   readonly handle: number;
   readonly state: number;
+  readonly dryRun: boolean;
+  /** The state of its manual clock; 0 for the system's. */
+  readonly clock: number;
   readonly functions: Functions;
 }
 

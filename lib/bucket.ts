@@ -1,7 +1,7 @@
 /** TokenBucket: one bucket, shared by name with all worker threads of the process. */
 import type { BucketFunctions, NativeLimit, Opened } from './binding.js';
 import { publishRefused } from './channels.js';
-import { clockOf, type ManualClock, type Timeline } from './clock.js';
+import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
 import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
 import { collectWith, host, type Listener, listen, readMail, unlisten } from './host.js';
@@ -139,8 +139,7 @@ export class TokenBucket implements Policy {
       opened = options.opened;
       this.#name = options.name;
       this.#label = undefined;
-      this.#dryRun = false;
-      this.#timeline = clockOf(undefined).timeline;
+      this.#timeline = timelineOfState(opened.clock);
     } else {
       const { name, label, dryRun, initialTokens, maxWaiters, clock } = checkShape('bucket', options, SHAPES);
       checkName('bucket', name);
@@ -158,12 +157,12 @@ export class TokenBucket implements Policy {
       );
       this.#name = name;
       this.#label = label;
-      this.#dryRun = dryRun ?? false;
       this.#timeline = timeline;
     }
     this.#functions = opened.functions;
     this.#take = opened.functions.take;
     this.#handle = opened.handle;
+    this.#dryRun = opened.dryRun;
     this.#state = opened.state;
     this.#listener = {
       onTicket: (ticket, granted) => this.#settle(ticket, granted),

@@ -121,8 +121,9 @@ export interface ManualClockOptions {
   readonly name?: string | undefined;
 }
 
-/** The named clocks of this thread by the number of their state. */
-const named = new Map<number, ManualTimeline>();
+/** The manual clocks of this thread by the number of their state. A named one lives as long as the thread. */
+const timelines = new Map<number, WeakRef<ManualTimeline>>();
+const named = new Set<ManualTimeline>();
 const inside = new WeakMap<ManualClock, { readonly timeline: ManualTimeline; readonly handle: number }>();
 
 /**
@@ -148,15 +149,17 @@ export class ManualClock {
     this.name = options.name;
     const { id, native } = host();
     const { handle, state, functions } = native.openClock(id, options.name);
-    const timeline = named.get(state) ?? new ManualTimeline(functions);
+    const timeline = timelines.get(state)?.deref() ?? new ManualTimeline(functions);
     inside.set(this, { timeline, handle });
     if (options.name === undefined) {
       // The timeline may outlive the clock in the primitives that were given it.
       collectWith(timeline, 'clock', handle);
-    } else if (!named.has(state)) {
-      named.set(state, timeline);
+    } else if (!named.has(timeline)) {
+      named.add(timeline);
       listen(state, { onAdvanced: () => timeline.fireDue() });
     }
+    for (const [other, ref] of timelines) if (ref.deref() === undefined) timelines.delete(other);
+    timelines.set(state, new WeakRef(timeline));
   }
 
   /** Milliseconds since the clock was made. */
@@ -229,4 +232,9 @@ function timelineOf(clock: ManualClock): ManualTimeline {
 /** The timers and the native handle of a `clock` option. */
 export function clockOf(clock: ManualClock | undefined): { timeline: Timeline; handle: number | undefined } {
   return clock === undefined ? { timeline: loopTime, handle: undefined } : partsOf(clock);
+}
+
+/** The timers of a state that was found by name. A manual clock of another thread, without a name, is out of reach. */
+export function timelineOfState(clock: number): Timeline {
+  return timelines.get(clock)?.deref() ?? loopTime;
 }

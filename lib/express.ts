@@ -20,8 +20,9 @@ import {
 import { AddressKey, Warnings } from './ip.js';
 import type { Decision } from './limiter.js';
 
-export type { Awaitable, Cost, RateLimitOptions } from './http.js';
+export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
+export type { Cost } from './limiter.js';
 
 declare global {
   // The way @types/express gives for adding to its Request; without those types it is an interface nobody reads.
@@ -54,7 +55,7 @@ const express: Framework<ExpressRequest, ServerResponse> = {
 
 /**
  * Middleware that admits a request or answers 429.
- * @throws InvalidOptionError when an option is not what it must be
+ * @throws {InvalidOptionError} when an option is not what it must be
  */
 export function rateLimit<Req extends ExpressRequest, Res extends ServerResponse>(
   options: RateLimitOptions<Req, Res>,

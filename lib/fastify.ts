@@ -18,7 +18,7 @@ import {
   type RateLimitOptions,
   refusalError,
 } from './http.js';
-import { AddressKey, ipKey, Warnings } from './ip.js';
+import { AddressKey, Warnings } from './ip.js';
 import type { Decision } from './limiter.js';
 import { invalid } from './options.js';
 
@@ -28,7 +28,7 @@ type HookName = 'onRequest' | 'preValidation' | 'preHandler';
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
 
 /** Options of the plugin. */
-interface FastifyRateLimitOptions extends RateLimitOptions<FastifyRequest, FastifyReply> {
+export interface FastifyRateLimitOptions extends RateLimitOptions<FastifyRequest, FastifyReply> {
   /**
    * When a request is decided: `'onRequest'` before anything is read or parsed, `'preValidation'` or `'preHandler'` where the key
    * needs the body or a user that an earlier hook found.
@@ -43,7 +43,7 @@ interface FastifyRateLimitOptions extends RateLimitOptions<FastifyRequest, Fasti
 }
 
 /** Options of one route: they override the plugin's, one by one. */
-type RouteRateLimitOptions = Partial<Omit<FastifyRateLimitOptions, 'global'>>;
+export type RouteRateLimitOptions = Partial<Omit<FastifyRateLimitOptions, 'global'>>;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -62,7 +62,7 @@ declare module 'fastify' {
 
 /**
  * The plugin. `await` its registration before routes are declared: Fastify tells plugins only of routes that come after them.
- * @throws InvalidOptionError (the registration rejects with it) when an option is not what it must be
+ * @throws {InvalidOptionError} (the registration rejects with it) when an option is not what it must be
  */
 async function rateLimit(fastify: FastifyInstance, options: FastifyRateLimitOptions): Promise<void> {
   checkOptions(options, { hook: 'string', global: 'boolean' });
@@ -203,23 +203,15 @@ function refuse(
   }
 }
 
-// What `require('breakwater/fastify')` gives is the plugin, and has itself under the names an import may ask for.
-Object.assign(rateLimit, {
+export type { Awaitable, RateLimitOptions } from './http.js';
+export { ipKey } from './ip.js';
+export type { Cost } from './limiter.js';
+export { rateLimit };
+export default rateLimit;
+
+// As Fastify's own plugins do: what `require('breakwater/fastify')` gives is the plugin, with its exports as properties.
+module.exports = Object.assign(rateLimit, exports, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'breakwater-rate-limit',
   [Symbol.for('plugin-meta')]: { fastify: '>=5', name: 'breakwater-rate-limit' },
-  default: rateLimit,
-  rateLimit,
-  ipKey,
 });
-
-// Node links `import { rateLimit } from` by names it finds in the text of this file. What these two are set on is replaced below.
-exports.rateLimit = rateLimit;
-exports.ipKey = ipKey;
-
-declare namespace rateLimit {
-  export type { FastifyRateLimitOptions, RouteRateLimitOptions };
-  export { ipKey, rateLimit, rateLimit as default };
-}
-
-export = rateLimit;

@@ -15,14 +15,11 @@ import {
   DEFAULT_PREFIX,
   type Warnings,
 } from './ip.js';
-import type { Decision, RateLimiter } from './limiter.js';
+import type { Cost, Decision, LimitDecision, LimitInForce, RateLimiter } from './limiter.js';
 import { checkShape, describe, invalid, type Shapes } from './options.js';
 
 /** A value, or a promise of it. */
 export type Awaitable<T> = T | PromiseLike<T>;
-
-/** What a request costs: an integer ≥ 0 for every limit, or one per limit in their order. 0 only asks. */
-export type Cost = number | readonly number[];
 
 /** Options of `rateLimit`. Functions may answer a promise; what they throw goes to the framework's error handling. */
 export interface RateLimitOptions<Req, Res> {
@@ -34,7 +31,7 @@ export interface RateLimitOptions<Req, Res> {
    */
   readonly key?: ((req: Req, res: Res) => Awaitable<string>) | undefined;
   /**
-   * What the request costs.
+   * What the request costs: a whole number ≥ 0 for every limit, or one per limit in their order. 0 only asks.
    * @default 1
    */
   readonly cost?: Cost | ((req: Req, res: Res) => Awaitable<Cost>) | undefined;
@@ -125,7 +122,7 @@ export function checkOptions(options: object, more: Shapes = {}, prefix = ''): v
     throw invalid(
       'middleware',
       option('cost'),
-      'an integer of at least 0, an array of one per limit, or a function',
+      'a whole number ≥ 0, an array of one per limit, or a function',
       cost,
     );
   }
@@ -154,46 +151,69 @@ function shapeOf(value: unknown): Shapes[string] {
 // By its methods, not by `instanceof`: a limiter of another copy of the package is a limiter too.
 function isLimiter(value: unknown): value is RateLimiter {
   const limiter = value as Partial<RateLimiter> | null | undefined;
-  return typeof limiter?.consume === 'function' && Array.isArray(limiter.limits);
+  return typeof limiter?.consume === 'function' && typeof limiter.refund === 'function';
 }
 
 function isCost(cost: unknown, limiter: unknown): boolean {
-  if (!Array.isArray(cost)) return Number.isInteger(cost) && (cost as number) >= 0;
-  if (!cost.every((one) => Number.isInteger(one) && one >= 0)) return false;
-  return !isLimiter(limiter) || cost.length === limiter.limits.length;
+  if (!Array.isArray(cost)) return isCount(cost);
+  return cost.every(isCount) && (!isLimiter(limiter) || cost.length === limiter.limits.length);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** The longest integer a structured field may hold (RFC 9651, 3.3.1). */
 const MAX_INTEGER = 999_999_999_999_999;
 
-/** What the header fields need of a limiter, kept until its limits change. */
+/** What the header fields need of a limiter. */
 interface Policies {
-  readonly limits: RateLimiter['limits'];
   /** The whole RateLimit-Policy field. */
   readonly field: string;
+  readonly limits: readonly LimitInForce[];
   /** `"100-in-60s";r=` of each limit. */
   readonly prefixes: readonly string[];
   /** Milliseconds in which each limit gains one unit. */
   readonly unitMs: readonly number[];
+  /** Requests for which these are used without asking the limiter. */
+  uses: number;
 }
+
+// Asking a limiter for its limits costs more than deciding. A decision tells a new limit or name at once; a new window alone
+// is seen after this many requests.
+const USES = 128;
 
 const policiesOfLimiter = new WeakMap<RateLimiter, Policies>();
 
-function policiesOf(limiter: RateLimiter): Policies {
+/** The policies of `limiter`, which has decided `decisions`. */
+function policiesOf(limiter: RateLimiter, decisions: readonly LimitDecision[]): Policies {
   const known = policiesOfLimiter.get(limiter);
+  if (known !== undefined && known.uses-- > 0 && describes(known.limits, decisions)) return known;
   const { limits } = limiter;
-  if (known !== undefined && known.limits === limits) return known;
+  if (known?.limits === limits) {
+    known.uses = USES;
+    return known;
+  }
   const names = limits.map(({ name }) => `"${policyName(name).replace(/["\\]/g, '\\$&')}"`);
+  const items = limits.map(
+    ({ limit, windowMs }, i) => `${names[i]};q=${whole(limit)};w=${Math.max(1, seconds(windowMs))}`,
+  );
   const policies = {
+    field: items.join(', '),
     limits,
-    field: limits
-      .map(({ limit, windowMs }, i) => `${names[i]};q=${whole(limit)};w=${Math.max(1, seconds(windowMs))}`)
-      .join(', '),
     prefixes: names.map((name) => `${name};r=`),
     unitMs: limits.map(({ limit, windowMs }) => windowMs / limit),
+    uses: USES,
   };
   policiesOfLimiter.set(limiter, policies);
   return policies;
+}
+
+function describes(limits: readonly LimitInForce[], decisions: readonly LimitDecision[]): boolean {
+  for (let i = 0; i < limits.length; i++) {
+    if (limits[i]!.limit !== decisions[i]!.limit || limits[i]!.name !== decisions[i]!.limitName) return false;
+  }
+  return true;
 }
 
 /** A limit's name as the header fields can carry it: what is not printable ASCII is percent-encoded UTF-8. */
@@ -214,8 +234,8 @@ function whole(value: number): number {
 }
 
 /**
- * Whole seconds, rounded up, so that who waits them is not too early. A microsecond is let go: it is the noise of a duration
- * that was computed, and would make 7 of 6.
+ * Whole seconds, rounded up, so that who waits them is not too early. A microsecond, less than it takes to come back, is let go:
+ * a bucket counts in fractions of a nanosecond, rounded up, and those would make 7 of 6.
  */
 function seconds(ms: number): number {
   return Math.min(Math.max(Math.ceil((ms - 0.001) / 1000), 0), MAX_INTEGER);
@@ -236,11 +256,13 @@ function rateLimitField(policies: Policies, decision: Decision): string {
   const { limits } = decision;
   let field = '';
   for (let i = 0; i < limits.length; i++) {
-    const { limit, remaining, resetMs } = limits[i]!;
+    const { limit, remaining, resetMs, retryAfterMs } = limits[i]!;
     field += `${i === 0 ? '' : ', '}${policies.prefixes[i]}${whole(remaining)}`;
     const missing = limit - remaining - 1; // once the next unit is there
     if (missing >= 0) {
-      const t = Math.max(1, seconds(resetMs - missing * policies.unitMs[i]!));
+      // Where a refusing limit has nothing left, as when the key is blocked, what it gains is what the request waits for.
+      const waits = remaining === 0 && retryAfterMs > 0 && retryAfterMs !== Infinity;
+      const t = Math.max(1, seconds(waits ? retryAfterMs : resetMs - missing * policies.unitMs[i]!));
       if (t <= latest) field += `;t=${t}`;
     }
   }
@@ -399,7 +421,7 @@ export class Gate<Req extends EdgeRequest, Res> {
 
   #setHeaders(res: Res, limiter: RateLimiter, decision: Decision): void {
     if (this.#draft) {
-      const policies = policiesOf(limiter);
+      const policies = policiesOf(limiter, decision.limits);
       this.#append(res, 'RateLimit-Policy', policies.field);
       this.#append(res, 'RateLimit', rateLimitField(policies, decision));
     }

@@ -39,7 +39,7 @@ export function checkPrefix(prefix: unknown, option: string): void {
  *
  * @param address what the framework says, such as `req.ip`
  * @param prefix bits of an IPv6 address that count, an integer from 1 to 128; 64 is what one customer gets at least
- * @throws InvalidOptionError when `prefix` is out of range
+ * @throws {InvalidOptionError} when `prefix` is out of range
  * @example key: (req) => req.user?.id ?? ipKey(req.ip)
  */
 export function ipKey(address: string | null | undefined, prefix: number = DEFAULT_PREFIX): string {

@@ -2,7 +2,7 @@
 import type { LimiterFunctions, LimitsInForce, NativeLimit, Opened } from './binding.js';
 import type { Limit } from './bucket.js';
 import { publishRefused } from './channels.js';
-import { clockOf, type ManualClock, type Timeline } from './clock.js';
+import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
 import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
 import { collectWith, host } from './host.js';
@@ -178,8 +178,7 @@ export class RateLimiter {
       opened = options.opened;
       this.#name = options.name;
       this.#label = undefined;
-      this.#dryRun = false;
-      this.#timeline = clockOf(undefined).timeline;
+      this.#timeline = timelineOfState(opened.clock);
     } else {
       checkShape('limiter', options, { ...SHAPES, limits: 'object' });
       const { name, label, dryRun, maxKeys, whenFull, maxWaiters, clock } = options;
@@ -203,13 +202,13 @@ export class RateLimiter {
       );
       this.#name = name;
       this.#label = label;
-      this.#dryRun = dryRun ?? false;
       this.#timeline = timeline;
     }
     this.#functions = opened.functions;
     this.#pass = opened.functions.pass;
     this.#registers = host().registers;
     this.#handle = opened.handle;
+    this.#dryRun = opened.dryRun;
     collectWith(this, 'limiter', opened.handle);
   }
 

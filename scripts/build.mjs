@@ -95,19 +95,21 @@ export async function check() {
   if (staleTypes(types)) throw new StepError(STALE);
 }
 
-/** Runs tsc into target/; answers the contents of dist/ and of index.d.ts by path. */
+/** Runs tsc in target/, apart from builds that run at the same time; answers the contents of dist/ and of index.d.ts. */
 async function compile() {
-  const out = join(TARGET, 'js');
-  rmSync(out, { recursive: true, force: true });
+  const out = join(TARGET, `js-${process.pid}`);
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  run(nodePath(), [tsc, '-p', 'tsconfig.json', '--outDir', out, '--declarationDir', join(out, 'types')]);
-  const javascript = new Map(
-    readdirSync(out)
-      .filter((file) => file.endsWith('.js'))
-      .map((file) => [`dist/${file}`, readFileSync(join(out, file), 'utf8')]),
-  );
-  const { rollUp } = await import('./types.mjs');
-  return { javascript, types: await rollUp(join(out, 'types'), subpaths()) };
+  try {
+    run(nodePath(), [tsc, '-p', 'tsconfig.json', '--outDir', out, '--declarationDir', join(out, 'types')]);
+    const modules = readdirSync(out).filter((file) => file.endsWith('.js'));
+    const javascript = new Map(
+      modules.map((file) => [`dist/${file}`, readFileSync(join(out, file), 'utf8')]),
+    );
+    const { rollUp } = await import('./types.mjs');
+    return { javascript, types: await rollUp(join(out, 'types'), subpaths()) };
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
 }
 
 /** The subpath exports, such as `express`: the names of their files in lib/. */

@@ -21,35 +21,11 @@ export async function rollUp(folder, subpaths) {
   files.set('dist/index.d.mts', `export * from '../index.js';\n`);
   const shared = modulesOf(join(folder, 'index.d.ts'));
   for (const entry of subpaths) {
-    const input = join(folder, `${entry}.d.ts`);
-    const types = await bundle(input, shared);
-    const whole = /^export = (\w+);$/m.exec(readFileSync(input, 'utf8'))?.[1];
-    files.set(`dist/${entry}.d.ts`, whole === undefined ? types : asWhole(types, whole));
-    files.set(`dist/${entry}.d.mts`, whole === undefined ? types : asModule(types, whole));
+    const types = await bundle(join(folder, `${entry}.d.ts`), shared);
+    files.set(`dist/${entry}.d.ts`, types);
+    files.set(`dist/${entry}.d.mts`, types);
   }
   return files;
-}
-
-// A CommonJS module that is itself a function (`export = plugin`, with a namespace of what else it exports) comes out of the
-// roll-up as a default export, which neither module system has there.
-
-/** As `require` sees it: the function. */
-function asWhole(types, name) {
-  return replaced(types, `\nexport { ${name} as default };\n`, `\nexport = ${name};\n`);
-}
-
-/** As `import` sees it: what the namespace exports, the function as default among it. */
-function asModule(types, name) {
-  const namespace = new RegExp(`^declare namespace ${name} \\{\\n([\\s\\S]*?)^\\}\\n`, 'm').exec(types);
-  if (namespace === null)
-    throw new Error(`${name} is exported whole, and no namespace says what else there is`);
-  const exported = namespace[1].replace(/^ {4}/gm, '');
-  return replaced(types.replace(namespace[0], ''), `\nexport { ${name} as default };\n`, `\n${exported}`);
-}
-
-function replaced(text, old, now) {
-  if (!text.includes(old)) throw new Error(`the roll-up has no ${old.trim()}`);
-  return text.replace(old, now);
 }
 
 /** The modules that the root re-exports: what a subpath imports from them, it imports from the root. */

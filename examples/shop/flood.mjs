@@ -1,7 +1,8 @@
 /**
- * The client that floods: every connection sends its next request as soon as the last one is answered. In a thread of its own, so
- * that its work is not measured as the latency of others.
+ * The client that floods: every connection sends its next request one round trip after the last one was answered. In a thread of its
+ * own, so that its work is not measured as the latency of others.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { get, keepAlive } from './http.mjs';
 import { GROUPS } from './scenario.mjs';
@@ -11,6 +12,7 @@ import { readTrace, replay } from './trace.mjs';
 
 const NEWS_EVERY_MS = 200;
 const { ports } = workerData;
+const { connections, roundTripMs } = GROUPS.flood;
 const nextProduct = replay(readTrace());
 const agent = keepAlive();
 
@@ -26,14 +28,13 @@ async function flood({ client, durationMs }) {
         'x-api-key': client,
       });
       count(tally, thread, status, performance.now() - sentAt);
+      await sleep(roundTripMs);
     }
   }
 
   const news = setInterval(() => tell({ ...tally, latencies: [], refusals: [] }), NEWS_EVERY_MS);
   try {
-    await Promise.all(
-      Array.from({ length: GROUPS.flood.connections }, (_, at) => connection(at % ports.length)),
-    );
+    await Promise.all(Array.from({ length: connections }, (_, at) => connection(at % ports.length)));
   } finally {
     clearInterval(news);
   }

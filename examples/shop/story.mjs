@@ -43,7 +43,7 @@ export function tellStory(pairs) {
 }
 
 /** Prints what both threads of one shop admitted together beside what the limit allows; true if it is no more. */
-function checkLimits(title, { phases }) {
+function checkLimits(title, { phases, snapshots }) {
   const { flood } = phases.flood.groups;
   const { capacity, refillPerSecond } = UPSTREAM_BUDGET;
   const budget = [{ limit: capacity, windowMs: (capacity / refillPerSecond) * 1000 }];
@@ -51,6 +51,14 @@ function checkLimits(title, { phases }) {
     ['requests of the flood', flood.tally.admitted, CLIENT_LIMITS, flood.spanMs],
     ['calls upstream in the crowd', phases.crowd.upstreamCalls, budget, phases.crowd.spanMs],
   ];
+  const limiter = snapshots.find(({ kind }) => kind === 'limiter');
+  const sent = sum(
+    Object.values(phases).flatMap(({ groups }) => Object.values(groups).map(({ tally }) => tally.sent)),
+  );
+  tell(
+    `${title} clients sent ${number(sent)} requests in all, over both threads; the limiter they share counted ` +
+      `${number(limiter.allowed + limiter.refused)}.`,
+  );
   return rows
     .map(([what, perThread, limits, spanMs]) => {
       const admitted = sum(perThread);

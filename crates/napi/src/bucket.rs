@@ -14,7 +14,7 @@ use crate::{
     clock::clock_of,
     error::{Result, invalid, name_conflict, stale_handle},
     fast::{Call, bind, bound},
-    host::{Cell, Host, Kind, Opened, Shared, Tally, Waits, deliver, find, host, join, private},
+    host::{Cell, Host, Kind, Opened, Shared, Tally, Traits, Waits, deliver, find, host, join, private},
 };
 
 type BucketCell = Cell<Bucket>;
@@ -269,11 +269,12 @@ pub fn open_bucket(env: Env, host_id: u32, options: BucketOptions) -> Result<Ope
     let limit = Limit::from(options.limit);
     let rate = limit.rate().map_err(invalid)?;
     let max_waiters = options.max_waiters.map_or(Ok(MAX_WAITERS), check_max_waiters).map_err(invalid)?;
-    let (clock, clock_name) = clock_of(host, options.clock)?;
+    let (clock, clock_state) = clock_of(host, options.clock)?;
     let initial = options.initial_tokens;
     let bucket = Bucket::from_options(&rate, initial, max_waiters, clock).map_err(invalid)?;
+    let traits = Traits { limits: Vec::new(), dry_run: options.dry_run, clock: clock_state };
     let state = match &options.name {
-        None => private(bucket, Vec::new()),
+        None => private(bucket, traits),
         Some(name) => {
             let given = vec![
                 ("capacity", rate.capacity.to_string()),
@@ -281,9 +282,9 @@ pub fn open_bucket(env: Env, host_id: u32, options: BucketOptions) -> Result<Ope
                 ("initialTokens", initial.unwrap_or(rate.capacity as f64).to_string()),
                 ("maxWaiters", max_waiters.to_string()),
                 ("dryRun", options.dry_run.to_string()),
-                ("clock", clock_name),
+                ("clock", clock_state.to_string()),
             ];
-            let state = join(Kind::Bucket, name, given, Vec::new(), || bucket).map_err(name_conflict)?;
+            let state = join(Kind::Bucket, name, given, traits, || bucket).map_err(name_conflict)?;
             host.hold(Kind::Bucket, name);
             state
         }
@@ -301,7 +302,7 @@ pub fn find_bucket(env: Env, host_id: u32, name: String) -> Result<Option<Opened
 }
 
 fn opened(env: Env, host: &Host, state: Arc<Shared<Bucket>>) -> Opened {
-    let id = state.id;
+    let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.buckets.open(host, state);
     // SAFETY: cells live as long as the environment, and all callbacks are bound to bucket cells.
     let functions = unsafe {
@@ -322,7 +323,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Bucket>>) -> Opened {
             ],
         )
     };
-    Opened { handle: handle as u32, state: id, functions }
+    Opened { handle: handle as u32, state: id, dry_run, clock, functions }
 }
 
 /// What a bucket's snapshot says.

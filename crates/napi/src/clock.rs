@@ -9,7 +9,7 @@ use napi_derive::napi;
 use crate::{
     error::{Result, stale_handle},
     fast::{Call, bind, bound},
-    host::{Cell, Given, Host, Kind, Mail, Opened, Shared, host, join, post, private},
+    host::{Cell, Given, Host, Kind, Mail, Opened, Shared, Traits, host, join, post, private},
 };
 
 type ClockCell = Cell<Arc<ManualClock>>;
@@ -45,9 +45,9 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
     let host = host(env, host_id)?;
     let make = || Arc::new(ManualClock::new());
     let state = match &name {
-        None => private(make(), Vec::new()),
+        None => private(make(), Traits::default()),
         Some(name) => {
-            let state = join(Kind::Clock, name, Given::new(), Vec::new(), make).map_err(crate::error::name_conflict)?;
+            let state = join(Kind::Clock, name, Given::new(), Traits::default(), make).map_err(crate::error::name_conflict)?;
             host.hold(Kind::Clock, name);
             state
         }
@@ -56,13 +56,13 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
     let (handle, cell) = host.clocks.open(host, state);
     // SAFETY: cells live as long as the environment, and both callbacks are bound to clock cells.
     let functions = unsafe { bind(env.raw(), cell, &[(c"now", now), (c"advanceTo", advance_to)]) };
-    Ok(Opened { handle: handle as u32, state: id, functions })
+    Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock: 0, functions })
 }
 
-/// The clock of a primitive, and how the options of a name are compared on it.
-pub(crate) fn clock_of(host: &Host, handle: Option<u32>) -> Result<(Clock, String)> {
-    let Some(handle) = handle else { return Ok((Clock::monotonic(), "monotonic".to_owned())) };
+/// The clock of a primitive, and the state of a manual clock: 0 for the system's.
+pub(crate) fn clock_of(host: &Host, handle: Option<u32>) -> Result<(Clock, u32)> {
+    let Some(handle) = handle else { return Ok((Clock::monotonic(), 0)) };
     let state: Arc<Shared<Arc<ManualClock>>> =
         host.clocks.state(handle as usize).ok_or_else(stale_handle)?;
-    Ok((Clock::Manual(state.core.clone()), format!("manual clock {}", state.id)))
+    Ok((Clock::Manual(state.core.clone()), state.id))
 }

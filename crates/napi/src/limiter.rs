@@ -18,7 +18,7 @@ use crate::{
     clock::clock_of,
     error::{Result, invalid, name_conflict, stale_handle},
     fast::{Call, bind, bound},
-    host::{Cell, Given, Host, Kind, Opened, Shared, find, host, join, private},
+    host::{Cell, Given, Host, Kind, Opened, Shared, Traits, find, host, join, private},
 };
 
 type LimiterCell = Cell<Limiter>;
@@ -344,21 +344,22 @@ pub fn open_limiter(env: Env, host_id: u32, options: LimiterOptions) -> Result<O
         max_waiters: options.max_waiters,
     };
     let checked = checked.check().map_err(invalid)?;
-    let (clock, clock_name) = clock_of(host, options.clock)?;
+    let (clock, clock_state) = clock_of(host, options.clock)?;
     let make = || Limiter::new(&checked, clock, &mut Rng::from_entropy());
+    let traits = Traits { limits, dry_run: options.dry_run, clock: clock_state };
     let state = match &options.name {
-        None => private(make(), limits),
+        None => private(make(), traits),
         Some(name) => {
-            let labels: Vec<_> = limits.iter().map(|limit| limit.label.as_deref()).collect();
+            let labels: Vec<_> = traits.limits.iter().map(|limit| limit.label.as_deref()).collect();
             let given: Given = vec![
                 ("limits", format!("{:?} {labels:?}", checked.rates)),
                 ("maxKeys", checked.max_keys.to_string()),
                 ("whenFull", when_full_word(when_full).to_owned()),
                 ("maxWaiters", checked.max_waiters.to_string()),
                 ("dryRun", options.dry_run.to_string()),
-                ("clock", clock_name),
+                ("clock", clock_state.to_string()),
             ];
-            let state = join(Kind::Limiter, name, given, limits, make).map_err(name_conflict)?;
+            let state = join(Kind::Limiter, name, given, traits, make).map_err(name_conflict)?;
             host.hold(Kind::Limiter, name);
             state
         }
@@ -376,7 +377,7 @@ pub fn find_limiter(env: Env, host_id: u32, name: String) -> Result<Option<Opene
 }
 
 fn opened(env: Env, host: &Host, state: Arc<Shared<Limiter>>) -> Opened {
-    let id = state.id;
+    let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.limiters.open(host, state);
     // SAFETY: cells live as long as the environment, and all callbacks are bound to limiter cells.
     let functions = unsafe {
@@ -399,7 +400,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Limiter>>) -> Opened {
             ],
         )
     };
-    Opened { handle: handle as u32, state: id, functions }
+    Opened { handle: handle as u32, state: id, dry_run, clock, functions }
 }
 
 fn state_of(env: Env, host_id: u32, handle: u32) -> Result<Option<Arc<Shared<Limiter>>>> {

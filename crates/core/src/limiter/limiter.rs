@@ -23,6 +23,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Reservation {
     hash: u64,
+    generation: u32,
     worth: [Ticks; MAX_LIMITS],
     ends: [Ticks; MAX_LIMITS],
 }
@@ -133,13 +134,15 @@ impl Limiter {
         let now = ticks(now);
         let full = self.waiting.fetch_add(1, Ordering::Relaxed) >= self.max_waiters;
         let answer = self.table.update(Entry::Bucket, hash, now, |tats, _, limits| {
-            let reserved = model::reserve(tats, costs, now, limits);
+            let reserved = model::reserve(tats, costs, now, block, limits);
             let too_long = |wait| wait > 0 && (full || max_wait.is_some_and(|most| nanos(wait) > most));
             match reserved {
-                Some((ends, wait)) if !too_long(wait.max(block)) => {
+                Some((ends, wait)) if !too_long(wait) => {
                     let worth = |index: usize| limits.rates().get(index).map_or(0, |rate| rate.worth(costs.get(index)));
-                    let reservation = Reservation { hash, worth: std::array::from_fn(worth), ends };
-                    (Edit::Write(ends), Reserve::After(nanos(wait.max(block)), reservation))
+                    let generation = limits.generation;
+                    let reservation = Reservation { hash, generation, worth: std::array::from_fn(worth), ends };
+                    let edit = if ends == *tats { Edit::Keep } else { Edit::Write(ends) };
+                    (edit, Reserve::After(nanos(wait), reservation))
                 }
                 _ => {
                     let verdict =
@@ -159,11 +162,15 @@ impl Limiter {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Gives a reservation back, but for what later ones have built on. It still has to be settled.
+    /// Gives a reservation back, but for what later ones have built on; nothing if the limits were changed since, which bounded
+    /// what was reserved anyway. It still has to be settled.
     pub fn cancel(&self, reservation: &Reservation) {
         let now = ticks(self.clock.now());
         self.change(reservation.hash, now, |tats, limits| {
             let mut next = *tats;
+            if limits.generation != reservation.generation {
+                return next;
+            }
             for (index, tat) in next.iter_mut().enumerate().take(limits.len) {
                 *tat = cancel(*tat, reservation.ends[index], reservation.worth[index], now);
             }
@@ -191,7 +198,7 @@ impl Limiter {
             for (index, (tat, rate)) in next.iter_mut().zip(limits.rates()).enumerate() {
                 *tat = penalize(*tat, rate.worth(costs.get(index)), now);
             }
-            (Edit::Write(next), ())
+            (if next == *tats { Edit::Keep } else { Edit::Write(next) }, ())
         });
     }
 

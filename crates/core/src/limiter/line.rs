@@ -4,9 +4,10 @@
 //! two a word; then the arrival times, entry by entry, one word a limit. With one limit a line is 64 bytes: a cache line with
 //! five entries.
 //!
-//! Header bits: 0 locked · 1 overflowed (a key of this line may live in its other lines) · 2..8 generation of the limits the
-//! entries were last brought up to · 8..32 version, raised by every write. The locker is the only writer; a reader that sees
-//! the same word before and after has read one state.
+//! Header bits: 0 locked · 1 overflowed (a key of this line may live in its other lines) · 2 forgetful (a live key had to go
+//! from here, and every entry owes at least what it owes) · 3..9 generation of the limits the entries were last brought up to ·
+//! 9..32 version, raised by every write. The locker is the only writer; a reader that sees the same word before and after has
+//! read one state.
 //!
 //! A tag is 31 bits of the key's hash and, in bit 0, what the entry says: 0 the key's arrival times, 1 (in the first word)
 //! until when the key is blocked. Tag 0 is an empty place.
@@ -18,13 +19,18 @@ use crate::words::MAX_LIMITS;
 
 pub(crate) const LOCKED: u64 = 1;
 pub(crate) const OVERFLOWED: u64 = 1 << 1;
-const GENERATION_SHIFT: u32 = 2;
+pub(crate) const FORGETFUL: u64 = 1 << 2;
+const FLAGS: u64 = OVERFLOWED | FORGETFUL;
+const GENERATION_SHIFT: u32 = 3;
 pub(crate) const GENERATIONS: u32 = 1 << 6;
-const VERSION_ONE: u64 = 1 << 8;
+const VERSION_ONE: u64 = 1 << 9;
 const HEADER_MASK: u64 = 0xFFFF_FFFF;
 
 /// A line holds at least this many entries, so that few keys find all their places taken.
 const MIN_ENTRIES: usize = 5;
+
+/// With more than one limit a line takes several cache lines anyway, and one more entry is worth its place.
+const MIN_ENTRIES_OF_SEVERAL: usize = 6;
 
 /// How the lines of a table are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +42,13 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The fewest cache lines that hold five entries, and as many entries as fit into them.
+    /// The fewest cache lines that hold the least number of entries, and as many entries as fit into them.
     pub(crate) fn of(limits: usize) -> Self {
+        let least = if limits == 1 { MIN_ENTRIES } else { MIN_ENTRIES_OF_SEVERAL };
         let size = |entries: usize| tag_words(entries) + entries * limits;
-        let words = size(MIN_ENTRIES).next_multiple_of(8);
-        let entries = (MIN_ENTRIES..).take_while(|&entries| size(entries) <= words).last();
-        Self { words, entries: entries.unwrap_or(MIN_ENTRIES), limits }
+        let words = size(least).next_multiple_of(8);
+        let entries = (least..).take_while(|&entries| size(entries) <= words).last();
+        Self { words, entries: entries.unwrap_or(least), limits }
     }
 
     /// How many lines hold `max_keys` keys with room to spare: an even number. Keys fall into lines at random, so lines are
@@ -97,13 +104,12 @@ impl Line<'_> {
         locked
     }
 
-    /// Unlocks and starts a new version, with bits of `head` replaced as given.
+    /// Unlocks and starts a new version, with the flags and the generation of `head` replaced as given.
     #[inline]
-    pub(crate) fn unlock(self, head: Head, overflowed: bool, generation: u32) {
-        let mask = (u64::from(GENERATIONS - 1) << GENERATION_SHIFT) | OVERFLOWED | LOCKED;
-        let header = (head & HEADER_MASK & !mask)
-            | (u64::from(overflowed) * OVERFLOWED)
-            | (u64::from(generation) << GENERATION_SHIFT);
+    pub(crate) fn unlock(self, head: Head, flags: u64, generation: u32) {
+        let mask = (u64::from(GENERATIONS - 1) << GENERATION_SHIFT) | FLAGS | LOCKED;
+        let header =
+            (head & HEADER_MASK & !mask) | (flags & FLAGS) | (u64::from(generation) << GENERATION_SHIFT);
         let header = header.wrapping_add(VERSION_ONE) & HEADER_MASK;
         // The first tag shares the word: it may have been written under the lock.
         let tag = self.words[0].load(Ordering::Relaxed) & !HEADER_MASK;

@@ -34,6 +34,8 @@ impl Costs {
 pub(crate) struct Limits {
     pub(crate) rates: [Rate; MAX_LIMITS],
     pub(crate) len: usize,
+    /// How often they were changed.
+    pub(crate) generation: u32,
 }
 
 impl Limits {
@@ -145,9 +147,17 @@ pub(crate) fn charge(tats: &Tats, costs: &Costs, now: Ticks, limits: &Limits) ->
     Some(next)
 }
 
-/// A reservation on all limits: the state after it and how long it has to wait; None if a cost can never pass, or the line
-/// is longer than an instant can say.
-pub(crate) fn reserve(tats: &Tats, costs: &Costs, now: Ticks, limits: &Limits) -> Option<(Tats, Ticks)> {
+/// A reservation on all limits, for when a block of this length is over: the state after it and how long it has to wait in
+/// all; None if a cost can never pass, or the line is longer than an instant can say.
+pub(crate) fn reserve(
+    tats: &Tats,
+    costs: &Costs,
+    now: Ticks,
+    block: Ticks,
+    limits: &Limits,
+) -> Option<(Tats, Ticks)> {
+    // What waits for the end of the block is counted from there: all that piled up would pass at once otherwise.
+    let start = now.wrapping_add(block);
     let mut next = *tats;
     let mut longest = 0;
     for (index, rate) in limits.rates().iter().enumerate() {
@@ -155,16 +165,18 @@ pub(crate) fn reserve(tats: &Tats, costs: &Costs, now: Ticks, limits: &Limits) -
         if cost > rate.capacity {
             return None;
         }
-        let debt = debt(tats[index], now);
+        let debt = debt(tats[index], start);
         let worth = rate.worth(cost);
         let total = debt.saturating_add(worth);
-        if total > MAX_DEBT {
+        if total.saturating_add(block) > MAX_DEBT {
             return None;
         }
         longest = longest.max(wait(debt, worth, rate));
-        next[index] = now.wrapping_add(total);
+        if cost > 0 {
+            next[index] = start.wrapping_add(total);
+        }
     }
-    Some((next, longest))
+    Some((next, block.saturating_add(longest)))
 }
 
 /// How far the key is from idle: the longest time until full.

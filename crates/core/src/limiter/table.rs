@@ -5,7 +5,7 @@
 //! An entry that is idle says the same as no entry, so its place is free: nothing has to sweep.
 
 use super::{
-    line::{GENERATIONS, Head, LOCKED, Line, OVERFLOWED, Shape, generation},
+    line::{FORGETFUL, GENERATIONS, Head, LOCKED, Line, OVERFLOWED, Shape, generation},
     model::{Limits, Tats, farthest, inherited},
     options::WhenFull,
 };
@@ -83,10 +83,10 @@ impl Table {
     }
 
     pub(super) fn limits(&self) -> (Limits, u32) {
-        let mut limits =
-            Limits { rates: [Rate { interval: 0, capacity: 0 }; MAX_LIMITS], len: self.rates.len() };
-        let generation = self.rates.copy(&mut limits.rates);
-        (limits, generation % GENERATIONS)
+        let rates = [Rate { interval: 0, capacity: 0 }; MAX_LIMITS];
+        let mut limits = Limits { rates, len: self.rates.len(), generation: 0 };
+        limits.generation = self.rates.copy(&mut limits.rates);
+        (limits, limits.generation % GENERATIONS)
     }
 
     /// Keys that have a place; those that became idle count until their place is needed.
@@ -180,7 +180,7 @@ impl Table {
 
     /// The head of an unlocked line whose entries are up to the current limits.
     #[inline]
-    fn fresh_head(&self, line: Line<'_>, current: u32) -> Option<Head> {
+    pub(super) fn fresh_head(&self, line: Line<'_>, current: u32) -> Option<Head> {
         let head = line.head();
         if head & LOCKED != 0 {
             return None;
@@ -215,7 +215,7 @@ impl Table {
                 self.occupied.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        line.unlock(head, head & OVERFLOWED != 0, generation(head));
+        line.unlock(head, head, generation(head));
         Some(answer)
     }
 
@@ -244,15 +244,19 @@ impl Table {
         let into = self.line(place.line);
         // Whoever holds a home's lock may wait for no other lock: the holder of that one may want this.
         if away && !into.lock(place.head) {
-            line.unlock(head, head & OVERFLOWED != 0, generation(head));
+            line.unlock(head, head, generation(head));
             return None;
         }
         into.set_tag(place.entry, tag);
         into.set_tats(place.entry, &tats);
+        // An idle entry in this line: whatever was forgotten here is not owed any more.
+        let forgetful = if place.evicts { FORGETFUL } else { 0 };
         if away {
-            into.unlock(place.head, place.head & OVERFLOWED != 0, generation(place.head));
+            into.unlock(place.head, (place.head & !FORGETFUL) | forgetful, generation(place.head));
+            line.unlock(head, head | OVERFLOWED, generation(head));
+        } else {
+            line.unlock(head, (head & !FORGETFUL) | forgetful, generation(head));
         }
-        line.unlock(head, away || head & OVERFLOWED != 0, generation(head));
         if place.was_empty {
             self.occupied.fetch_add(1, Ordering::Relaxed);
         }
@@ -263,6 +267,10 @@ impl Table {
     }
 
     /// The first free place in the key's lines, or that of the entry closest to idle.
+    ///
+    /// What the newcomer starts with in a table that limits: a key that had to go owed no more than any entry of the line it
+    /// went from, then or since. If the newcomer is that key, it went from one of these lines, so it owes no more than the
+    /// least entry of one of them that is forgetful.
     fn place(
         &self,
         hash: u64,
@@ -273,29 +281,41 @@ impl Table {
         current: u32,
     ) -> Option<Place> {
         let fresh = [now; MAX_LIMITS];
+        let home_head = head;
         let mut closest: Option<(Ticks, Place)> = None;
+        let mut forgotten = 0;
         let [second, third] = self.others(hash, home);
         for index in [home, second, third] {
             let line = self.line(index);
-            let head = if index == home { head } else { self.fresh_head(line, current)? };
+            let head = if index == home { home_head } else { self.fresh_head(line, current)? };
+            let mut least = Ticks::MAX;
             for entry in 0..self.shape.entries {
                 let was_empty = line.tag(entry) == 0;
                 let debt = if was_empty { 0 } else { farthest(&line.tats(entry), now, limits.len) };
-                if closest.as_ref().is_none_or(|(least, _)| debt < *least) {
+                least = least.min(debt);
+                if closest.as_ref().is_none_or(|(closest, _)| debt < *closest) {
                     let place = Place { line: index, head, entry, start: fresh, was_empty, evicts: debt > 0 };
-                    if debt == 0 {
-                        return Some(place);
-                    }
                     closest = Some((debt, place));
+                }
+                if debt == 0 {
+                    break;
                 }
             }
             if !line.unchanged(head) {
                 return None;
             }
+            if head & FORGETFUL != 0 {
+                forgotten = least.max(forgotten);
+            }
+            // A key whose home never overflowed was in no other line.
+            let could_be_elsewhere = self.when_full == WhenFull::Limit && home_head & OVERFLOWED != 0;
+            if least == 0 && !could_be_elsewhere {
+                break;
+            }
         }
         let (debt, mut place) = closest?;
         if self.when_full == WhenFull::Limit {
-            place.start = inherited(debt, now, limits);
+            place.start = inherited(debt.max(forgotten), now, limits);
         }
         Some(place)
     }
@@ -357,7 +377,7 @@ impl Table {
                 line.set_tats(entry, &tats);
             }
         }
-        line.unlock(head, head & OVERFLOWED != 0, current);
+        line.unlock(head, head, current);
         true
     }
 }

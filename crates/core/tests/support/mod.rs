@@ -1,5 +1,5 @@
 //! What the stories share: primitives on a manual clock, and time in the units the stories speak.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part, as a module of its own")]
 
 use std::sync::Arc;
 

@@ -241,6 +241,10 @@ pub struct Opened {
     pub handle: u32,
     /// How mail names the state.
     pub state: u32,
+    /// Whether it refuses nothing.
+    pub dry_run: bool,
+    /// The state of its manual clock; 0 for the system's.
+    pub clock: u32,
     /// The bound functions.
     #[napi(ts_type = "object")]
     pub functions: Raw,

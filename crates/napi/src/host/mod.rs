@@ -11,4 +11,4 @@ mod registry;
 pub(crate) use arena::Cell;
 pub(crate) use env::{Host, Opened, host};
 pub(crate) use mailbox::{Mail, Waits, deliver, post};
-pub(crate) use registry::{Given, Kind, Shared, Tally, find, join, private};
+pub(crate) use registry::{Given, Kind, Shared, Tally, Traits, find, join, private};

@@ -63,6 +63,17 @@ struct Tallies {
     refused: u64,
 }
 
+/// What any object on a state has to know of it, however it got there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Traits {
+    /// The limits in force, as the user wrote them.
+    pub(crate) limits: Vec<Limit>,
+    /// Refuses nothing.
+    pub(crate) dry_run: bool,
+    /// The state of its manual clock; 0 for the system's.
+    pub(crate) clock: u32,
+}
+
 /// A primitive's state with what every kind needs around it.
 #[derive(Debug)]
 pub(crate) struct Shared<T> {
@@ -71,6 +82,8 @@ pub(crate) struct Shared<T> {
     pub(crate) id: u32,
     pub(crate) name: Option<String>,
     given: Given,
+    pub(crate) dry_run: bool,
+    pub(crate) clock: u32,
     /// The limits in force, as the user wrote them, and how often they were changed.
     pub(crate) limits: Mutex<(u32, Vec<Limit>)>,
     limits_version: AtomicU32,
@@ -78,10 +91,20 @@ pub(crate) struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    fn new(core: T, name: Option<String>, given: Given, limits: Vec<Limit>) -> Arc<Self> {
+    fn new(core: T, name: Option<String>, given: Given, traits: Traits) -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { core, id, name, given, limits: Mutex::new((0, limits)), limits_version: AtomicU32::new(0), tallies: Mutex::default() })
+        Arc::new(Self {
+            core,
+            id,
+            name,
+            given,
+            dry_run: traits.dry_run,
+            clock: traits.clock,
+            limits: Mutex::new((0, traits.limits)),
+            limits_version: AtomicU32::new(0),
+            tallies: Mutex::default(),
+        })
     }
 
     /// How often the limits were changed.
@@ -128,8 +151,8 @@ type Names = HashMap<(Kind, String), Entry>;
 static NAMES: LazyLock<&'static Mutex<Names>> = LazyLock::new(|| Box::leak(Box::default()));
 
 /// State that nobody else can join.
-pub(crate) fn private<T>(core: T, limits: Vec<Limit>) -> Arc<Shared<T>> {
-    Shared::new(core, None, Given::new(), limits)
+pub(crate) fn private<T>(core: T, traits: Traits) -> Arc<Shared<T>> {
+    Shared::new(core, None, Given::new(), traits)
 }
 
 /// Joins the state of this name, or makes it. Err names the first option in which `given` differs from what it was made with.
@@ -137,12 +160,12 @@ pub(crate) fn join<T: Send + Sync + 'static>(
     kind: Kind,
     name: &str,
     given: Given,
-    limits: Vec<Limit>,
+    traits: Traits,
     make: impl FnOnce() -> T,
 ) -> Result<Arc<Shared<T>>, &'static str> {
     let mut names = NAMES.lock();
     let entry = names.entry((kind, name.to_owned())).or_insert_with(|| {
-        let state = Shared::new(make(), Some(name.to_owned()), given.clone(), limits);
+        let state = Shared::new(make(), Some(name.to_owned()), given.clone(), traits);
         Entry { state, holds: 0 }
     });
     let Ok(state) = entry.state.clone().downcast::<Shared<T>>() else { return Err("kind") };

@@ -284,6 +284,37 @@ interface RefusedMessage {
     readonly dryRun: boolean;
 }
 
+/** Decisions: what a RateLimiter says of a call, read from the result registers. */
+
+/** What one limit says of a call. */
+interface LimitDecision {
+    /** Whether the call passed; with several limits: every one of them. */
+    readonly allowed: boolean;
+    readonly limitName: string;
+    readonly limit: number;
+    /** Whole units left, ≥ 0. */
+    readonly remaining: number;
+    /** Milliseconds until the key is full again. */
+    readonly resetMs: number;
+    /** Milliseconds until this cost passes: 0 when allowed, Infinity when it is above the capacity. */
+    readonly retryAfterMs: number;
+}
+/**
+ * What a call was told. Its fields are all of one limit: when refused the one with the longest retryAfterMs, else the one with
+ * the smallest share left, the first on a tie.
+ */
+interface Decision extends LimitDecision {
+    /** The same for each limit, of the same instant. */
+    readonly limits: readonly LimitDecision[];
+}
+/** A limit in force. */
+interface LimitInForce {
+    readonly name: string;
+    readonly limit: number;
+    /** Milliseconds in which an empty bucket fills. */
+    readonly windowMs: number;
+}
+
 /**
  * This thread's side of the binding: its mailbox, its result registers, and the objects whose native part has to be let go.
  * Nothing here exists before the first constructor runs.
@@ -329,34 +360,6 @@ interface RateLimiterOptions {
     readonly dryRun?: boolean | undefined;
     /** Where the limiter reads the time. Default: the system's monotonic clock. */
     readonly clock?: ManualClock | undefined;
-}
-/** What one limit says of a call. */
-interface LimitDecision {
-    /** Whether the call passed; with several limits: every one of them. */
-    readonly allowed: boolean;
-    readonly limitName: string;
-    readonly limit: number;
-    /** Whole units left, ≥ 0. */
-    readonly remaining: number;
-    /** Milliseconds until the key is full again. */
-    readonly resetMs: number;
-    /** Milliseconds until this cost passes: 0 when allowed, Infinity when it is above the capacity. */
-    readonly retryAfterMs: number;
-}
-/**
- * What a call was told. Its fields are all of one limit: when refused the one with the longest retryAfterMs, else the one with
- * the smallest share left, the first on a tie.
- */
-interface Decision extends LimitDecision {
-    /** The same for each limit, of the same instant. */
-    readonly limits: readonly LimitDecision[];
-}
-/** A limit in force. */
-interface LimitInForce {
-    readonly name: string;
-    readonly limit: number;
-    /** Milliseconds in which an empty bucket fills. */
-    readonly windowMs: number;
 }
 /** Figures over all threads. Counters count since the state was made. */
 interface RateLimiterSnapshot {

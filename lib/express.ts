@@ -6,6 +6,7 @@
  * app.use(rateLimit({ limiter }));
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Decision } from './decision.js';
 import {
   checkOptions,
   type Framework,
@@ -18,7 +19,6 @@ import {
   refusalError,
 } from './http.js';
 import { AddressKey, Warnings } from './ip.js';
-import type { Decision } from './limiter.js';
 
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';

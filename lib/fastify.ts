@@ -7,6 +7,7 @@
  * fastify.get('/health', { config: { rateLimit: false } }, handler);
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Decision } from './decision.js';
 import {
   checkOptions,
   type Framework,
@@ -19,7 +20,6 @@ import {
   refusalError,
 } from './http.js';
 import { AddressKey, Warnings } from './ip.js';
-import type { Decision } from './limiter.js';
 import { invalid } from './options.js';
 
 /** The hooks that can limit. */

@@ -6,6 +6,8 @@
  * A request whose options are all synchronous is decided synchronously: no promise, no microtask. From the first option that answers
  * a promise on, the rest is awaited.
  */
+
+import type { Decision, LimitInForce } from './decision.js';
 import { BreakwaterError, DisposedError, RateLimitedError } from './errors.js';
 import {
   type AddressedRequest,
@@ -15,7 +17,7 @@ import {
   DEFAULT_PREFIX,
   type Warnings,
 } from './ip.js';
-import type { Cost, Decision, LimitDecision, LimitInForce, RateLimiter } from './limiter.js';
+import type { Cost, RateLimiter } from './limiter.js';
 import { checkShape, describe, invalid, type Shapes } from './options.js';
 
 /** A value, or a promise of it. */
@@ -175,25 +177,15 @@ interface Policies {
   readonly prefixes: readonly string[];
   /** Milliseconds in which each limit gains one unit. */
   readonly unitMs: readonly number[];
-  /** Requests for which these are used without asking the limiter. */
-  uses: number;
 }
-
-// Asking a limiter for its limits costs more than deciding. A decision tells a new limit or name at once; a new window alone
-// is seen after this many requests.
-const USES = 128;
 
 const policiesOfLimiter = new WeakMap<RateLimiter, Policies>();
 
-/** The policies of `limiter`, which has decided `decisions`. */
-function policiesOf(limiter: RateLimiter, decisions: readonly LimitDecision[]): Policies {
+function policiesOf(limiter: RateLimiter): Policies {
   const known = policiesOfLimiter.get(limiter);
-  if (known !== undefined && known.uses-- > 0 && describes(known.limits, decisions)) return known;
+  // The same array as long as nobody reconfigured the limiter.
   const { limits } = limiter;
-  if (known?.limits === limits) {
-    known.uses = USES;
-    return known;
-  }
+  if (known?.limits === limits) return known;
   const names = limits.map(({ name }) => `"${policyName(name).replace(/["\\]/g, '\\$&')}"`);
   const items = limits.map(
     ({ limit, windowMs }, i) => `${names[i]};q=${whole(limit)};w=${Math.max(1, seconds(windowMs))}`,
@@ -203,17 +195,9 @@ function policiesOf(limiter: RateLimiter, decisions: readonly LimitDecision[]): 
     limits,
     prefixes: names.map((name) => `${name};r=`),
     unitMs: limits.map(({ limit, windowMs }) => windowMs / limit),
-    uses: USES,
   };
   policiesOfLimiter.set(limiter, policies);
   return policies;
-}
-
-function describes(limits: readonly LimitInForce[], decisions: readonly LimitDecision[]): boolean {
-  for (let i = 0; i < limits.length; i++) {
-    if (limits[i]!.limit !== decisions[i]!.limit || limits[i]!.name !== decisions[i]!.limitName) return false;
-  }
-  return true;
 }
 
 /** A limit's name as the header fields can carry it: what is not printable ASCII is percent-encoded UTF-8. */
@@ -421,7 +405,7 @@ export class Gate<Req extends EdgeRequest, Res> {
 
   #setHeaders(res: Res, limiter: RateLimiter, decision: Decision): void {
     if (this.#draft) {
-      const policies = policiesOf(limiter, decision.limits);
+      const policies = policiesOf(limiter);
       this.#append(res, 'RateLimit-Policy', policies.field);
       this.#append(res, 'RateLimit', rateLimitField(policies, decision));
     }

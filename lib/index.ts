@@ -7,6 +7,7 @@ export {
 } from './bucket.js';
 export type { RefusedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';
+export type { Decision, LimitDecision, LimitInForce } from './decision.js';
 export {
   BreakwaterError,
   DisposedError,
@@ -23,10 +24,7 @@ export type { Call, ExecuteOptions, Policy } from './execute.js';
 export { list, type NameInUse, type NativeKind } from './host.js';
 export {
   type Cost,
-  type Decision,
   type KeyedLimit,
-  type LimitDecision,
-  type LimitInForce,
   RateLimiter,
   type RateLimiterOptions,
   type RateLimiterPolicyOptions,

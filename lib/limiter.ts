@@ -1,8 +1,9 @@
 /** RateLimiter: a token bucket per key, shared by name with all worker threads of the process. */
-import type { LimiterFunctions, LimitsInForce, NativeLimit, Opened } from './binding.js';
+import type { LimiterFunctions, NativeLimit, Opened } from './binding.js';
 import type { Limit } from './bucket.js';
 import { publishRefused } from './channels.js';
 import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
+import { type Decision, type LimitInForce, type NamedLimits, nameLimits, readDecision } from './decision.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
 import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
 import { collectWith, host } from './host.js';
@@ -41,37 +42,6 @@ export interface RateLimiterOptions {
   readonly dryRun?: boolean | undefined;
   /** Where the limiter reads the time. Default: the system's monotonic clock. */
   readonly clock?: ManualClock | undefined;
-}
-
-/** What one limit says of a call. */
-export interface LimitDecision {
-  /** Whether the call passed; with several limits: every one of them. */
-  readonly allowed: boolean;
-  readonly limitName: string;
-  readonly limit: number;
-  /** Whole units left, ≥ 0. */
-  readonly remaining: number;
-  /** Milliseconds until the key is full again. */
-  readonly resetMs: number;
-  /** Milliseconds until this cost passes: 0 when allowed, Infinity when it is above the capacity. */
-  readonly retryAfterMs: number;
-}
-
-/**
- * What a call was told. Its fields are all of one limit: when refused the one with the longest retryAfterMs, else the one with
- * the smallest share left, the first on a tie.
- */
-export interface Decision extends LimitDecision {
-  /** The same for each limit, of the same instant. */
-  readonly limits: readonly LimitDecision[];
-}
-
-/** A limit in force. */
-export interface LimitInForce {
-  readonly name: string;
-  readonly limit: number;
-  /** Milliseconds in which an empty bucket fills. */
-  readonly windowMs: number;
 }
 
 /** Figures over all threads. Counters count since the state was made. */
@@ -127,10 +97,6 @@ const LIMIT_SHAPES = {
   label: 'string',
 } as const;
 
-/** Where the first limit starts in the registers, and how many it takes. */
-const FIRST_LIMIT = 2;
-const REGISTERS_A_LIMIT = 4;
-
 /** A method may be called on anything: what is no RateLimiter is an InvalidOptionError. */
 let checkThis: (limiter: RateLimiter) => RateLimiter;
 
@@ -166,7 +132,7 @@ export class RateLimiter {
   readonly #timeline: Timeline;
   readonly #waiters = new Waiters();
   readonly #timers = new Map<number, Timer>();
-  #limits: { readonly version: number; readonly limits: readonly LimitInForce[] } | undefined;
+  #limits: NamedLimits | undefined;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
@@ -314,7 +280,7 @@ export class RateLimiter {
 
   /** The limits in force. @throws {DisposedError} */
   get limits(): readonly LimitInForce[] {
-    return checkThis(this).#limitsInForce(undefined);
+    return checkThis(this).#limitsInForce();
   }
 
   /** This limiter as a policy: whose bucket a call takes from, what it costs, and how long it waits. @throws {InvalidOptionError} */
@@ -386,7 +352,7 @@ export class RateLimiter {
     const self = checkThis(this);
     const { id, native } = host();
     const figures = self.#live('', native.limiterSnapshot(id, self.#handle) ?? undefined);
-    const limits = self.#limitsInForce(undefined);
+    const limits = self.#limitsInForce();
     return {
       kind: 'limiter',
       name: self.#name,
@@ -474,49 +440,16 @@ export class RateLimiter {
     this.#timeline.cancel(timer);
   }
 
-  /** Reads the registers. */
   #decision(allowed: boolean): Decision {
-    const registers = this.#registers;
-    const inForce = this.#limitsInForce(registers[1] as number);
-    const count = inForce.length;
-    if (count === 1) {
-      const only = this.#limitDecision(allowed, inForce[0] as LimitInForce, FIRST_LIMIT);
-      const { limitName, limit, remaining, resetMs, retryAfterMs } = only;
-      return { allowed, limitName, limit, remaining, resetMs, retryAfterMs, limits: [only] };
-    }
-    const limits: LimitDecision[] = [];
-    for (let index = 0; index < count; index++) {
-      const at = FIRST_LIMIT + REGISTERS_A_LIMIT * index;
-      limits.push(this.#limitDecision(allowed, inForce[index] as LimitInForce, at));
-    }
-    const { limitName, limit, remaining, resetMs, retryAfterMs } = limits[
-      registers[0] as number
-    ] as LimitDecision;
-    return { allowed, limitName, limit, remaining, resetMs, retryAfterMs, limits };
+    return readDecision(this.#registers, allowed, this.#limitsInForce());
   }
 
-  #limitDecision(allowed: boolean, { name }: LimitInForce, at: number): LimitDecision {
-    const registers = this.#registers;
-    return {
-      allowed,
-      limitName: name,
-      limit: registers[at] as number,
-      remaining: registers[at + 1] as number,
-      resetMs: registers[at + 2] as number,
-      retryAfterMs: allowed ? 0 : (registers[at + 3] as number),
-    };
-  }
-
-  /** The limits in force, asked for again when `version` says that they changed, or when it is not known. */
-  #limitsInForce(version: number | undefined): readonly LimitInForce[] {
-    if (this.#limits !== undefined && this.#limits.version === version) return this.#limits.limits;
-    const { id, native } = host();
-    const inForce: LimitsInForce = this.#live('', native.limiterLimits(id, this.#handle) ?? undefined);
-    if (this.#limits?.version !== inForce.version) {
-      const limits = inForce.limits.map(({ limit, windowMs, label }) =>
-        Object.freeze({ name: label ?? nameOf(limit, windowMs), limit, windowMs }),
-      );
-      this.#limits = { version: inForce.version, limits: Object.freeze(limits) };
+  /** The limits in force, the same array until they change. */
+  #limitsInForce(): readonly LimitInForce[] {
+    const version = this.#live('', this.#functions.version());
+    if (this.#limits?.version !== version) {
+      const { id, native } = host();
+      this.#limits = nameLimits(this.#live('', native.limiterLimits(id, this.#handle) ?? undefined));
     }
     return this.#limits.limits;
   }
@@ -549,7 +482,7 @@ export class RateLimiter {
       checkCount('limiter', 'cost', cost, this.#primitive);
       return cost;
     }
-    const limits = this.#limitsInForce(this.#limits?.version);
+    const limits = this.#limitsInForce();
     if (!Array.isArray(cost) || cost.length !== limits.length) {
       throw invalid('limiter', 'cost', `a number or an array of ${limits.length}`, cost, this.#primitive);
     }
@@ -592,9 +525,4 @@ function limitsOf(limits: KeyedLimit | readonly KeyedLimit[]): NativeLimit[] {
     );
     return { capacity, refillPerSecond, limit, windowMs, label };
   });
-}
-
-/** Such as `'100-in-60s'`. */
-function nameOf(limit: number, windowMs: number): string {
-  return `${limit}-in-${Number((windowMs / 1_000).toPrecision(6))}s`;
 }

@@ -27,6 +27,7 @@ import {
   timed,
   writeWhole,
 } from './steps.mjs';
+import { toolchain } from './toolchain.mjs';
 
 /** The binary with the hooks that only tests use, such as a panic on demand. */
 export const TEST_BINDING = join(TARGET, 'test-hooks', BINARY);
@@ -45,6 +46,7 @@ async function buildBinding(name, destination, features) {
   inputs.push('Cargo.toml', 'Cargo.lock', '.cargo/config.toml');
   const hash = () => hashOf(inputs, destination, process.env['RUSTFLAGS'] ?? '', ...features);
   if (existsSync(destination) && isStamped(name, hash())) return;
+  toolchain();
   const locked = process.env['CI'] ? ['--locked'] : [];
   await timed(`${name}: cargo build --release (minutes when cold)`, () => {
     run('cargo', ['build', '--release', '-p', 'breakwater-napi', ...features, ...locked]);

@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { check } from './build.mjs';
 import { isMain, main, nodePath, ROOT, run, say, seconds, TARGET, timed } from './steps.mjs';
 import { add, cargoTest, close, runTests, zero } from './test.mjs';
+import { toolchain } from './toolchain.mjs';
 
 /** A model checker explores the interleavings of one test file: crates/core/tests/<name>.rs. */
 const CHECKERS = ['loom', 'shuttle'];
 
 async function ready({ rest }) {
   const start = performance.now();
+  toolchain();
   await timed('index.d.ts is fresh', check);
   await timed('biome check', () => {
     run(nodePath(), [

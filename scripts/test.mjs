@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { build, TEST_BINDING } from './build.mjs';
 import { installPackages } from './setup.mjs';
 import { capture, isMain, main, nodePath, ROOT, StepError, say, seconds, timed, which } from './steps.mjs';
+import { toolchain } from './toolchain.mjs';
 
 /** What these find does not depend on the runtime, so they run on `node` alone. */
 const ONCE = ['layout.test.mjs', 'types.test.mjs'];
@@ -45,6 +46,7 @@ export async function runTests({ runtimes = ['node', 'bun'], only, rust = true }
 
 /** Runs cargo test with these arguments and adds up what its test binaries say. */
 export async function cargoTest(args, env = {}) {
+  toolchain();
   const { status, output } = await capture('cargo', ['test', '--quiet', ...args], { env, live: true });
   const total = zero();
   for (const [, passed, failed, ignored] of output.matchAll(

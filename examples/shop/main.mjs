@@ -1,4 +1,5 @@
 /** `npm run demo`: a small shop on Fastify and on Express, without protection and with it, on calm and rough days. */
+import { watchMachine } from './machine.mjs';
 import { printTables } from './report.mjs';
 import { run } from './run.mjs';
 import { CLIENT_LIMITS, SHOP_THREADS, UPSTREAM_BUDGET, UPSTREAM_PER_SECOND } from './scenario.mjs';
@@ -22,6 +23,7 @@ tell(
   dim,
 );
 
+const shareOfOthers = watchMachine();
 const pairs = [];
 for (const [framework, title] of Object.entries(FRAMEWORKS)) {
   const play = (guarded) => {
@@ -31,8 +33,15 @@ for (const [framework, title] of Object.entries(FRAMEWORKS)) {
   };
   pairs.push({ title, bare: await play(false), guarded: await play(true) });
 }
+const others = shareOfOthers();
 say();
 printTables(pairs);
+if (others > 0.2) {
+  tell(
+    `Other programs took ${(100 * others).toFixed(0)} % of the processors meanwhile: the latencies include that.`,
+    dim,
+  );
+}
 say();
 const withinLimits = tellStory(pairs);
 

@@ -56,7 +56,7 @@ function checkLimits(title, { phases, snapshots }) {
     Object.values(phases).flatMap(({ groups }) => Object.values(groups).map(({ tally }) => tally.sent)),
   );
   tell(
-    `${title} clients sent ${number(sent)} requests in all, over both threads; the limiter they share counted ` +
+    `${title.padEnd(7)} all clients sent ${number(sent)} requests; the limiter of both threads counted ` +
       `${number(limiter.allowed + limiter.refused)}.`,
   );
   return rows

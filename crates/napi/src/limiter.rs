@@ -80,13 +80,12 @@ fn costs(host: &Host, cost: f64) -> Costs {
 }
 
 /// Where the figures of the first limit start in the registers.
-const FIRST_LIMIT: usize = 2;
+const FIRST_LIMIT: usize = 1;
 const REGISTERS_A_LIMIT: usize = 4;
 
-/// Registers: the index of the deciding limit, the version of the limits, then limit, remaining, resetMs and retryAfterMs of each.
-fn set_verdict(host: &Host, state: &Shared<Limiter>, verdict: &Verdict) {
+/// Registers: the index of the deciding limit, then limit, remaining, resetMs and retryAfterMs of each.
+fn set_verdict(host: &Host, verdict: &Verdict) {
     host.set(0, verdict.deciding() as f64);
-    host.set(1, f64::from(state.limits_version()));
     for index in 0..verdict.len() {
         let limit = verdict.limit(index);
         let at = FIRST_LIMIT + REGISTERS_A_LIMIT * index;
@@ -150,7 +149,7 @@ bound!(
         with_hash(cell, &call, |state, tally, hash| {
             let verdict = state.core.charge(hash, &costs);
             tally.count(verdict.allowed);
-            set_verdict(cell.host(), state, &verdict);
+            set_verdict(cell.host(), &verdict);
             verdict.allowed
         })
     }
@@ -165,7 +164,7 @@ bound!(
         let costs = costs(cell.host(), call.number(1));
         with_hash(cell, &call, |state, _, hash| {
             let verdict = state.core.peek(hash, &costs);
-            set_verdict(cell.host(), state, &verdict);
+            set_verdict(cell.host(), &verdict);
             verdict.allowed
         })
     }
@@ -193,7 +192,7 @@ bound!(
                 }
                 Reserve::Refused(verdict) => {
                     tally.count(false);
-                    set_verdict(host, state, &verdict);
+                    set_verdict(host, &verdict);
                     (2.0, None)
                 }
             }
@@ -279,6 +278,14 @@ bound!(
     LimiterCell,
     0,
     |cell, _call: Call<0>| cell.with_state(|state, _| state.core.snapshot().size as f64)
+);
+
+bound!(
+    /// `version()`: how often the limits were changed.
+    version,
+    LimiterCell,
+    0,
+    |cell, _call: Call<0>| cell.with_state(|state, _| f64::from(state.limits_version()))
 );
 
 /// RateLimiter's options as the facade passes them, types checked.
@@ -397,6 +404,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Limiter>>) -> Opened {
                 (c"block", block),
                 (c"reset", reset),
                 (c"size", size),
+                (c"version", version),
             ],
         )
     };

@@ -1,16 +1,19 @@
 //! The limiter's state as bytes, to carry over a restart.
 //!
 //! Little-endian: magic, layout version, number of limits, number of lines, when it was exported (milliseconds since 1970), the
-//! hash key; then a record for each line that overflowed (tag 0) and for each live entry: line, tag, and for each limit the time
-//! until full. Times are ages, not instants: the clocks of two processes have nothing in common.
+//! hash key, the limits (interval, capacity); then a record for each line with flags (line, 0, flags) and for each live entry:
+//! line, tag, and for each limit the time until full; at the end a checksum of all that. Times are ages, not instants: the
+//! clocks of two processes have nothing in common.
+
+use siphasher::sip::SipHasher13;
 
 use super::{
     limiter::Limiter,
-    line::{LOCKED, OVERFLOWED},
+    line::{FORGETFUL, Line, OVERFLOWED, generation},
     model::farthest,
 };
 use crate::{
-    bucket::model::{MAX_DEBT, debt, ticks},
+    bucket::model::{MAX_DEBT, Rate, debt, nanos, ticks},
     clock::{NANOS_PER_MILLI, wall_millis},
     option::InvalidOption,
     sync::{Backoff, Ordering},
@@ -20,6 +23,7 @@ use crate::{
 const MAGIC: [u8; 4] = *b"BWLM";
 const LAYOUT: u32 = 1;
 const HEADER_BYTES: usize = 4 + 4 + 4 + 4 + 8 + 8 + 16;
+const CHECKSUM_BYTES: usize = 8;
 
 impl Limiter {
     /// All live keys: 8 bytes and 8 a limit each, plus a header. Keys are told apart by their hash alone; none is in the bytes.
@@ -40,6 +44,10 @@ impl Limiter {
         for word in &self.hash_key {
             bytes.extend(word.load(Ordering::Relaxed).to_le_bytes());
         }
+        for rate in self.table.limits().0.rates() {
+            bytes.extend(rate.interval.to_le_bytes());
+            bytes.extend(rate.capacity.to_le_bytes());
+        }
         let now = ticks(self.now());
         for index in 0..self.table.lines {
             let mut backoff = Backoff::default();
@@ -49,18 +57,19 @@ impl Limiter {
                 backoff.wait();
             }
         }
+        bytes.extend(checksum(&bytes).to_le_bytes());
         bytes
     }
 
     fn export_line(&self, index: usize, now: u64, bytes: &mut Vec<u8>) -> bool {
         let line = self.table.line(index);
-        let head = line.head();
-        if head & LOCKED != 0 {
-            return false;
-        }
-        if head & OVERFLOWED != 0 {
+        let (_, current) = self.table.limits();
+        let Some(head) = self.table.fresh_head(line, current) else { return false };
+        let flags = head & (OVERFLOWED | FORGETFUL);
+        if flags != 0 {
             bytes.extend((index as u32).to_le_bytes());
             bytes.extend(0u32.to_le_bytes());
+            bytes.extend(flags.to_le_bytes());
         }
         for entry in 0..self.table.shape.entries {
             let tag = line.tag(entry);
@@ -71,7 +80,7 @@ impl Limiter {
             bytes.extend((index as u32).to_le_bytes());
             bytes.extend(tag.to_le_bytes());
             for tat in tats.iter().take(self.table.shape.limits) {
-                bytes.extend(debt(*tat, now).to_le_bytes());
+                bytes.extend(debt(*tat, now).min(MAX_DEBT).to_le_bytes());
             }
         }
         line.unchanged(head)
@@ -90,7 +99,9 @@ impl Limiter {
             expected: "the bytes that export() gave",
             got: format!("{} other bytes", bytes.len()),
         };
-        let mut reader = Reader(bytes);
+        let whole = bytes.split_last_chunk::<CHECKSUM_BYTES>();
+        let whole = whole.filter(|(content, sum)| checksum(content).to_le_bytes() == **sum);
+        let mut reader = Reader(whole.ok_or_else(invalid)?.0);
         let header = (|| {
             let known = reader.array::<4>()? == MAGIC && reader.u32()? == LAYOUT;
             let (limits, _, lines) = (reader.u32()?, reader.u32()?, reader.u64()?);
@@ -102,60 +113,77 @@ impl Limiter {
         if limits as usize != shape.limits || lines != self.table.lines as u64 || self.table.occupied() > 0 {
             return Ok(false);
         }
+        // Under the same limits a debt stays what it is, a penalty included; under others it is bounded as by reconfigure.
+        let mut bounds = [MAX_DEBT; MAX_LIMITS];
+        for (bound, rate) in bounds.iter_mut().zip(self.table.limits().0.rates()) {
+            let interval = reader.u64().ok_or_else(invalid)?;
+            let capacity = reader.u64().ok_or_else(invalid)?;
+            if *rate != (Rate { interval, capacity }) {
+                *bound = rate.span();
+            }
+        }
         let mut records = Vec::new();
         while !reader.0.is_empty() {
             let (index, tag) = (reader.u32().ok_or_else(invalid)?, reader.u32().ok_or_else(invalid)?);
-            let mut debts = [0; MAX_LIMITS];
-            if tag != 0 {
-                for debt in debts.iter_mut().take(shape.limits) {
-                    *debt = reader.u64().filter(|&debt| debt <= MAX_DEBT).ok_or_else(invalid)?;
-                }
+            // A record without a tag carries the flags of its line instead.
+            let mut words = [0; MAX_LIMITS];
+            for word in words.iter_mut().take(if tag == 0 { 1 } else { shape.limits }) {
+                *word = reader.u64().filter(|&word| word <= MAX_DEBT).ok_or_else(invalid)?;
             }
             if index as usize >= self.table.lines {
                 return Err(invalid());
             }
-            records.push((index as usize, tag, debts));
+            records.push((index as usize, tag, words));
         }
         for (own, exported) in self.hash_key.iter().zip(hash_key) {
             own.store(exported, Ordering::Relaxed);
         }
         let away = ticks(wall_ms.saturating_sub(exported).saturating_mul(NANOS_PER_MILLI).min(MAX_DEBT / 256));
         let now = self.now();
-        for (index, tag, debts) in records {
-            let debts = debts.map(|debt| debt.saturating_sub(away));
-            if tag & 1 != 0 {
-                self.blocked_until.fetch_max(now.saturating_add(debts[0].div_ceil(256)), Ordering::AcqRel);
+        for (index, tag, words) in records {
+            if tag == 0 {
+                self.restore_line(index, words[0], |_| ());
+                continue;
             }
-            self.restore_entry(index, tag, debts, ticks(now));
+            let bounds = if tag & 1 == 0 { bounds } else { [MAX_DEBT; MAX_LIMITS] };
+            let debts: [u64; MAX_LIMITS] =
+                std::array::from_fn(|limit| words[limit].saturating_sub(away).min(bounds[limit]));
+            if debts.iter().all(|&debt| debt == 0) {
+                continue;
+            }
+            if tag & 1 != 0 {
+                self.blocked_until.fetch_max(now.saturating_add(nanos(debts[0])), Ordering::AcqRel);
+            }
+            let now = ticks(now);
+            self.restore_line(index, 0, |line| {
+                if let Some(free) = line.find(0) {
+                    line.set_tag(free, tag);
+                    line.set_tats(free, &debts.map(|debt| now.wrapping_add(debt)));
+                    self.table.count_restored();
+                }
+            });
         }
         Ok(true)
     }
 
-    fn restore_entry(&self, index: usize, tag: u32, debts: [u64; MAX_LIMITS], now: u64) {
-        let (limits, current) = self.table.limits();
+    fn restore_line(&self, index: usize, flags: u64, change: impl FnOnce(Line<'_>)) {
         let line = self.table.line(index);
         let mut backoff = Backoff::default();
         let head = loop {
-            let head = line.head();
-            if head & LOCKED == 0 && line.lock(head) {
-                break head;
+            let (_, current) = self.table.limits();
+            match self.table.fresh_head(line, current) {
+                Some(head) if line.lock(head) => break head,
+                _ => backoff.wait(),
             }
-            backoff.wait();
         };
-        let free = (0..self.table.shape.entries).find(|&entry| line.tag(entry) == 0);
-        let mut tats = debts.map(|debt| now.wrapping_add(debt));
-        if tag & 1 == 0 {
-            for (tat, (debt, rate)) in tats.iter_mut().zip(debts.iter().zip(limits.rates())) {
-                *tat = now.wrapping_add((*debt).min(rate.span()));
-            }
-        }
-        if let (1.., Some(free)) = (tag, free) {
-            line.set_tag(free, tag);
-            line.set_tats(free, &tats);
-            self.table.count_restored();
-        }
-        line.unlock(head, tag == 0 || head & OVERFLOWED != 0, current);
+        change(line);
+        line.unlock(head, head | flags, generation(head));
     }
+}
+
+/// Tells bytes that were cut or damaged on their way. It keeps nobody from making up bytes: they are as trusted as the code.
+fn checksum(bytes: &[u8]) -> u64 {
+    SipHasher13::new().hash(bytes)
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -385,7 +385,7 @@ interface RateLimiterSnapshot {
 type Cost = number | readonly number[];
 /** How a limiter serves as a policy. */
 interface RateLimiterPolicyOptions {
-    /** Whose bucket a call takes from. Default: `options.key` of `execute`. */
+    /** Whose bucket a call takes from. */
     readonly key: string | ((call: Call) => string);
     /** What a call costs. Default 1. */
     readonly cost?: ((call: Call) => Cost) | undefined;

@@ -3,7 +3,15 @@ import type { BucketFunctions, NativeLimit, Opened } from './binding.js';
 import { publishRefused } from './channels.js';
 import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
-import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
+import {
+  type Admission,
+  type Call,
+  type ExecuteOptions,
+  execute,
+  isPromise,
+  type Policy,
+  wrap,
+} from './execute.js';
 import { collectWith, host, type Listener, listen, readMail, unlisten } from './host.js';
 import { checkCount, checkName, checkShape, checkSignal, checkSpan, crossing, invalid } from './options.js';
 import type { Timer } from './timers.js';
@@ -210,7 +218,9 @@ export class TokenBucket implements Policy {
       checkSignal('bucket', signal, self.#primitive);
       checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      return self.#acquire(tokens, signal, maxWaitMs) ?? Promise.resolve();
+      const admitted = self.#acquire(tokens, signal, maxWaitMs);
+      if (admitted === undefined) return Promise.resolve();
+      return isPromise(admitted) ? admitted : Promise.reject(admitted);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -337,7 +347,7 @@ export class TokenBucket implements Policy {
     cost: ((call: Call) => number) | undefined,
     maxWaitMs: number,
   ): Promise<Awaited<T>> {
-    const admit = (call: Call): Promise<void> | undefined => {
+    const admit = (call: Call): Admission => {
       const tokens = cost === undefined ? 1 : cost(call);
       checkCount('bucket', 'cost', tokens, this.#primitive);
       // Nobody waits long enough to need the signal where nothing is to be waited for.
@@ -346,11 +356,16 @@ export class TokenBucket implements Policy {
     return execute({ timeline: this.#timeline, details: this.#details, admit }, fn, options);
   }
 
-  /** Nothing when the tokens are taken at once. Throws when refused. */
-  #acquire(tokens: number, signal: AbortSignal | undefined, maxWaitMs: number): Promise<void> | undefined {
+  /** Nothing when the tokens are taken at once. */
+  #acquire(tokens: number, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
     if (this.#dryRun) {
       this.#live(this.#functions.takeMany(tokens)) || this.#publishRefused();
       return undefined;
+    }
+    if (maxWaitMs === 0) {
+      if (this.#live(this.#functions.takeMany(tokens))) return undefined;
+      this.#publishRefused();
+      return this.#refusal(this.#live(this.#functions.retryAfter(tokens)));
     }
     const answer = this.#live(this.#functions.acquire(tokens, maxWaitMs));
     if (answer === 0) return undefined;
@@ -358,7 +373,7 @@ export class TokenBucket implements Policy {
     const [ms, ticket] = [registers[0] as number, registers[1] as number];
     if (answer === 2) {
       this.#publishRefused();
-      throw this.#refusal(ms);
+      return this.#refusal(ms);
     }
     if (this.#waiters.size === 0) listen(this.#state, this.#listener);
     const promise = this.#waiters.wait(ticket, signal, () => {

@@ -16,41 +16,43 @@ export interface Timeline {
 /** setTimeout takes no more; a longer wait is made of several. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** The event loop's time. All timers of the thread share one setTimeout. */
+/**
+ * The event loop's time. All timers of the thread share one setTimeout, which stays armed when its timer is cancelled: a call that
+ * is over before its deadline, as most are, pays for an entry in a heap. It keeps the process alive only while a timer waits.
+ */
 class LoopTimeline implements Timeline {
   readonly #timers = new TimerHeap();
-  #armed: { readonly timeout: NodeJS.Timeout; readonly at: number } | undefined;
+  #armed: NodeJS.Timeout | undefined;
+  #armedAt = Number.POSITIVE_INFINITY;
 
   now(): number {
     return performance.now();
   }
 
   after(ms: number, fire: () => void): Timer {
-    const timer = this.#timers.add(this.now() + ms, fire);
-    this.#arm();
+    const at = this.now() + ms;
+    const timer = this.#timers.add(at, fire);
+    if (at < this.#armedAt) this.#arm(at);
+    else if (this.#timers.size === 1) this.#armed?.ref();
     return timer;
   }
 
   cancel(timer: Timer): void {
     this.#timers.remove(timer);
-    this.#arm();
+    if (this.#timers.size === 0) this.#armed?.unref();
   }
 
-  #arm(): void {
-    const next = this.#timers.next;
-    if (this.#armed !== undefined) {
-      if (next !== undefined && next.at === this.#armed.at) return;
-      clearTimeout(this.#armed.timeout);
-      this.#armed = undefined;
-    }
-    if (next === undefined) return;
+  #arm(at: number): void {
+    clearTimeout(this.#armed);
     // Rounded up: a timer that fires early would only be armed again.
-    const ms = Math.min(Math.max(Math.ceil(next.at - this.now()), 1), LONGEST_TIMEOUT_MS);
-    this.#armed = { timeout: setTimeout(() => this.#run(), ms), at: next.at };
+    const ms = Math.min(Math.max(Math.ceil(at - this.now()), 1), LONGEST_TIMEOUT_MS);
+    this.#armed = setTimeout(() => this.#run(), ms);
+    this.#armedAt = at;
   }
 
   #run(): void {
     this.#armed = undefined;
+    this.#armedAt = Number.POSITIVE_INFINITY;
     const now = this.now();
     try {
       for (let next = this.#timers.next; next !== undefined && next.at <= now; next = this.#timers.next) {
@@ -58,7 +60,8 @@ class LoopTimeline implements Timeline {
         next.fire();
       }
     } finally {
-      this.#arm();
+      const next = this.#timers.next;
+      if (next !== undefined && next.at < this.#armedAt) this.#arm(next.at);
     }
   }
 }

@@ -3,7 +3,7 @@
  * signal, its deadline and its promise.
  */
 import type { Timeline } from './clock.js';
-import { type ErrorDetails, TimeoutError } from './errors.js';
+import { type ErrorDetails, type RefusedError, TimeoutError } from './errors.js';
 import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
 
 /** What a function that is executed gets to know. */
@@ -47,12 +47,17 @@ export interface Policy<Alt = never> {
   ): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
 }
 
+/**
+ * What a policy says of a call: nothing lets it in at once, a promise when it has to wait, an error refuses it. Returned, not
+ * thrown: throwing costs ten times as much as making the error.
+ */
+export type Admission = Promise<void> | RefusedError | undefined;
+
 /** What a policy brings to its calls. */
 export interface Executor {
   readonly timeline: Timeline;
   readonly details: ErrorDetails;
-  /** Lets the call in: nothing to let it in at once, a promise when it has to wait. Throws or rejects to refuse. */
-  admit(call: Call): Promise<void> | undefined;
+  admit(call: Call): Admission;
 }
 
 const SHAPES = {
@@ -119,8 +124,9 @@ export function execute<T>(
       return bounded(executor, call, fn, options);
     }
     const admitted = executor.admit(call);
-    const result = admitted === undefined ? fn(call) : admitted.then(() => fn(call));
-    return Promise.resolve(result) as Promise<Awaited<T>>;
+    if (admitted === undefined) return Promise.resolve(fn(call)) as Promise<Awaited<T>>;
+    if (!isPromise(admitted)) return Promise.reject(admitted);
+    return admitted.then(() => fn(call)) as Promise<Awaited<T>>;
   } catch (error) {
     return Promise.reject(error);
   }
@@ -170,6 +176,7 @@ function bounded<T>(
     signal?.addEventListener('abort', onAbort);
     try {
       const admitted = executor.admit(call);
+      if (admitted !== undefined && !isPromise(admitted)) return fail(admitted);
       const run = (): T | undefined => {
         if (!open) return undefined;
         ran = true;
@@ -192,6 +199,11 @@ export function wrap<This, Args extends unknown[], T>(
   return function (this: This, ...args: Args) {
     return policy.execute(() => fn.apply(this, args));
   };
+}
+
+/** Whether a policy's answer is a promise, of our own making and so a native one. */
+export function isPromise(admission: Promise<void> | RefusedError): admission is Promise<void> {
+  return admission instanceof Promise;
 }
 
 function isThenable(value: unknown): boolean {

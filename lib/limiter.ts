@@ -5,7 +5,15 @@ import { publishRefused } from './channels.js';
 import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { type Decision, type LimitInForce, type NamedLimits, nameLimits, readDecision } from './decision.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
-import { type Call, type ExecuteOptions, execute, type Policy, wrap } from './execute.js';
+import {
+  type Admission,
+  type Call,
+  type ExecuteOptions,
+  execute,
+  isPromise,
+  type Policy,
+  wrap,
+} from './execute.js';
 import { collectWith, host } from './host.js';
 import { checkCount, checkName, checkShape, checkSignal, checkSpan, crossing, invalid } from './options.js';
 import type { Timer } from './timers.js';
@@ -70,7 +78,7 @@ export type Cost = number | readonly number[];
 
 /** How a limiter serves as a policy. */
 export interface RateLimiterPolicyOptions {
-  /** Whose bucket a call takes from. Default: `options.key` of `execute`. */
+  /** Whose bucket a call takes from. */
   readonly key: string | ((call: Call) => string);
   /** What a call costs. Default 1. */
   readonly cost?: ((call: Call) => Cost) | undefined;
@@ -230,7 +238,9 @@ export class RateLimiter {
       checkSignal('limiter', signal, self.#primitive);
       checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      return self.#acquire(key, cost, signal, maxWaitMs) ?? Promise.resolve();
+      const admitted = self.#acquire(key, cost, signal, maxWaitMs);
+      if (admitted === undefined) return Promise.resolve();
+      return isPromise(admitted) ? admitted : Promise.reject(admitted);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -294,7 +304,7 @@ export class RateLimiter {
     if (key === undefined) throw invalid('limiter', 'key', 'a string or a function', key, self.#primitive);
     const { cost, maxWaitMs = 0 } = others;
     checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
-    const admit = (call: Call): Promise<void> | undefined => {
+    const admit = (call: Call): Admission => {
       const whose = typeof key === 'function' ? key(call) : key;
       if (typeof whose !== 'string') throw self.#badKey(whose);
       return self.#acquire(whose, cost?.(call) ?? 1, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
@@ -396,13 +406,8 @@ export class RateLimiter {
     return { kind: 'limiter', primitive: this.#primitive };
   }
 
-  /** Nothing when the charge is covered at once. Throws when refused. */
-  #acquire(
-    key: string,
-    cost: Cost,
-    signal: AbortSignal | undefined,
-    maxWaitMs: number,
-  ): Promise<void> | undefined {
+  /** Nothing when the charge is covered at once. */
+  #acquire(key: string, cost: Cost, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
     const crossed = this.#crossCost(cost);
     if (this.#dryRun) {
       if (this.#live(key, this.#functions.passMany(key, crossed)) !== true) this.#publishRefused();
@@ -412,7 +417,7 @@ export class RateLimiter {
     if (answer === 0) return undefined;
     if (answer === 2) {
       this.#publishRefused();
-      throw this.#refusal(this.#decision(false).retryAfterMs);
+      return this.#refusal(this.#decision(false).retryAfterMs);
     }
     const [ms, ticket] = [this.#registers[0] as number, this.#registers[1] as number];
     const promise = this.#waiters.wait(ticket, signal, () => {

@@ -7,9 +7,9 @@ import { newTally } from './tally.mjs';
 import { startThread } from './thread.mjs';
 
 /**
- * Plays all phases against the shop on `framework`, guarded or not. Resolves with `{ phases, snapshots }` when every thread has ended; rejects, with
- * every thread terminated, if anything broke. A phase is `{ groups: { [name]: { tally, spanMs } }, spanMs, upstreamCalls }`; spans go
- * from before the first request to after the last answer, and calls are counted per thread.
+ * Plays all phases against the shop on `framework`, guarded or not. Resolves with `{ phases, snapshots }` when every thread has
+ * ended; rejects, with every thread terminated, if anything broke. A phase is `{ groups: { [name]: { tally, spanMs } }, calls }`, with
+ * spans from before the first request to after the last answer.
  */
 export async function run({ framework, guarded, trace }) {
   const threads = [];
@@ -53,6 +53,13 @@ async function play(phase, { upstream, shops, flood, groups }) {
     tallies.flood = tally;
   });
   const upstreamCalls = () => Promise.all(shops.map((shop) => shop.ask('upstreamCalls')));
+  /** Calls upstream per thread, until clients stop coming: the time it takes to answer the rest would only dilute their rate. */
+  async function countCalls() {
+    await sleep(durationMs);
+    const after = await upstreamCalls();
+    const perThread = after.map((count, thread) => count - callsBefore[thread]);
+    return { perThread, spanMs: performance.now() - startedAt };
+  }
   await upstream.ask('mostWaiting');
   const callsBefore = await upstreamCalls();
   const startedAt = performance.now();
@@ -65,8 +72,9 @@ async function play(phase, { upstream, shops, flood, groups }) {
         () => upstream.ask('waiting'),
       );
   try {
-    const entries = await Promise.all(
-      phase.groups.map(async (name) => {
+    const [calls, ...entries] = await Promise.all([
+      countCalls(),
+      ...phase.groups.map(async (name) => {
         if (GROUPS[name].connections) {
           const { tally, spanMs } = await flood.ask('flood', { client: `flood-${phase.name}`, durationMs });
           tallies[name] = tally;
@@ -79,16 +87,10 @@ async function play(phase, { upstream, shops, flood, groups }) {
         );
         return [name, { tally: tallies[name], spanMs }];
       }),
-    );
-    const spanMs = performance.now() - startedAt;
+    ]);
     shown?.stop();
     shown?.done(await upstream.ask('mostWaiting'));
-    const calls = await upstreamCalls();
-    return {
-      groups: Object.fromEntries(entries),
-      spanMs,
-      upstreamCalls: calls.map((count, thread) => count - callsBefore[thread]),
-    };
+    return { groups: Object.fromEntries(entries), calls };
   } finally {
     shown?.stop();
   }

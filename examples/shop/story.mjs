@@ -45,11 +45,12 @@ export function tellStory(pairs) {
 /** Prints what both threads of one shop admitted together beside what the limit allows; true if it is no more. */
 function checkLimits(title, { phases, snapshots }) {
   const { flood } = phases.flood.groups;
+  const { calls } = phases.crowd;
   const { capacity, refillPerSecond } = UPSTREAM_BUDGET;
   const budget = [{ limit: capacity, windowMs: (capacity / refillPerSecond) * 1000 }];
   const rows = [
     ['requests of the flood', flood.tally.admitted, CLIENT_LIMITS, flood.spanMs],
-    ['calls upstream in the crowd', phases.crowd.upstreamCalls, budget, phases.crowd.spanMs],
+    ['calls upstream in the crowd', calls.perThread, budget, calls.spanMs],
   ];
   const limiter = snapshots.find(({ kind }) => kind === 'limiter');
   const sent = sum(

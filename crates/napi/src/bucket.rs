@@ -42,10 +42,10 @@ pub(crate) fn millis(span: Nanos) -> f64 {
     span as f64 / NANOS_PER_MILLI as f64
 }
 
-/// A bound on waiting from JavaScript: Infinity and what is above 584 years is none.
+/// A bound on waiting from JavaScript: Infinity and what is above 584 years is none; what is no number is 0.
 pub(crate) fn max_wait(ms: f64) -> Option<Nanos> {
     let nanos = ms * NANOS_PER_MILLI as f64;
-    (nanos < u64::MAX as f64).then_some(nanos as Nanos)
+    if nanos >= u64::MAX as f64 { None } else { Some(nanos as Nanos) }
 }
 
 fn wake(cell: &BucketCell, woken: Woken) {

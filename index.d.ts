@@ -137,6 +137,32 @@ interface Policy<Alt = never> {
     wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
 }
 
+/**
+ * What every primitive with a native part has: its name, its handle, its clock, its errors, its end. A primitive's class holds one
+ * of these, and keeps what is particular to it.
+ */
+
+/** The primitives that are shared by name. */
+type SharedKind = 'bucket' | 'limiter';
+/** Options that every primitive has. */
+interface CommonOptions {
+    /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the object in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
+    readonly dryRun?: boolean | undefined;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/** What every snapshot starts with. */
+interface CommonSnapshot<K extends SharedKind> {
+    readonly kind: K;
+    readonly name: string | undefined;
+    readonly label: string | undefined;
+    readonly dryRun: boolean;
+}
+
 /** Promises that wait: for tokens, for a turn. Each settles exactly once: granted, refused, aborted or disposed. */
 /** What a waiting call may be given. */
 interface WaitOptions {
@@ -167,26 +193,14 @@ type Limit = {
     readonly refillPerSecond?: undefined;
 };
 /** Options of TokenBucket. */
-type TokenBucketOptions = Limit & {
+type TokenBucketOptions = CommonOptions & Limit & {
     /** Tokens at the start, from 0 to the capacity. Default: full. */
     readonly initialTokens?: number | undefined;
     /** How many may wait in `acquire` at once, over all threads: a whole number from 0 to 1,000,000. @default 10000 */
     readonly maxWaiters?: number | undefined;
-    /** One bucket for all worker threads that construct it with this name and these options: 1 to 128 characters. */
-    readonly name?: string | undefined;
-    /** Names the bucket in errors and snapshots, and shares nothing. */
-    readonly label?: string | undefined;
-    /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
-    readonly dryRun?: boolean | undefined;
-    /** Where the bucket reads the time. Default: the system's monotonic clock. */
-    readonly clock?: ManualClock | undefined;
 };
 /** Figures over all threads. Counters count since the state was made. */
-interface TokenBucketSnapshot {
-    readonly kind: 'bucket';
-    readonly name: string | undefined;
-    readonly label: string | undefined;
-    readonly dryRun: boolean;
+interface TokenBucketSnapshot extends CommonSnapshot<'bucket'> {
     readonly capacity: number;
     /** To six digits: the interval between two tokens is kept in 1/256 ns, rounded up. */
     readonly refillPerSecond: number;
@@ -252,7 +266,7 @@ declare class TokenBucket implements Policy {
     get available(): number;
     /** Runs `fn` for one token, or rejects with RateLimitedError at once. */
     execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
-    /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
     wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
     /** This bucket as a policy with a cost for each call, or with a wait. @throws {InvalidOptionError} */
     policy(options?: TokenBucketPolicyOptions): Policy;
@@ -336,7 +350,7 @@ type KeyedLimit = Limit & {
     readonly label?: string | undefined;
 };
 /** Options of RateLimiter. */
-interface RateLimiterOptions {
+interface RateLimiterOptions extends CommonOptions {
     /** One limit, or up to 8 that are decided together: all pass and all are charged, or none is. */
     readonly limits: KeyedLimit | readonly KeyedLimit[];
     /**
@@ -352,21 +366,9 @@ interface RateLimiterOptions {
     readonly whenFull?: 'admit' | 'limit' | undefined;
     /** How many may wait in `acquire` at once, over all keys and threads: a whole number from 0 to 1,000,000. @default 10000 */
     readonly maxWaiters?: number | undefined;
-    /** One limiter for all worker threads that construct it with this name and these options: 1 to 128 characters. */
-    readonly name?: string | undefined;
-    /** Names the limiter in errors and snapshots, and shares nothing. */
-    readonly label?: string | undefined;
-    /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
-    readonly dryRun?: boolean | undefined;
-    /** Where the limiter reads the time. Default: the system's monotonic clock. */
-    readonly clock?: ManualClock | undefined;
 }
 /** Figures over all threads. Counters count since the state was made. */
-interface RateLimiterSnapshot {
-    readonly kind: 'limiter';
-    readonly name: string | undefined;
-    readonly label: string | undefined;
-    readonly dryRun: boolean;
+interface RateLimiterSnapshot extends CommonSnapshot<'limiter'> {
     readonly limits: readonly LimitInForce[];
     /** Keys that have a place; those that became idle count until their place is needed. */
     readonly size: number;

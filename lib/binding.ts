@@ -114,7 +114,7 @@ export interface Native {
   openHost(onMail: () => void): {
     readonly id: number;
     readonly registers: Float64Array;
-    readonly functions: { drain(): number };
+    readonly functions: { drain(): number; keepAlive(alive: 0 | 1): void };
   };
   listNames(): { readonly kind: string; readonly name: string }[];
   dispose(host: number, kind: string, handle: number): void;
@@ -124,13 +124,13 @@ export interface Native {
   openBucket(host: number, options: NativeBucketOptions): Opened<BucketFunctions>;
   findBucket(host: number, name: string): Opened<BucketFunctions> | null;
   bucketSnapshot(host: number, handle: number): NativeBucketSnapshot | null;
-  reconfigureBucket(host: number, handle: number, limit: NativeLimit): void;
+  reconfigureBucket(host: number, handle: number, limit: NativeLimit): boolean;
   limiterDefaults(): { readonly maxKeys: number; readonly maxWaiters: number; readonly whenFull: string };
   openLimiter(host: number, options: NativeLimiterOptions): Opened<LimiterFunctions>;
   findLimiter(host: number, name: string): Opened<LimiterFunctions> | null;
   limiterSnapshot(host: number, handle: number): NativeLimiterSnapshot | null;
   limiterLimits(host: number, handle: number): LimitsInForce | null;
-  reconfigureLimiter(host: number, handle: number, limits: readonly NativeLimit[]): void;
+  reconfigureLimiter(host: number, handle: number, limits: readonly NativeLimit[]): boolean;
   exportLimiter(host: number, handle: number): Uint8Array | null;
   restoreLimiter(host: number, handle: number, bytes: Uint8Array): boolean | null;
 }

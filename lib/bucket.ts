@@ -1,8 +1,6 @@
 /** TokenBucket: one bucket, shared by name with all worker threads of the process. */
-import type { BucketFunctions, NativeLimit, Opened } from './binding.js';
-import { publishRefused } from './channels.js';
-import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
-import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
+import type { BucketFunctions, NativeLimit } from './binding.js';
+import { loopTime } from './clock.js';
 import {
   type Admission,
   type Call,
@@ -12,8 +10,9 @@ import {
   type Policy,
   wrap,
 } from './execute.js';
-import { collectWith, host, type Listener, listen, readMail, unlisten } from './host.js';
-import { checkCount, checkName, checkShape, checkSignal, checkSpan, crossing, invalid } from './options.js';
+import { host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
+import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
+import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
 import { Waiters, type WaitOptions } from './waiters.js';
 
@@ -41,27 +40,16 @@ export type Limit =
     };
 
 /** Options of TokenBucket. */
-export type TokenBucketOptions = Limit & {
-  /** Tokens at the start, from 0 to the capacity. Default: full. */
-  readonly initialTokens?: number | undefined;
-  /** How many may wait in `acquire` at once, over all threads: a whole number from 0 to 1,000,000. @default 10000 */
-  readonly maxWaiters?: number | undefined;
-  /** One bucket for all worker threads that construct it with this name and these options: 1 to 128 characters. */
-  readonly name?: string | undefined;
-  /** Names the bucket in errors and snapshots, and shares nothing. */
-  readonly label?: string | undefined;
-  /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
-  readonly dryRun?: boolean | undefined;
-  /** Where the bucket reads the time. Default: the system's monotonic clock. */
-  readonly clock?: ManualClock | undefined;
-};
+export type TokenBucketOptions = CommonOptions &
+  Limit & {
+    /** Tokens at the start, from 0 to the capacity. Default: full. */
+    readonly initialTokens?: number | undefined;
+    /** How many may wait in `acquire` at once, over all threads: a whole number from 0 to 1,000,000. @default 10000 */
+    readonly maxWaiters?: number | undefined;
+  };
 
 /** Figures over all threads. Counters count since the state was made. */
-export interface TokenBucketSnapshot {
-  readonly kind: 'bucket';
-  readonly name: string | undefined;
-  readonly label: string | undefined;
-  readonly dryRun: boolean;
+export interface TokenBucketSnapshot extends CommonSnapshot<'bucket'> {
   readonly capacity: number;
   /** To six digits: the interval between two tokens is kept in 1/256 ns, rounded up. */
   readonly refillPerSecond: number;
@@ -90,29 +78,12 @@ const LIMIT_SHAPES = {
   windowMs: 'number',
 } as const;
 
-const SHAPES = {
-  ...LIMIT_SHAPES,
-  initialTokens: 'number',
-  maxWaiters: 'number',
-  name: 'string',
-  label: 'string',
-  dryRun: 'boolean',
-  clock: 'object',
-} as const;
+const SHAPES = { ...COMMON_SHAPES, ...LIMIT_SHAPES, initialTokens: 'number', maxWaiters: 'number' } as const;
+
+const NEVER = 'it never holds as many tokens';
 
 /** A method may be called on anything: what is no TokenBucket is an InvalidOptionError. */
 let checkThis: (bucket: TokenBucket) => TokenBucket;
-
-/** What `find` passes to the constructor. */
-class Found {
-  readonly opened: Opened<BucketFunctions>;
-  readonly name: string;
-
-  constructor(opened: Opened<BucketFunctions>, name: string) {
-    this.opened = opened;
-    this.name = name;
-  }
-}
 
 /**
  * A bucket of tokens: `refillPerSecond` flow in up to `capacity`, a call takes some or is refused. Exact: over any span T it
@@ -125,66 +96,35 @@ class Found {
  * ```
  */
 export class TokenBucket implements Policy {
+  readonly #primitive: Primitive<'bucket', BucketFunctions>;
   readonly #functions: BucketFunctions;
   readonly #take: () => boolean | undefined;
-  readonly #handle: number;
-  readonly #state: number;
-  readonly #name: string | undefined;
-  readonly #label: string | undefined;
-  readonly #dryRun: boolean;
-  readonly #timeline: Timeline;
   readonly #waiters = new Waiters();
-  readonly #listener: Listener;
+  readonly #listener: Listener = {
+    onTicket: (ticket, granted) => this.#settle(ticket, granted),
+    onReplan: () => this.#serve(),
+  };
   #timer: Timer | undefined;
+  #awaitsMail = false;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
    * @throws {NameConflictError} when the name is in use with other options.
    */
   constructor(options: TokenBucketOptions) {
-    let opened: Opened<BucketFunctions>;
-    if (options instanceof Found) {
-      opened = options.opened;
-      this.#name = options.name;
-      this.#label = undefined;
-      this.#timeline = timelineOfState(opened.clock);
-    } else {
-      const { name, label, dryRun, initialTokens, maxWaiters, clock } = checkShape('bucket', options, SHAPES);
-      checkName('bucket', name);
-      const { timeline, handle } = clockOf(clock);
-      const { id, native } = host();
-      opened = crossing('bucket', name ?? label, () =>
-        native.openBucket(id, {
-          limit: limitOf(options),
-          initialTokens,
-          maxWaiters,
-          name,
-          clock: handle,
-          dryRun: dryRun ?? false,
-        }),
-      );
-      this.#name = name;
-      this.#label = label;
-      this.#timeline = timeline;
-    }
-    this.#functions = opened.functions;
-    this.#take = opened.functions.take;
-    this.#handle = opened.handle;
-    this.#dryRun = opened.dryRun;
-    this.#state = opened.state;
-    this.#listener = {
-      onTicket: (ticket, granted) => this.#settle(ticket, granted),
-      onReplan: () => this.#serve(),
-    };
-    collectWith(this, 'bucket', opened.handle);
+    this.#primitive = options instanceof Primitive ? options : this.#open(options);
+    this.#functions = this.#primitive.functions;
+    this.#take = this.#functions.take;
   }
 
   /** An object on the bucket of this name, if one exists in the process. */
   static find(name: string): TokenBucket | undefined {
-    if (typeof name !== 'string') throw invalid('bucket', 'name', 'a string', name);
-    const { id, native } = host();
-    const opened = native.findBucket(id, name);
-    return opened === null ? undefined : new TokenBucket(new Found(opened, name) as never);
+    return Primitive.find(
+      'bucket',
+      name,
+      (native, host) => native.findBucket(host, name),
+      (primitive) => new TokenBucket(primitive as never),
+    );
   }
 
   /**
@@ -198,7 +138,7 @@ export class TokenBucket implements Policy {
       const allowed = self.#take();
       return allowed === true || self.#refuse(allowed);
     }
-    checkCount('bucket', 'tokens', tokens, self.#primitive);
+    checkCount('bucket', 'tokens', tokens, self.#primitive.word);
     const allowed = self.#functions.takeMany(tokens);
     return allowed === true || self.#refuse(allowed);
   }
@@ -212,12 +152,11 @@ export class TokenBucket implements Policy {
   acquire(tokens = 1, options: WaitOptions = {}): Promise<void> {
     try {
       const self = checkThis(this);
-      checkShape('bucket', options, { signal: 'object', maxWaitMs: 'number' });
-      const { signal, maxWaitMs = Number.POSITIVE_INFINITY } = options;
-      checkCount('bucket', 'tokens', tokens, self.#primitive);
-      checkSignal('bucket', signal, self.#primitive);
-      checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive);
-      if (signal?.aborted) return Promise.reject(signal.reason);
+      const own = checkShape('bucket', options, { signal: 'object', maxWaitMs: 'number' });
+      const { signal, maxWaitMs = Number.POSITIVE_INFINITY } = own;
+      checkCount('bucket', 'tokens', tokens, self.#primitive.word);
+      checkSignal('bucket', signal, self.#primitive.word);
+      checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive.word);
       const admitted = self.#acquire(tokens, signal, maxWaitMs);
       if (admitted === undefined) return Promise.resolve();
       return isPromise(admitted) ? admitted : Promise.reject(admitted);
@@ -229,16 +168,16 @@ export class TokenBucket implements Policy {
   /** Puts `tokens` back, never past the capacity; who waits gets them first. @throws {InvalidOptionError | DisposedError} */
   refund(tokens: number): void {
     const self = checkThis(this);
-    checkCount('bucket', 'tokens', tokens, self.#primitive);
-    self.#live(self.#functions.refund(tokens));
+    checkCount('bucket', 'tokens', tokens, self.#primitive.word);
+    self.#primitive.live(self.#functions.refund(tokens));
     readMail();
   }
 
   /** Takes `tokens` away, into debt if need be. @throws {InvalidOptionError | DisposedError} */
   penalize(tokens: number): void {
     const self = checkThis(this);
-    checkCount('bucket', 'tokens', tokens, self.#primitive);
-    self.#live(self.#functions.penalize(tokens));
+    checkCount('bucket', 'tokens', tokens, self.#primitive.word);
+    self.#primitive.live(self.#functions.penalize(tokens));
   }
 
   /**
@@ -248,37 +187,42 @@ export class TokenBucket implements Policy {
    */
   retryAfterMs(tokens = 1): number {
     const self = checkThis(this);
-    checkCount('bucket', 'tokens', tokens, self.#primitive);
-    return self.#live(self.#functions.retryAfter(tokens));
+    checkCount('bucket', 'tokens', tokens, self.#primitive.word);
+    return self.#primitive.live(self.#functions.retryAfter(tokens));
   }
 
   /** Tokens now: fractional, negative in debt. @throws {DisposedError} */
   get available(): number {
     const self = checkThis(this);
-    return self.#live(self.#functions.available());
+    return self.#primitive.live(self.#functions.available());
   }
 
   /** Runs `fn` for one token, or rejects with RateLimitedError at once. */
   execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>> {
-    return this.#execute(fn, options, undefined, 0);
+    try {
+      return checkThis(this).#execute(fn, options, undefined, 0);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+  /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
   wrap<This, Args extends unknown[], T>(
     fn: (this: This, ...args: Args) => T,
   ): (this: This, ...args: Args) => Promise<Awaited<T>> {
-    return wrap(this, fn);
+    const self = checkThis(this);
+    return wrap(self, fn, self.#primitive.details);
   }
 
   /** This bucket as a policy with a cost for each call, or with a wait. @throws {InvalidOptionError} */
   policy(options: TokenBucketPolicyOptions = {}): Policy {
     const self = checkThis(this);
-    checkShape('bucket', options, { cost: 'function', maxWaitMs: 'number' });
-    const { cost, maxWaitMs = 0 } = options;
-    checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive);
+    const own = checkShape('bucket', options, { cost: 'function', maxWaitMs: 'number' });
+    const { cost, maxWaitMs = 0 } = own;
+    checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive.word);
     const policy: Policy = {
       execute: (fn, executeOptions) => self.#execute(fn, executeOptions, cost, maxWaitMs),
-      wrap: (fn) => wrap(policy, fn),
+      wrap: (fn) => wrap(policy, fn, self.#primitive.details),
     };
     return policy;
   }
@@ -293,19 +237,18 @@ export class TokenBucket implements Policy {
     readonly refillPerSecond?: number | undefined;
   }): void {
     const self = checkThis(this);
-    checkShape('bucket', options, { capacity: 'number', refillPerSecond: 'number' });
-    self.#live(self.#functions.available());
-    const { id, native } = host();
-    crossing('bucket', self.#primitive, () => native.reconfigureBucket(id, self.#handle, limitOf(options)));
+    const own = checkShape('bucket', options, { capacity: 'number', refillPerSecond: 'number' });
+    self.#primitive.cold(
+      (native, host, handle) => native.reconfigureBucket(host, handle, limitOf(own)) || null,
+    );
     readMail();
   }
 
   /** Figures over all threads, safe to log. @throws {DisposedError} */
   snapshot(): TokenBucketSnapshot {
     const self = checkThis(this);
-    const { id, native } = host();
-    const figures = self.#live(native.bucketSnapshot(id, self.#handle) ?? undefined);
-    return { kind: 'bucket', name: self.#name, label: self.#label, dryRun: self.#dryRun, ...figures };
+    const figures = self.#primitive.cold((native, host, handle) => native.bucketSnapshot(host, handle));
+    return { ...self.#primitive.common(), ...figures };
   }
 
   /**
@@ -314,24 +257,15 @@ export class TokenBucket implements Policy {
    */
   dispose(): void {
     const self = checkThis(this);
-    const error = (): DisposedError => self.#disposedError();
+    const error = (): unknown => self.#primitive.disposedError();
     for (const ticket of self.#waiters.rejectAll(error)) self.#functions.cancel(ticket);
     self.#rest();
-    const { id, native } = host();
-    native.dispose(id, 'bucket', self.#handle);
+    self.#primitive.dispose();
     readMail();
   }
 
   [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  get #primitive(): string | undefined {
-    return this.#name ?? this.#label;
-  }
-
-  get #details(): ErrorDetails {
-    return { kind: 'bucket', primitive: this.#primitive };
+    checkThis(this).dispose();
   }
 
   static {
@@ -349,33 +283,42 @@ export class TokenBucket implements Policy {
   ): Promise<Awaited<T>> {
     const admit = (call: Call): Admission => {
       const tokens = cost === undefined ? 1 : cost(call);
-      checkCount('bucket', 'cost', tokens, this.#primitive);
+      checkCount('bucket', 'cost', tokens, this.#primitive.word);
       // Nobody waits long enough to need the signal where nothing is to be waited for.
       return this.#acquire(tokens, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
     };
-    return execute({ timeline: this.#timeline, details: this.#details, admit }, fn, options);
+    const { timeline, details } = this.#primitive;
+    return execute({ timeline, details, admit }, fn, options);
+  }
+
+  #open(options: TokenBucketOptions): Primitive<'bucket', BucketFunctions> {
+    const own = checkShape('bucket', options, SHAPES);
+    const { initialTokens, maxWaiters } = own;
+    return Primitive.open(this, 'bucket', own, (native, host, common) =>
+      native.openBucket(host, { ...common, limit: limitOf(own), initialTokens, maxWaiters }),
+    );
   }
 
   /** Nothing when the tokens are taken at once. */
   #acquire(tokens: number, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
-    if (this.#dryRun) {
-      this.#live(this.#functions.takeMany(tokens)) || this.#publishRefused();
-      return undefined;
+    // Asked here too: the cost function of a policy may have aborted its own call.
+    if (signal?.aborted) throw signal.reason;
+    const primitive = this.#primitive;
+    if (maxWaitMs === 0 || primitive.dryRun) {
+      if (primitive.live(this.#functions.takeMany(tokens))) return undefined;
+      if (primitive.dryRun) return void primitive.refused();
+      return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
     }
-    if (maxWaitMs === 0) {
-      if (this.#live(this.#functions.takeMany(tokens))) return undefined;
-      this.#publishRefused();
-      return this.#refusal(this.#live(this.#functions.retryAfter(tokens)));
-    }
-    const answer = this.#live(this.#functions.acquire(tokens, maxWaitMs));
+    const answer = primitive.live(this.#functions.acquire(tokens, maxWaitMs));
     if (answer === 0) return undefined;
-    const { registers } = host();
-    const [ms, ticket] = [registers[0] as number, registers[1] as number];
-    if (answer === 2) {
-      this.#publishRefused();
-      return this.#refusal(ms);
+    const [ms, ticket] = host().registers as unknown as [number, number];
+    if (answer === 2) return primitive.refusal(ms, NEVER);
+    if (this.#waiters.size === 0) {
+      listen(primitive.state, this.#listener);
+      // Another thread may serve those who wait here, and then there is no timer until its mail comes.
+      this.#awaitsMail = primitive.timeline === loopTime;
+      if (this.#awaitsMail) keepAlive(1);
     }
-    if (this.#waiters.size === 0) listen(this.#state, this.#listener);
     const promise = this.#waiters.wait(ticket, signal, () => {
       this.#functions.cancel(ticket);
       readMail();
@@ -385,48 +328,20 @@ export class TokenBucket implements Policy {
     return promise;
   }
 
-  /** Not granted: false if that is a decision, an error if the object was disposed. */
+  /** Not granted: false if that is a decision (true in a dry run), an error if the object was disposed. */
   #refuse(allowed: boolean | undefined): boolean {
-    this.#live(allowed);
-    this.#publishRefused();
-    return this.#dryRun;
-  }
-
-  #publishRefused(): void {
-    publishRefused('bucket', this.#primitive, this.#dryRun);
-  }
-
-  #refusal(retryAfterMs: number): RateLimitedError {
-    const when =
-      retryAfterMs === Number.POSITIVE_INFINITY
-        ? 'it never holds as many tokens'
-        : `retry after ${retryAfterMs} ms`;
-    return new RateLimitedError(`bucket${this.#quoted()} refused: ${when}`, {
-      ...this.#details,
-      retryAfterMs,
-    });
-  }
-
-  #quoted(): string {
-    return this.#primitive === undefined ? '' : ` "${this.#primitive}"`;
-  }
-
-  #disposedError(): DisposedError {
-    return new DisposedError(`bucket${this.#quoted()} was disposed`, this.#details);
-  }
-
-  #live<T>(answer: T | undefined): T {
-    if (answer === undefined) throw this.#disposedError();
-    return answer;
+    this.#primitive.live(allowed);
+    return this.#primitive.refused();
   }
 
   /** One timer for when the head of the line is due. */
   #arm(ms: number): void {
+    const { timeline } = this.#primitive;
     if (this.#timer !== undefined) {
-      if (this.#timer.at <= this.#timeline.now() + ms) return;
-      this.#timeline.cancel(this.#timer);
+      if (this.#timer.at <= timeline.now() + ms) return;
+      timeline.cancel(this.#timer);
     }
-    this.#timer = this.#timeline.after(ms, () => {
+    this.#timer = timeline.after(ms, () => {
       this.#timer = undefined;
       this.#serve();
     });
@@ -442,7 +357,7 @@ export class TokenBucket implements Policy {
   #settle(ticket: number, granted: boolean): void {
     const settled = granted
       ? this.#waiters.resolve(ticket)
-      : this.#waiters.reject(ticket, this.#refusal(Number.POSITIVE_INFINITY));
+      : this.#waiters.reject(ticket, this.#primitive.refusal(Number.POSITIVE_INFINITY, NEVER));
     if (!settled) return;
     this.#functions.settled(granted ? 1 : 0);
     this.#rest();
@@ -451,8 +366,10 @@ export class TokenBucket implements Policy {
   /** Nothing to wake for where nobody waits. */
   #rest(): void {
     if (this.#waiters.size > 0) return;
-    unlisten(this.#state, this.#listener);
-    if (this.#timer !== undefined) this.#timeline.cancel(this.#timer);
+    unlisten(this.#primitive.state, this.#listener);
+    if (this.#awaitsMail) keepAlive(-1);
+    this.#awaitsMail = false;
+    if (this.#timer !== undefined) this.#primitive.timeline.cancel(this.#timer);
     this.#timer = undefined;
   }
 }

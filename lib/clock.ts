@@ -71,6 +71,8 @@ export const loopTime: Timeline = new LoopTimeline();
 
 /** One manual clock in this thread: objects of one name share it. */
 class ManualTimeline implements Timeline {
+  /** The last instant this thread moved to. Rounded to a double, the clock may stand a little before it. */
+  #reached = 0;
   readonly timers = new TimerHeap();
   readonly functions: ClockFunctions;
 
@@ -83,7 +85,10 @@ class ManualTimeline implements Timeline {
   }
 
   after(ms: number, fire: () => void): Timer {
-    return this.timers.add(wholeNanos(this.now() + ms), fire);
+    const now = Math.max(this.now(), this.#reached);
+    const at = wholeNanos(now + ms);
+    // A wait that is too short to be told apart from none would be due now, again and again.
+    return this.timers.add(ms > 0 && at <= now ? now + shortestStep(now) : at, fire);
   }
 
   cancel(timer: Timer): void {
@@ -99,11 +104,12 @@ class ManualTimeline implements Timeline {
   /** Moves on to `at` and fires what is due there. */
   moveTo(at: number): void {
     this.functions.advanceTo(at);
+    this.#reached = at;
     this.fireDue();
   }
 
   fireDue(): void {
-    const now = this.now();
+    const now = Math.max(this.now(), this.#reached);
     for (let next = this.timers.next; next !== undefined && next.at <= now; next = this.timers.next) {
       this.timers.remove(next);
       next.fire();
@@ -116,6 +122,11 @@ class ManualTimeline implements Timeline {
 /** The nearest instant the native clock can stand at: it counts nanoseconds. */
 function wholeNanos(ms: number): number {
   return Math.round(ms * 1e6) / 1e6;
+}
+
+/** A step by which both the native clock and a double move on: past 104 days a double is coarser than a nanosecond. */
+function shortestStep(now: number): number {
+  return Math.max(1e-6, 4 * Number.EPSILON * now);
 }
 
 /** Options of ManualClock. */
@@ -147,14 +158,14 @@ export class ManualClock {
   readonly name: string | undefined;
 
   constructor(options: ManualClockOptions = {}) {
-    checkShape('clock', options, { name: 'string' });
-    checkName('clock', options.name);
-    this.name = options.name;
+    const { name } = checkShape('clock', options, { name: 'string' });
+    checkName('clock', name);
+    this.name = name;
     const { id, native } = host();
-    const { handle, state, functions } = native.openClock(id, options.name);
+    const { handle, state, functions } = native.openClock(id, name);
     const timeline = timelines.get(state)?.deref() ?? new ManualTimeline(functions);
     inside.set(this, { timeline, handle });
-    if (options.name === undefined) {
+    if (name === undefined) {
       // The timeline may outlive the clock in the primitives that were given it.
       collectWith(timeline, 'clock', handle);
     } else if (!named.has(timeline)) {

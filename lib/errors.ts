@@ -61,14 +61,35 @@ export class BreakwaterError extends Error {
 export class RefusedError extends BreakwaterError {
   constructor(message: string, details: ErrorDetails) {
     const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
+    const quiet = limitFrames(0);
     try {
       super(message, details);
     } finally {
-      Error.stackTraceLimit = limit;
+      if (quiet) limitFrames(limit);
     }
   }
 }
+
+/** Whether it could be done: where the intrinsics are frozen, an assignment throws. */
+function limitFrames(limit: number): boolean {
+  try {
+    Error.stackTraceLimit = limit;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Bun gives an error without frames no `stack` at all, where loggers expect a string.
+Object.defineProperty(RefusedError.prototype, 'stack', {
+  get(this: RefusedError): string {
+    return `${this.name}: ${this.message}`;
+  },
+  set(this: RefusedError, value: unknown): void {
+    Object.defineProperty(this, 'stack', { value, writable: true, configurable: true });
+  },
+  configurable: true,
+});
 
 /** A token bucket or a rate limiter said no. */
 export class RateLimitedError extends RefusedError {}

@@ -63,6 +63,7 @@ export interface Executor {
 const SHAPES = {
   signal: 'object',
   timeoutMs: 'number',
+  context: 'anything',
   idempotent: 'boolean',
   key: 'string',
   priority: 'number',
@@ -113,12 +114,11 @@ class CurrentCall implements Call {
 export function execute<T>(
   executor: Executor,
   fn: (call: Call) => T,
-  options: ExecuteOptions = NO_OPTIONS,
+  given: ExecuteOptions = NO_OPTIONS,
 ): Promise<Awaited<T>> {
   try {
-    const { kind, primitive } = executor.details;
-    if (typeof fn !== 'function') throw invalid(kind, 'fn', 'a function', fn, primitive);
-    if (options !== NO_OPTIONS) checkOptions(executor.details, options);
+    checkFunction(executor.details, fn);
+    const options = given === NO_OPTIONS ? given : checkOptions(executor.details, given);
     const call = new CurrentCall(executor.timeline, options);
     if (options.signal !== undefined || options.timeoutMs !== undefined) {
       return bounded(executor, call, fn, options);
@@ -191,11 +191,13 @@ function bounded<T>(
   });
 }
 
-/** `(...args) => execute(() => fn(...args))`, with `this` kept. */
+/** `(...args) => execute(() => fn(...args))`, with `this` kept. Throws InvalidOptionError when `fn` is no function. */
 export function wrap<This, Args extends unknown[], T>(
   policy: Policy,
   fn: (this: This, ...args: Args) => T,
+  details: ErrorDetails,
 ): (this: This, ...args: Args) => Promise<Awaited<T>> {
+  checkFunction(details, fn);
   return function (this: This, ...args: Args) {
     return policy.execute(() => fn.apply(this, args));
   };
@@ -214,9 +216,13 @@ function isThenable(value: unknown): boolean {
   );
 }
 
-function checkOptions({ kind, primitive }: ErrorDetails, options: ExecuteOptions): void {
-  const { context: _, ...shaped } = options;
-  checkShape(kind, shaped, SHAPES);
+function checkFunction({ kind, primitive }: ErrorDetails, fn: unknown): void {
+  if (typeof fn !== 'function') throw invalid(kind, 'fn', 'a function', fn, primitive);
+}
+
+function checkOptions({ kind, primitive }: ErrorDetails, given: ExecuteOptions): ExecuteOptions {
+  const options = checkShape(kind, given, SHAPES);
   checkSignal(kind, options.signal, primitive);
   if (options.timeoutMs !== undefined) checkSpan(kind, 'timeoutMs', options.timeoutMs, primitive);
+  return options;
 }

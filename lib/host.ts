@@ -32,7 +32,7 @@ export interface Host {
 }
 
 const listeners = new Map<number, Set<Listener>>();
-let current: (Host & { drain(): number }) | undefined;
+let current: OpenHost | undefined;
 let collections: FinalizationRegistry<{ readonly kind: NativeKind; readonly handle: number }> | undefined;
 
 /** This thread's side, opened by the first call. */
@@ -41,11 +41,18 @@ export function host(): Host {
   return current;
 }
 
-function open(): Host & { drain(): number } {
+/** What only this file sees of it. */
+interface OpenHost extends Host {
+  drain(): number;
+  keepAlive(alive: 0 | 1): void;
+  awaited: number;
+}
+
+function open(): OpenHost {
   const native = load();
   const { id, registers, functions } = native.openHost(readMail);
   collections = new FinalizationRegistry(({ kind, handle }) => native.collected(id, kind, handle));
-  return { id, native, registers, drain: functions.drain };
+  return { id, native, registers, ...functions, awaited: 0 };
 }
 
 /** Reads all mail there is. Runs when another thread wakes this one, and after calls that may have sent mail to this thread. */
@@ -69,6 +76,14 @@ function dispatch(what: number, state: number, ticket: number): void {
     else if (what === REPLAN) listener.onReplan?.();
     else if (what === ADVANCED) listener.onAdvanced?.();
   }
+}
+
+/** Mail for someone is awaited (1) or no more (-1): as long as it is, the process stays alive. */
+export function keepAlive(change: 1 | -1): void {
+  if (current === undefined) return;
+  const before = current.awaited;
+  current.awaited += change;
+  if (before === 0 || current.awaited === 0) current.keepAlive(current.awaited > 0 ? 1 : 0);
 }
 
 /** Sends mail about a state to `listener` from now on. */

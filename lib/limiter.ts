@@ -1,10 +1,8 @@
 /** RateLimiter: a token bucket per key, shared by name with all worker threads of the process. */
-import type { LimiterFunctions, NativeLimit, Opened } from './binding.js';
+import { isUint8Array } from 'node:util/types';
+import type { LimiterFunctions, NativeLimit } from './binding.js';
 import type { Limit } from './bucket.js';
-import { publishRefused } from './channels.js';
-import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { type Decision, type LimitInForce, type NamedLimits, nameLimits, readDecision } from './decision.js';
-import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
 import {
   type Admission,
   type Call,
@@ -14,8 +12,9 @@ import {
   type Policy,
   wrap,
 } from './execute.js';
-import { collectWith, host } from './host.js';
-import { checkCount, checkName, checkShape, checkSignal, checkSpan, crossing, invalid } from './options.js';
+import { host } from './host.js';
+import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
+import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
 import { Waiters, type WaitOptions } from './waiters.js';
 
@@ -26,7 +25,7 @@ export type KeyedLimit = Limit & {
 };
 
 /** Options of RateLimiter. */
-export interface RateLimiterOptions {
+export interface RateLimiterOptions extends CommonOptions {
   /** One limit, or up to 8 that are decided together: all pass and all are charged, or none is. */
   readonly limits: KeyedLimit | readonly KeyedLimit[];
   /**
@@ -42,22 +41,10 @@ export interface RateLimiterOptions {
   readonly whenFull?: 'admit' | 'limit' | undefined;
   /** How many may wait in `acquire` at once, over all keys and threads: a whole number from 0 to 1,000,000. @default 10000 */
   readonly maxWaiters?: number | undefined;
-  /** One limiter for all worker threads that construct it with this name and these options: 1 to 128 characters. */
-  readonly name?: string | undefined;
-  /** Names the limiter in errors and snapshots, and shares nothing. */
-  readonly label?: string | undefined;
-  /** Decides, counts and publishes, but refuses nothing and waits for nothing. @default false */
-  readonly dryRun?: boolean | undefined;
-  /** Where the limiter reads the time. Default: the system's monotonic clock. */
-  readonly clock?: ManualClock | undefined;
 }
 
 /** Figures over all threads. Counters count since the state was made. */
-export interface RateLimiterSnapshot {
-  readonly kind: 'limiter';
-  readonly name: string | undefined;
-  readonly label: string | undefined;
-  readonly dryRun: boolean;
+export interface RateLimiterSnapshot extends CommonSnapshot<'limiter'> {
   readonly limits: readonly LimitInForce[];
   /** Keys that have a place; those that became idle count until their place is needed. */
   readonly size: number;
@@ -87,15 +74,14 @@ export interface RateLimiterPolicyOptions {
 }
 
 const SHAPES = {
+  ...COMMON_SHAPES,
   limits: 'object',
   maxKeys: 'number',
   whenFull: 'string',
   maxWaiters: 'number',
-  name: 'string',
-  label: 'string',
-  dryRun: 'boolean',
-  clock: 'object',
 } as const;
+
+const NEVER = 'the cost is above the limit';
 
 const LIMIT_SHAPES = {
   capacity: 'number',
@@ -108,17 +94,6 @@ const LIMIT_SHAPES = {
 /** A method may be called on anything: what is no RateLimiter is an InvalidOptionError. */
 let checkThis: (limiter: RateLimiter) => RateLimiter;
 
-/** What `find` passes to the constructor. */
-class Found {
-  readonly opened: Opened<LimiterFunctions>;
-  readonly name: string;
-
-  constructor(opened: Opened<LimiterFunctions>, name: string) {
-    this.opened = opened;
-    this.name = name;
-  }
-}
-
 /**
  * A token bucket per key, in memory of fixed size. Exact up to `maxKeys` live keys: over any span T a key is granted at most
  * capacity + refillPerSecond × T, from any number of threads. Keys are any string up to 64 KiB of UTF-8; a lone surrogate counts
@@ -130,14 +105,10 @@ class Found {
  * ```
  */
 export class RateLimiter {
+  readonly #primitive: Primitive<'limiter', LimiterFunctions>;
   readonly #functions: LimiterFunctions;
   readonly #pass: (key: string) => boolean | number | undefined;
   readonly #registers: Float64Array;
-  readonly #handle: number;
-  readonly #name: string | undefined;
-  readonly #label: string | undefined;
-  readonly #dryRun: boolean;
-  readonly #timeline: Timeline;
   readonly #waiters = new Waiters();
   readonly #timers = new Map<number, Timer>();
   #limits: NamedLimits | undefined;
@@ -147,51 +118,20 @@ export class RateLimiter {
    * @throws {NameConflictError} when the name is in use with other options.
    */
   constructor(options: RateLimiterOptions) {
-    let opened: Opened<LimiterFunctions>;
-    if (options instanceof Found) {
-      opened = options.opened;
-      this.#name = options.name;
-      this.#label = undefined;
-      this.#timeline = timelineOfState(opened.clock);
-    } else {
-      checkShape('limiter', options, { ...SHAPES, limits: 'object' });
-      const { name, label, dryRun, maxKeys, whenFull, maxWaiters, clock } = options;
-      checkName('limiter', name);
-      if (whenFull !== undefined && whenFull !== 'admit' && whenFull !== 'limit') {
-        throw invalid('limiter', 'whenFull', "'admit' or 'limit'", whenFull);
-      }
-      const { timeline, handle } = clockOf(clock);
-      const limits = limitsOf(options.limits);
-      const { id, native } = host();
-      opened = crossing('limiter', name ?? label, () =>
-        native.openLimiter(id, {
-          limits,
-          maxKeys,
-          whenFull,
-          maxWaiters,
-          name,
-          clock: handle,
-          dryRun: dryRun ?? false,
-        }),
-      );
-      this.#name = name;
-      this.#label = label;
-      this.#timeline = timeline;
-    }
-    this.#functions = opened.functions;
-    this.#pass = opened.functions.pass;
+    this.#primitive = options instanceof Primitive ? options : this.#open(options);
+    this.#functions = this.#primitive.functions;
+    this.#pass = this.#functions.pass;
     this.#registers = host().registers;
-    this.#handle = opened.handle;
-    this.#dryRun = opened.dryRun;
-    collectWith(this, 'limiter', opened.handle);
   }
 
   /** An object on the limiter of this name, if one exists in the process. */
   static find(name: string): RateLimiter | undefined {
-    if (typeof name !== 'string') throw invalid('limiter', 'name', 'a string', name);
-    const { id, native } = host();
-    const opened = native.findLimiter(id, name);
-    return opened === null ? undefined : new RateLimiter(new Found(opened, name) as never);
+    return Primitive.find(
+      'limiter',
+      name,
+      (native, host) => native.findLimiter(host, name),
+      (primitive) => new RateLimiter(primitive as never),
+    );
   }
 
   /**
@@ -211,8 +151,11 @@ export class RateLimiter {
     if (typeof key !== 'string') throw self.#badKey(key);
     const crossed = cost === 1 ? 1 : self.#crossCost(cost);
     const allowed = self.#functions.consume(key, crossed);
-    if (allowed === true) return self.#decision(true);
-    return self.#decision(self.#refuse(key, allowed));
+    self.#live(key, allowed);
+    // Read before anyone hears of it: a subscriber that calls a limiter writes the registers.
+    const decision = self.#decision(allowed === true || self.#primitive.dryRun);
+    if (allowed !== true) self.#primitive.refused();
+    return decision;
   }
 
   /** What `consume` would say, charging nothing. @throws {InvalidOptionError | DisposedError} */
@@ -220,7 +163,7 @@ export class RateLimiter {
     const self = checkThis(this);
     if (typeof key !== 'string') throw self.#badKey(key);
     const allowed = self.#live(key, self.#functions.peek(key, self.#crossCost(cost)));
-    return self.#decision(allowed === true || self.#dryRun);
+    return self.#decision(allowed === true || self.#primitive.dryRun);
   }
 
   /**
@@ -233,11 +176,10 @@ export class RateLimiter {
     try {
       const self = checkThis(this);
       if (typeof key !== 'string') throw self.#badKey(key);
-      checkShape('limiter', options, { signal: 'object', maxWaitMs: 'number' });
-      const { signal, maxWaitMs = Number.POSITIVE_INFINITY } = options;
-      checkSignal('limiter', signal, self.#primitive);
-      checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
-      if (signal?.aborted) return Promise.reject(signal.reason);
+      const own = checkShape('limiter', options, { signal: 'object', maxWaitMs: 'number' });
+      const { signal, maxWaitMs = Number.POSITIVE_INFINITY } = own;
+      checkSignal('limiter', signal, self.#primitive.word);
+      checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive.word);
       const admitted = self.#acquire(key, cost, signal, maxWaitMs);
       if (admitted === undefined) return Promise.resolve();
       return isPromise(admitted) ? admitted : Promise.reject(admitted);
@@ -270,7 +212,13 @@ export class RateLimiter {
     if (typeof key !== 'string') throw self.#badKey(key);
     const answer = typeof ms === 'number' ? self.#functions.block(key, ms) : -2;
     if (answer === -2) {
-      throw invalid('limiter', 'ms', 'a number of milliseconds in (0, 15552000000]', ms, self.#primitive);
+      throw invalid(
+        'limiter',
+        'ms',
+        'a number of milliseconds in (0, 15552000000]',
+        ms,
+        self.#primitive.word,
+      );
     }
     self.#live(key, answer);
   }
@@ -285,7 +233,7 @@ export class RateLimiter {
   /** Keys that have a place; those that became idle count until their place is needed. @throws {DisposedError} */
   get size(): number {
     const self = checkThis(this);
-    return self.#live('', self.#functions.size());
+    return self.#primitive.live(self.#functions.size());
   }
 
   /** The limits in force. @throws {DisposedError} */
@@ -301,18 +249,20 @@ export class RateLimiter {
       cost: 'function',
       maxWaitMs: 'number',
     });
-    if (key === undefined) throw invalid('limiter', 'key', 'a string or a function', key, self.#primitive);
+    if (key === undefined)
+      throw invalid('limiter', 'key', 'a string or a function', key, self.#primitive.word);
     const { cost, maxWaitMs = 0 } = others;
-    checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive);
+    checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive.word);
     const admit = (call: Call): Admission => {
       const whose = typeof key === 'function' ? key(call) : key;
       if (typeof whose !== 'string') throw self.#badKey(whose);
       return self.#acquire(whose, cost?.(call) ?? 1, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
     };
-    const executor = { timeline: self.#timeline, details: self.#details, admit };
+    const { timeline, details } = self.#primitive;
+    const executor = { timeline, details, admit };
     const policy: Policy = {
       execute: (fn, executeOptions?: ExecuteOptions) => execute(executor, fn, executeOptions),
-      wrap: (fn) => wrap(policy, fn),
+      wrap: (fn) => wrap(policy, fn, self.#primitive.details),
     };
     return policy;
   }
@@ -324,19 +274,15 @@ export class RateLimiter {
    */
   reconfigure(options: { readonly limits: KeyedLimit | readonly KeyedLimit[] }): void {
     const self = checkThis(this);
-    checkShape('limiter', options, { limits: 'object' });
-    const limits = limitsOf(options.limits);
-    self.#live('', self.#functions.size());
-    const { id, native } = host();
-    crossing('limiter', self.#primitive, () => native.reconfigureLimiter(id, self.#handle, limits));
-    self.#limits = undefined;
+    const own = checkShape('limiter', options, { limits: 'object' });
+    const limits = limitsOf(own.limits);
+    self.#primitive.cold((native, host, handle) => native.reconfigureLimiter(host, handle, limits) || null);
   }
 
   /** All live keys as bytes, by their hashes: to carry them over a restart. @throws {DisposedError} */
   export(): Uint8Array {
     const self = checkThis(this);
-    const { id, native } = host();
-    return self.#live('', native.exportLimiter(id, self.#handle) ?? undefined);
+    return self.#primitive.cold((native, host, handle) => native.exportLimiter(host, handle));
   }
 
   /**
@@ -346,31 +292,17 @@ export class RateLimiter {
    */
   restore(bytes: Uint8Array): boolean {
     const self = checkThis(this);
-    if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
-      throw invalid('limiter', 'bytes', 'a Uint8Array', bytes, self.#primitive);
-    }
-    const { id, native } = host();
+    if (!isUint8Array(bytes)) throw invalid('limiter', 'bytes', 'a Uint8Array', bytes, self.#primitive.word);
     // Copied: memory that other threads can write must not change while it is read.
     const copy = Uint8Array.from(bytes);
-    return crossing('limiter', self.#primitive, () =>
-      self.#live('', native.restoreLimiter(id, self.#handle, copy) ?? undefined),
-    );
+    return self.#primitive.cold((native, host, handle) => native.restoreLimiter(host, handle, copy));
   }
 
   /** Figures over all threads, safe to log. @throws {DisposedError} */
   snapshot(): RateLimiterSnapshot {
     const self = checkThis(this);
-    const { id, native } = host();
-    const figures = self.#live('', native.limiterSnapshot(id, self.#handle) ?? undefined);
-    const limits = self.#limitsInForce();
-    return {
-      kind: 'limiter',
-      name: self.#name,
-      label: self.#label,
-      dryRun: self.#dryRun,
-      limits,
-      ...figures,
-    };
+    const figures = self.#primitive.cold((native, host, handle) => native.limiterSnapshot(host, handle));
+    return { ...self.#primitive.common(), limits: self.#limitsInForce(), ...figures };
   }
 
   /**
@@ -379,16 +311,15 @@ export class RateLimiter {
    */
   dispose(): void {
     const self = checkThis(this);
-    for (const ticket of self.#waiters.rejectAll(() => self.#disposedError())) {
+    for (const ticket of self.#waiters.rejectAll(() => self.#primitive.disposedError())) {
       self.#functions.cancel(ticket);
       self.#endTimer(ticket);
     }
-    const { id, native } = host();
-    native.dispose(id, 'limiter', self.#handle);
+    self.#primitive.dispose();
   }
 
   [Symbol.dispose](): void {
-    this.dispose();
+    checkThis(this).dispose();
   }
 
   static {
@@ -398,27 +329,31 @@ export class RateLimiter {
     };
   }
 
-  get #primitive(): string | undefined {
-    return this.#name ?? this.#label;
-  }
-
-  get #details(): ErrorDetails {
-    return { kind: 'limiter', primitive: this.#primitive };
+  #open(options: RateLimiterOptions): Primitive<'limiter', LimiterFunctions> {
+    const own = checkShape('limiter', options, SHAPES);
+    const { maxKeys, whenFull, maxWaiters } = own;
+    if (whenFull !== undefined && whenFull !== 'admit' && whenFull !== 'limit') {
+      throw invalid('limiter', 'whenFull', "'admit' or 'limit'", whenFull);
+    }
+    const limits = limitsOf(own.limits);
+    return Primitive.open(this, 'limiter', own, (native, host, common) =>
+      native.openLimiter(host, { ...common, limits, maxKeys, whenFull, maxWaiters }),
+    );
   }
 
   /** Nothing when the charge is covered at once. */
   #acquire(key: string, cost: Cost, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
+    // Asked here too: the functions of a policy may have aborted their own call.
+    if (signal?.aborted) throw signal.reason;
     const crossed = this.#crossCost(cost);
-    if (this.#dryRun) {
-      if (this.#live(key, this.#functions.passMany(key, crossed)) !== true) this.#publishRefused();
+    const primitive = this.#primitive;
+    if (primitive.dryRun) {
+      if (this.#live(key, this.#functions.passMany(key, crossed)) !== true) primitive.refused();
       return undefined;
     }
     const answer = this.#live(key, this.#functions.reserve(key, crossed, maxWaitMs));
     if (answer === 0) return undefined;
-    if (answer === 2) {
-      this.#publishRefused();
-      return this.#refusal(this.#decision(false).retryAfterMs);
-    }
+    if (answer === 2) return primitive.refusal(this.#decision(false).retryAfterMs, NEVER);
     const [ms, ticket] = [this.#registers[0] as number, this.#registers[1] as number];
     const promise = this.#waiters.wait(ticket, signal, () => {
       this.#functions.cancel(ticket);
@@ -435,14 +370,14 @@ export class RateLimiter {
       if (blocked > 0) this.#startTimer(ticket, blocked);
       else this.#waiters.resolve(ticket);
     };
-    this.#timers.set(ticket, this.#timeline.after(ms, arrive));
+    this.#timers.set(ticket, this.#primitive.timeline.after(ms, arrive));
   }
 
   #endTimer(ticket: number): void {
     const timer = this.#timers.get(ticket);
     if (timer === undefined) return;
     this.#timers.delete(ticket);
-    this.#timeline.cancel(timer);
+    this.#primitive.timeline.cancel(timer);
   }
 
   #decision(allowed: boolean): Decision {
@@ -451,10 +386,11 @@ export class RateLimiter {
 
   /** The limits in force, the same array until they change. */
   #limitsInForce(): readonly LimitInForce[] {
-    const version = this.#live('', this.#functions.version());
+    const version = this.#primitive.live(this.#functions.version());
     if (this.#limits?.version !== version) {
-      const { id, native } = host();
-      this.#limits = nameLimits(this.#live('', native.limiterLimits(id, this.#handle) ?? undefined));
+      this.#limits = nameLimits(
+        this.#primitive.cold((native, host, handle) => native.limiterLimits(host, handle)),
+      );
     }
     return this.#limits.limits;
   }
@@ -462,56 +398,38 @@ export class RateLimiter {
   /** Not granted: false if that is a decision (true in a dry run), an error if it is none. */
   #refuse(key: string, allowed: boolean | number | undefined): boolean {
     this.#live(key, allowed);
-    this.#publishRefused();
-    return this.#dryRun;
-  }
-
-  #publishRefused(): void {
-    publishRefused('limiter', this.#primitive, this.#dryRun);
-  }
-
-  #refusal(retryAfterMs: number): RateLimitedError {
-    const when =
-      retryAfterMs === Number.POSITIVE_INFINITY
-        ? 'the cost is above the limit'
-        : `retry after ${retryAfterMs} ms`;
-    return new RateLimitedError(`limiter${this.#quoted()} refused: ${when}`, {
-      ...this.#details,
-      retryAfterMs,
-    });
+    return this.#primitive.refused();
   }
 
   /** A cost as the binding takes it: a number, or NaN with one for each limit in the registers. */
   #crossCost(cost: Cost): number {
     if (typeof cost === 'number') {
-      checkCount('limiter', 'cost', cost, this.#primitive);
+      checkCount('limiter', 'cost', cost, this.#primitive.word);
       return cost;
     }
     const limits = this.#limitsInForce();
     if (!Array.isArray(cost) || cost.length !== limits.length) {
-      throw invalid('limiter', 'cost', `a number or an array of ${limits.length}`, cost, this.#primitive);
+      throw invalid(
+        'limiter',
+        'cost',
+        `a number or an array of ${limits.length}`,
+        cost,
+        this.#primitive.word,
+      );
     }
-    for (const [index, one] of cost.entries()) checkCount('limiter', `cost[${index}]`, one, this.#primitive);
+    for (const [index, one] of cost.entries())
+      checkCount('limiter', `cost[${index}]`, one, this.#primitive.word);
     for (const [index, one] of cost.entries()) this.#registers[index] = one;
     return Number.NaN;
   }
 
   #badKey(key: unknown): Error {
-    return invalid('limiter', 'key', 'a string of at most 64 KiB of UTF-8', key, this.#primitive);
-  }
-
-  #quoted(): string {
-    return this.#primitive === undefined ? '' : ` "${this.#primitive}"`;
-  }
-
-  #disposedError(): DisposedError {
-    return new DisposedError(`limiter${this.#quoted()} was disposed`, this.#details);
+    return invalid('limiter', 'key', 'a string of at most 64 KiB of UTF-8', key, this.#primitive.word);
   }
 
   #live<T>(key: string, answer: T | -1 | -2 | undefined): T {
-    if (answer === undefined) throw this.#disposedError();
     if (answer === -1) throw this.#badKey(key);
-    return answer as T;
+    return this.#primitive.live(answer) as T;
   }
 }
 

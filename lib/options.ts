@@ -2,10 +2,10 @@
  * What the facade checks of options and arguments: the shape (known keys, JavaScript types, functions). Ranges and defaults of
  * scalars are the core's (`crates/core/src/WORD/options.rs`), and come back as the same InvalidOptionError.
  */
-import { InvalidOptionError, type Kind, NameConflictError } from './errors.js';
+import { type ErrorDetails, InvalidOptionError, type Kind, NameConflictError } from './errors.js';
 
 /** What a key of an options object may hold. */
-type Shape = 'number' | 'string' | 'boolean' | 'function' | 'object';
+type Shape = 'number' | 'string' | 'boolean' | 'function' | 'object' | 'anything';
 
 /** The keys an options object may have, with the type of each. */
 export type Shapes = Readonly<Record<string, Shape>>;
@@ -16,6 +16,7 @@ const NOUN: Record<Shape, string> = {
   boolean: 'a boolean',
   function: 'a function',
   object: 'an object',
+  anything: 'anything',
 };
 
 /** Says what came, in a few words and without payloads. */
@@ -50,23 +51,27 @@ export function invalid(
   return new InvalidOptionError(option, expected, describe(value), { kind, primitive });
 }
 
-/** Checks an options object against `shapes` and returns it. A key that is undefined counts as absent. */
+/**
+ * Checks an options object against `shapes` and returns a copy of it: what it inherits does not count, and a getter is asked
+ * once. A key that is undefined counts as absent.
+ */
 export function checkShape<T extends object>(kind: Kind, options: T, shapes: Shapes, prefix = ''): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid(kind, prefix || 'options', 'an object', options);
   }
-  for (const key of Object.keys(options)) {
+  const own = { ...options };
+  for (const key of Object.keys(own)) {
     const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
     const option = prefix ? `${prefix}.${key}` : key;
-    const value = (options as Record<string, unknown>)[key];
+    const value = (own as Record<string, unknown>)[key];
     if (shape === undefined) {
       throw invalid(kind, option, `one of ${Object.keys(shapes).join(', ')}`, key);
     }
-    if (value !== undefined && (typeof value !== shape || value === null)) {
+    if (shape !== 'anything' && value !== undefined && (typeof value !== shape || value === null)) {
       throw invalid(kind, option, NOUN[shape], value);
     }
   }
-  return options;
+  return own;
 }
 
 /** A name is 1 to 128 characters. */
@@ -93,26 +98,26 @@ export function checkSpan(kind: Kind, option: string, value: unknown, primitive?
 /** Never `instanceof`: signals of other realms and polyfills are signals too. */
 export function checkSignal(kind: Kind, signal: AbortSignal | undefined, primitive?: string): void {
   if (signal === undefined) return;
-  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function') {
-    throw invalid(kind, 'signal', 'an AbortSignal', signal, primitive);
-  }
+  const isSignal =
+    typeof signal === 'object' &&
+    signal !== null &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function';
+  if (!isSignal) throw invalid(kind, 'signal', 'an AbortSignal', signal, primitive);
 }
 
-/** Runs a cold native call, and gives what it throws its class. */
-export function crossing<T>(kind: Kind, primitive: string | undefined, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === 'ERR_INVALID_OPTION') {
-      const { option, expected, got } = JSON.parse(message) as Record<string, string>;
-      throw new InvalidOptionError(option as string, expected as string, got as string, { kind, primitive });
-    }
-    if (code === 'ERR_NAME_CONFLICT') {
-      const { option } = JSON.parse(message) as { option: string };
-      const said = `the ${kind} "${primitive}" exists with another ${option}`;
-      throw new NameConflictError(option, said, { kind, primitive });
-    }
-    throw error;
+/** What a cold native call threw, as the class of this package that says the same. */
+export function fromNative(error: unknown, details: ErrorDetails): unknown {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === 'ERR_INVALID_OPTION') {
+    const { option, expected, got } = JSON.parse(message) as Record<string, string>;
+    return new InvalidOptionError(option as string, expected as string, got as string, details);
   }
+  if (code === 'ERR_NAME_CONFLICT') {
+    const { option } = JSON.parse(message) as { option: string };
+    const said = `the ${details.kind} "${details.primitive}" exists with another value of ${option}`;
+    return new NameConflictError(option, said, details);
+  }
+  return error;
 }

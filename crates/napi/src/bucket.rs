@@ -12,7 +12,7 @@ use napi_derive::napi;
 
 use crate::{
     clock::clock_of,
-    error::{Result, invalid, name_conflict, stale_handle},
+    error::{Result, invalid, name_conflict},
     fast::{Call, bind, bound},
     host::{Cell, Host, Kind, Opened, Shared, Tally, Traits, Waits, deliver, find, host, join, private},
 };
@@ -65,7 +65,8 @@ fn take_tokens(cell: &BucketCell, tokens: u64) -> Option<bool> {
         tally.count(allowed);
         allowed
     };
-    let alone = cell.with(|bucket, tally| bucket.take_alone(tokens).map(|decision| count(decision, tally)))?;
+    let alone =
+        cell.with(|bucket, tally| bucket.take_alone(tokens).map(|decision| count(decision, tally)))?;
     alone.or_else(|| {
         let (allowed, woken) = cell.with(|bucket, tally| {
             let (decision, woken) = bucket.take(tokens);
@@ -364,13 +365,13 @@ pub fn bucket_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<Buc
     }))
 }
 
-/// New limits for all who share the bucket; what is not given stays.
+/// New limits for all who share the bucket; what is not given stays. False if it was disposed.
 #[napi(catch_unwind)]
-pub fn reconfigure_bucket(env: Env, host_id: u32, handle: u32, limit: LimitOptions) -> Result<()> {
-    let state = host(env, host_id)?.buckets.state(handle as usize).ok_or_else(stale_handle)?;
+pub fn reconfigure_bucket(env: Env, host_id: u32, handle: u32, limit: LimitOptions) -> Result<bool> {
+    let Some(state) = host(env, host_id)?.buckets.state(handle as usize) else { return Ok(false) };
     let rate = Limit::from(limit).change(&state.core.rate()).map_err(invalid)?;
     let woken = state.core.reconfigure(&rate);
     let waits: Arc<dyn Waits> = state;
     deliver(&waits, woken);
-    Ok(())
+    Ok(true)
 }

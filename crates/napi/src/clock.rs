@@ -47,7 +47,8 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
     let state = match &name {
         None => private(make(), Traits::default()),
         Some(name) => {
-            let state = join(Kind::Clock, name, Given::new(), Traits::default(), make).map_err(crate::error::name_conflict)?;
+            let state = join(Kind::Clock, name, Given::new(), Traits::default(), make)
+                .map_err(crate::error::name_conflict)?;
             host.hold(Kind::Clock, name);
             state
         }
@@ -62,7 +63,6 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
 /// The clock of a primitive, and the state of a manual clock: 0 for the system's.
 pub(crate) fn clock_of(host: &Host, handle: Option<u32>) -> Result<(Clock, u32)> {
     let Some(handle) = handle else { return Ok((Clock::monotonic(), 0)) };
-    let state: Arc<Shared<Arc<ManualClock>>> =
-        host.clocks.state(handle as usize).ok_or_else(stale_handle)?;
+    let state: Arc<Shared<Arc<ManualClock>>> = host.clocks.state(handle as usize).ok_or_else(stale_handle)?;
     Ok((Clock::Manual(state.core.clone()), state.id))
 }

@@ -183,7 +183,8 @@ pub(crate) unsafe fn enter<T, const N: usize>(
 
 #[cold]
 fn throw_panic(env: sys::napi_env, panic: &(dyn Any + Send)) {
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let message = format!("breakwater panicked: {}\0", said.unwrap_or("unknown").replace('\0', " "));
     // SAFETY: both strings end with a 0, and `env` is the environment of the call under way.
     unsafe {
@@ -218,7 +219,10 @@ pub(crate) use bound;
 pub(crate) unsafe fn bind<T>(
     env: sys::napi_env,
     cell: *const T,
-    functions: &[(&'static std::ffi::CStr, unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value)],
+    functions: &[(
+        &'static std::ffi::CStr,
+        unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+    )],
 ) -> Raw {
     let mut object = ptr::null_mut();
     // SAFETY: `env` is valid, names end with a 0, results point to locals.

@@ -16,7 +16,7 @@ use napi_derive::napi;
 use crate::{
     bucket::{LimitOptions, max_wait, millis},
     clock::clock_of,
-    error::{Result, invalid, name_conflict, stale_handle},
+    error::{Result, invalid, name_conflict},
     fast::{Call, bind, bound},
     host::{Cell, Given, Host, Kind, Opened, Shared, Traits, find, host, join, private},
 };
@@ -476,21 +476,25 @@ pub fn limiter_limits(env: Env, host_id: u32, handle: u32) -> Result<Option<Limi
     let in_force = |limit: &Limit| {
         let capacity = limit.limit.or(limit.capacity).unwrap_or(f64::NAN);
         let window = || capacity / limit.refill_per_second.unwrap_or(f64::NAN) * 1_000.0;
-        LimitInForce { limit: capacity, window_ms: limit.window_ms.unwrap_or_else(window), label: limit.label.clone() }
+        LimitInForce {
+            limit: capacity,
+            window_ms: limit.window_ms.unwrap_or_else(window),
+            label: limit.label.clone(),
+        }
     };
     Ok(Some(LimitsInForce { version: *version, limits: limits.iter().map(in_force).collect() }))
 }
 
-/// New limits for all who share the limiter, as many as there were.
+/// New limits for all who share the limiter, as many as there were. False if it was disposed.
 #[napi(catch_unwind)]
-pub fn reconfigure_limiter(env: Env, host_id: u32, handle: u32, limits: Vec<LimitOptions>) -> Result<()> {
-    let state = state_of(env, host_id, handle)?.ok_or_else(stale_handle)?;
+pub fn reconfigure_limiter(env: Env, host_id: u32, handle: u32, limits: Vec<LimitOptions>) -> Result<bool> {
+    let Some(state) = state_of(env, host_id, handle)? else { return Ok(false) };
     let limits: Vec<Limit> = limits.into_iter().map(Limit::from).collect();
     let mut in_force = state.limits.lock();
     state.core.reconfigure(&limits).map_err(invalid)?;
     *in_force = (in_force.0.wrapping_add(1), limits);
     state.set_limits_version(in_force.0);
-    Ok(())
+    Ok(true)
 }
 
 /// All live keys as bytes.

@@ -40,6 +40,7 @@ pub(crate) struct Host {
     raw: sys::napi_env,
     registers: *mut f64,
     mailbox: Arc<Mailbox>,
+    wake: sys::napi_threadsafe_function,
     holds: RefCell<HashMap<(Kind, String), usize>>,
     pub(crate) buckets: Pool<Bucket>,
     pub(crate) limiters: Pool<Limiter>,
@@ -82,6 +83,18 @@ impl Host {
                 holds.remove(&key);
             }
             registry::release(kind, name, 1);
+        }
+    }
+
+    /// Keeps the event loop alive while mail is awaited.
+    fn keep_alive(&self, alive: bool) {
+        // SAFETY: the function lives until the environment ends, and this is its thread.
+        unsafe {
+            if alive {
+                sys::napi_ref_threadsafe_function(self.raw, self.wake);
+            } else {
+                sys::napi_unref_threadsafe_function(self.raw, self.wake);
+            }
         }
     }
 
@@ -143,6 +156,14 @@ bound!(
     }
 );
 
+bound!(
+    /// `keepAlive(1 | 0)`: whether awaited mail keeps the event loop alive.
+    keep_alive,
+    Host,
+    1,
+    |host, call: Call<1>| host.keep_alive(call.number(0) != 0.0)
+);
+
 /// What the facade gets for its environment.
 #[napi(object, object_from_js = false)]
 pub struct HostHandle {
@@ -151,7 +172,7 @@ pub struct HostHandle {
     /// The result registers: a Float64Array.
     #[napi(ts_type = "Float64Array")]
     pub registers: Raw,
-    /// `drain()`.
+    /// `drain()` and `keepAlive(1 | 0)`.
     #[napi(ts_type = "object")]
     pub functions: Raw,
 }
@@ -174,7 +195,8 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         let bytes = REGISTERS * size_of::<f64>();
         let mut ok = sys::napi_create_arraybuffer(raw, bytes, &mut data, &mut buffer) == sys::Status::napi_ok;
         let kind = sys::TypedarrayType::float64_array;
-        ok &= sys::napi_create_typedarray(raw, kind, REGISTERS, buffer, 0, &mut registers) == sys::Status::napi_ok;
+        ok &= sys::napi_create_typedarray(raw, kind, REGISTERS, buffer, 0, &mut registers)
+            == sys::Status::napi_ok;
         ok &= sys::napi_create_reference(raw, buffer, 1, &mut pin) == sys::Status::napi_ok;
         let text = c"breakwater mailbox";
         ok &= sys::napi_create_string_utf8(raw, text.as_ptr(), text.to_bytes().len() as isize, &mut name)
@@ -204,22 +226,23 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         raw,
         registers: data.cast(),
         mailbox: mailbox.clone(),
+        wake,
         holds: RefCell::default(),
         buckets: Pool::default(),
         limiters: Pool::default(),
         clocks: Pool::default(),
         reservations: Reservations::default(),
     }));
-    // Waiters keep the event loop alive by their timers; the mailbox alone does not.
-    // SAFETY: the function was made above, on this thread.
-    unsafe { sys::napi_unref_threadsafe_function(raw, wake) };
+    host.keep_alive(false);
     mailbox::register(id, mailbox);
     HOSTS.lock().insert(id, HostPtr(host));
     // Hooks run last in, first out: registered after the threadsafe function was made, this runs before it is torn down.
     // SAFETY: the hook gets the host it was registered with, once.
-    unsafe { sys::napi_add_env_cleanup_hook(raw, Some(end_of_env), ptr::from_ref::<Host>(host).cast_mut().cast()) };
-    // SAFETY: the host lives until the environment ends, and the callback is bound to hosts.
-    let functions = unsafe { bind(raw, host, &[(c"drain", drain)]) };
+    unsafe {
+        sys::napi_add_env_cleanup_hook(raw, Some(end_of_env), ptr::from_ref::<Host>(host).cast_mut().cast())
+    };
+    // SAFETY: the host lives until the environment ends, and both callbacks are bound to hosts.
+    let functions = unsafe { bind(raw, host, &[(c"drain", drain), (c"keepAlive", keep_alive)]) };
     Ok(HostHandle { id, registers: Raw(registers), functions })
 }
 
@@ -262,7 +285,10 @@ pub struct NameInUse {
 /// All names in use in this process.
 #[napi(catch_unwind)]
 pub fn list_names() -> Vec<NameInUse> {
-    registry::list().into_iter().map(|(kind, name)| NameInUse { kind: kind.word().to_owned(), name }).collect()
+    registry::list()
+        .into_iter()
+        .map(|(kind, name)| NameInUse { kind: kind.word().to_owned(), name })
+        .collect()
 }
 
 /// A pool and a handle of the facade's, for `dispose` and for the finalization registry.
@@ -297,4 +323,3 @@ pub fn collected(env: Env, host_id: u32, kind: String, handle: u32) -> Result<()
     with_pool(host(env, host_id)?, &kind, handle as usize, true);
     Ok(())
 }
-

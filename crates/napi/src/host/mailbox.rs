@@ -110,8 +110,12 @@ fn send(env: EnvId, mail: Mail) -> Result<(), Mail> {
 
 /// Sends mail to every environment but one.
 pub(crate) fn post(except: EnvId, mail: impl Fn() -> Mail) {
-    let envs: Vec<Arc<Mailbox>> =
-        DIRECTORY.read().iter().filter(|(env, _)| **env != except).map(|(_, mailbox)| mailbox.clone()).collect();
+    let envs: Vec<Arc<Mailbox>> = DIRECTORY
+        .read()
+        .iter()
+        .filter(|(env, _)| **env != except)
+        .map(|(_, mailbox)| mailbox.clone())
+        .collect();
     for mailbox in envs {
         mailbox.put(mail());
     }

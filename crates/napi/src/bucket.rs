@@ -305,25 +305,22 @@ pub fn find_bucket(env: Env, host_id: u32, name: String) -> Result<Option<Opened
 fn opened(env: Env, host: &Host, state: Arc<Shared<Bucket>>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.buckets.open(host, state);
-    // SAFETY: cells live as long as the environment, and all callbacks are bound to bucket cells.
-    let functions = unsafe {
-        bind(
-            env.raw(),
-            cell,
-            &[
-                (c"take", take),
-                (c"takeMany", take_many),
-                (c"acquire", acquire),
-                (c"serve", serve),
-                (c"settled", settled),
-                (c"cancel", cancel),
-                (c"refund", refund),
-                (c"penalize", penalize),
-                (c"retryAfter", retry_after),
-                (c"available", available),
-            ],
-        )
-    };
+    let functions = bind(
+        env,
+        cell,
+        &[
+            (c"take", take()),
+            (c"takeMany", take_many()),
+            (c"acquire", acquire()),
+            (c"serve", serve()),
+            (c"settled", settled()),
+            (c"cancel", cancel()),
+            (c"refund", refund()),
+            (c"penalize", penalize()),
+            (c"retryAfter", retry_after()),
+            (c"available", available()),
+        ],
+    );
     Opened { handle: handle as u32, state: id, dry_run, clock, functions }
 }
 

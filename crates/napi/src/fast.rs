@@ -6,13 +6,15 @@
 
 use std::{
     any::Any,
-    ffi::c_void,
+    ffi::{CStr, c_void},
+    marker::PhantomData,
     mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
 use napi::{
+    Env,
     bindgen_prelude::{FromNapiValue, ToNapiValue},
     sys,
 };
@@ -192,46 +194,68 @@ fn throw_panic(env: sys::napi_env, panic: &(dyn Any + Send)) {
     }
 }
 
-/// Defines the callback of a bound function: `bound!(name, CellType, argument count, |cell, call| answer)`.
+/// A cell that bound functions may point to.
+pub(crate) struct Anchored<T>(*const T);
+
+impl<T> Anchored<T> {
+    /// # Safety
+    /// The cell stays where it is until the environment ends whose functions are bound to it.
+    pub(crate) unsafe fn new(cell: *const T) -> Self {
+        Self(cell)
+    }
+}
+
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// A function to be bound to a cell of type `T`: made by [`bound!`] alone.
+pub(crate) struct Function<T> {
+    callback: Callback,
+    cell: PhantomData<fn(&T)>,
+}
+
+impl<T> Function<T> {
+    /// # Safety
+    /// The callback does nothing but [`enter`] for a cell of type `T`.
+    pub(crate) const unsafe fn new(callback: Callback) -> Self {
+        Self { callback, cell: PhantomData }
+    }
+}
+
+/// Defines a bound function: `bound!(name, CellType, argument count, |cell, call| answer)`.
 macro_rules! bound {
     ($(#[$doc:meta])* $name:ident, $cell:ty, $count:literal, $body:expr) => {
         $(#[$doc])*
-        unsafe extern "C" fn $name(
-            env: napi::sys::napi_env,
-            info: napi::sys::napi_callback_info,
-        ) -> napi::sys::napi_value {
+        fn $name() -> $crate::fast::Function<$cell> {
             fn body(cell: &$cell, call: $crate::fast::Call<$count>) -> $crate::fast::Answer {
                 let body: fn(&$cell, $crate::fast::Call<$count>) -> _ = $body;
                 body(cell, call).into()
             }
-            // SAFETY: N-API calls this as the callback of a function that was bound to a cell of this type.
-            unsafe { $crate::fast::enter::<$cell, $count>(env, info, body) }
+            unsafe extern "C" fn callback(
+                env: napi::sys::napi_env,
+                info: napi::sys::napi_callback_info,
+            ) -> napi::sys::napi_value {
+                // SAFETY: N-API calls this as the callback of a function that `bind` made for a cell of this type.
+                unsafe { $crate::fast::enter::<$cell, $count>(env, info, body) }
+            }
+            // SAFETY: the callback enters for the cell type that the function is made for.
+            unsafe { $crate::fast::Function::new(callback) }
         }
     };
 }
 pub(crate) use bound;
 
 /// An object whose properties are functions bound to `cell`.
-///
-/// # Safety
-/// `env` is the environment of the call under way, `cell` lives until that environment ends, and every callback was defined by
-/// [`bound!`] for cells of type `T`.
-pub(crate) unsafe fn bind<T>(
-    env: sys::napi_env,
-    cell: *const T,
-    functions: &[(
-        &'static std::ffi::CStr,
-        unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
-    )],
-) -> Raw {
+pub(crate) fn bind<T>(env: Env, cell: Anchored<T>, functions: &[(&'static CStr, Function<T>)]) -> Raw {
+    let env = env.raw();
     let mut object = ptr::null_mut();
-    // SAFETY: `env` is valid, names end with a 0, results point to locals.
+    // SAFETY: `env` is the environment of the call under way, names end with a 0, results point to locals, and the cell outlives
+    // the functions (see `Anchored`).
     unsafe {
         sys::napi_create_object(env, &mut object);
-        for (name, callback) in functions {
+        for (name, Function { callback, .. }) in functions {
             let mut function = ptr::null_mut();
             let length = name.to_bytes().len() as isize;
-            let data = cell.cast_mut().cast();
+            let data = cell.0.cast_mut().cast();
             sys::napi_create_function(env, name.as_ptr(), length, Some(*callback), data, &mut function);
             sys::napi_set_named_property(env, object, name.as_ptr(), function);
         }

@@ -186,10 +186,7 @@ bound!(
                     state.core.settle();
                     (0.0, None)
                 }
-                Reserve::After(wait, reservation) => {
-                    tally.count(true);
-                    (1.0, Some((wait, hash, reservation)))
-                }
+                Reserve::After(wait, reservation) => (1.0, Some((wait, hash, reservation))),
                 Reserve::Refused(verdict) => {
                     tally.count(false);
                     set_verdict(host, &verdict);
@@ -212,7 +209,14 @@ bound!(
     arrive,
     LimiterCell,
     1,
-    |cell, call: Call<1>| cell.host().reservations.arrive(call.number(0) as u64)
+    |cell, call: Call<1>| {
+        let blocked = cell.host().reservations.arrive(call.number(0) as u64);
+        if blocked == 0.0 {
+            // Counted when it is granted, so that who gave up before counts nowhere.
+            cell.with(|_, tally| tally.count(true));
+        }
+        blocked
+    }
 );
 
 bound!(
@@ -385,30 +389,33 @@ pub fn find_limiter(env: Env, host_id: u32, name: String) -> Result<Option<Opene
 
 fn opened(env: Env, host: &Host, state: Arc<Shared<Limiter>>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
+    host.weigh(own_bytes(&state));
     let (handle, cell) = host.limiters.open(host, state);
-    // SAFETY: cells live as long as the environment, and all callbacks are bound to limiter cells.
-    let functions = unsafe {
-        bind(
-            env.raw(),
-            cell,
-            &[
-                (c"pass", pass),
-                (c"passMany", pass_many),
-                (c"consume", consume),
-                (c"peek", peek),
-                (c"reserve", reserve),
-                (c"arrive", arrive),
-                (c"cancel", cancel),
-                (c"refund", refund),
-                (c"penalize", penalize),
-                (c"block", block),
-                (c"reset", reset),
-                (c"size", size),
-                (c"version", version),
-            ],
-        )
-    };
+    let functions = bind(
+        env,
+        cell,
+        &[
+            (c"pass", pass()),
+            (c"passMany", pass_many()),
+            (c"consume", consume()),
+            (c"peek", peek()),
+            (c"reserve", reserve()),
+            (c"arrive", arrive()),
+            (c"cancel", cancel()),
+            (c"refund", refund()),
+            (c"penalize", penalize()),
+            (c"block", block()),
+            (c"reset", reset()),
+            (c"size", size()),
+            (c"version", version()),
+        ],
+    );
     Opened { handle: handle as u32, state: id, dry_run, clock, functions }
+}
+
+/// The bytes that are freed with the object: none where the table is shared by name.
+pub(crate) fn own_bytes(state: &Shared<Limiter>) -> i64 {
+    if state.name.is_none() { state.core.snapshot().bytes as i64 } else { 0 }
 }
 
 fn state_of(env: Env, host_id: u32, handle: u32) -> Result<Option<Arc<Shared<Limiter>>>> {

@@ -28,8 +28,7 @@ bound!(
 /// `{ panicBound }`.
 #[napi(catch_unwind)]
 pub fn panic_hooks(env: Env) -> Result<Raw> {
-    // SAFETY: the cell is static, and the callback is bound to its type.
-    Ok(unsafe { bind(env.raw(), &raw const BOMB, &[(c"panicBound", panic_bound)]) })
+    Ok(bind(env, crate::host::anchor(&BOMB), &[(c"panicBound", panic_bound())]))
 }
 
 /// Panics inside a function made by napi-derive.

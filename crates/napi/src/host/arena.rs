@@ -9,6 +9,7 @@ use super::{
     env::Host,
     registry::{Shared, Tally},
 };
+use crate::fast::Anchored;
 
 /// The state behind one facade object.
 pub(crate) struct Cell<T> {
@@ -65,18 +66,20 @@ impl<T> Default for Pool<T> {
 
 impl<T> Pool<T> {
     /// A cell that holds `state`: its handle and its address.
-    pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, *const Cell<T>) {
+    pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, Anchored<Cell<T>>) {
         let tally = state.new_tally();
         let inner = RefCell::new(Some(Inner { state, tally }));
         let mut cells = self.cells.borrow_mut();
         if let Some(handle) = self.free.borrow_mut().pop() {
             let cell = &cells[handle];
             cell.inner.swap(&inner);
-            return (handle, &raw const **cell);
+            // SAFETY: boxed, and freed with its host.
+            return (handle, unsafe { Anchored::new(&raw const **cell) });
         }
         cells.push(Box::new(Cell { host: std::ptr::from_ref(host), inner }));
         let handle = cells.len() - 1;
-        (handle, &raw const *cells[handle])
+        // SAFETY: boxed, and freed with its host.
+        (handle, unsafe { Anchored::new(&raw const *cells[handle]) })
     }
 
     /// The state of a cell; None once emptied.
@@ -96,8 +99,16 @@ impl<T> Pool<T> {
         self.free.borrow_mut().push(handle);
     }
 
-    /// All states in use.
-    pub(crate) fn states(&self) -> Vec<Arc<Shared<T>>> {
-        self.cells.borrow().iter().filter_map(|cell| cell.state()).collect()
+    /// Empties all cells, so that their counters end with them: the states that were in use.
+    pub(crate) fn empty_all(&self) -> Vec<Arc<Shared<T>>> {
+        let cells = self.cells.borrow().len();
+        (0..cells).filter_map(|handle| self.empty(handle)).collect()
     }
+}
+
+/// A static cell, for the tests' entry points.
+#[cfg(feature = "test-hooks")]
+pub(crate) fn anchor<T>(cell: &'static T) -> Anchored<T> {
+    // SAFETY: a static stays for ever.
+    unsafe { Anchored::new(cell) }
 }

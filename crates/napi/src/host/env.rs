@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     error::{Result, stale_handle},
-    fast::{Call, Raw, bind, bound},
-    limiter::Reservations,
+    fast::{Anchored, Call, Raw, bind, bound},
+    limiter::{Reservations, own_bytes},
 };
 
 /// How many numbers the result registers hold.
@@ -86,6 +86,14 @@ impl Host {
         }
     }
 
+    /// Tells the garbage collector of memory that goes with an object of its own, so that many small objects on large tables
+    /// are collected in time.
+    pub(crate) fn weigh(&self, bytes: i64) {
+        let mut total = 0;
+        // SAFETY: this is the thread of the environment, in a call from JavaScript.
+        unsafe { sys::napi_adjust_external_memory(self.raw, bytes, &mut total) };
+    }
+
     /// Keeps the event loop alive while mail is awaited.
     fn keep_alive(&self, alive: bool) {
         // SAFETY: the function lives until the environment ends, and this is its thread.
@@ -103,7 +111,8 @@ impl Host {
         mailbox::unregister(self.id);
         self.mailbox.close();
         self.reservations.cancel_all();
-        for bucket in self.buckets.states() {
+        drop((self.limiters.empty_all(), self.clocks.empty_all()));
+        for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
             deliver(&waits, woken);
@@ -241,8 +250,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
     unsafe {
         sys::napi_add_env_cleanup_hook(raw, Some(end_of_env), ptr::from_ref::<Host>(host).cast_mut().cast())
     };
-    // SAFETY: the host lives until the environment ends, and both callbacks are bound to hosts.
-    let functions = unsafe { bind(raw, host, &[(c"drain", drain), (c"keepAlive", keep_alive)]) };
+    // SAFETY: the host is freed by its cleanup hook.
+    let anchor = unsafe { Anchored::new(host) };
+    let functions = bind(env, anchor, &[(c"drain", drain()), (c"keepAlive", keep_alive())]);
     Ok(HostHandle { id, registers: Raw(registers), functions })
 }
 
@@ -293,19 +303,25 @@ pub fn list_names() -> Vec<NameInUse> {
 
 /// A pool and a handle of the facade's, for `dispose` and for the finalization registry.
 fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
-    fn end<T>(host: &Host, pool: &Pool<T>, kind: Kind, handle: usize, free: bool) {
+    fn end<T>(host: &Host, pool: &Pool<T>, kind: Kind, handle: usize, free: bool) -> Option<Arc<Shared<T>>> {
+        let state = pool.empty(handle);
         // Collected without `dispose`: the name is held until the environment ends.
-        if let Some(state) = pool.empty(handle).filter(|_| !free) {
-            host.let_go(kind, &state);
+        if let Some(state) = state.as_ref().filter(|_| !free) {
+            host.let_go(kind, state);
         }
         if free {
             pool.free(handle);
         }
+        state
     }
     match kind {
-        "bucket" => end(host, &host.buckets, Kind::Bucket, handle, free),
-        "limiter" => end(host, &host.limiters, Kind::Limiter, handle, free),
-        "clock" => end(host, &host.clocks, Kind::Clock, handle, free),
+        "bucket" => drop(end(host, &host.buckets, Kind::Bucket, handle, free)),
+        "limiter" => {
+            if let Some(state) = end(host, &host.limiters, Kind::Limiter, handle, free) {
+                host.weigh(-own_bytes(&state));
+            }
+        }
+        "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         _ => {}
     }
 }

@@ -9,6 +9,8 @@ mod pin;
 mod registry;
 
 pub(crate) use arena::Cell;
+#[cfg(feature = "test-hooks")]
+pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, host};
 pub(crate) use mailbox::{Mail, Waits, deliver, post};
 pub(crate) use registry::{Given, Kind, Shared, Tally, Traits, find, join, private};

@@ -70,7 +70,12 @@ impl Default for ManualClock {
 }
 
 /// Milliseconds since 1970, for state that is exported to another process. Never used to decide.
-#[expect(clippy::disallowed_methods, reason = "exported state carries its age across processes, whose monotonic clocks differ")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "exported state carries its age across processes, whose monotonic clocks differ"
+)]
 pub fn wall_millis() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }

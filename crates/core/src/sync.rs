@@ -46,14 +46,17 @@ mod modelled {
 
     pub use model::MutexGuard;
 
+    /// `parking_lot::Mutex` in a checker.
     #[derive(Debug)]
     pub struct Mutex<T>(model::Mutex<T>);
 
     impl<T> Mutex<T> {
+        /// An unlocked mutex.
         pub fn new(value: T) -> Self {
             Self(model::Mutex::new(value))
         }
 
+        /// Waits until nobody else holds it.
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
         }
@@ -74,6 +77,6 @@ impl Backoff {
         } else {
             yield_now();
         }
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
     }
 }

@@ -27,7 +27,8 @@ impl Rates {
             generation: AtomicU32::new(0),
             len: rates.len().min(MAX_LIMITS),
             words: std::array::from_fn(|index| {
-                let (interval, capacity) = rates.get(index).map_or((0, 0), |rate| (rate.interval, rate.capacity));
+                let (interval, capacity) =
+                    rates.get(index).map_or((0, 0), |rate| (rate.interval, rate.capacity));
                 [AtomicU64::new(interval), AtomicU64::new(capacity)]
             }),
         }
@@ -35,6 +36,12 @@ impl Rates {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Another number after every change, and while one is made.
+    #[inline]
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// A copy of the only rate, for a record made of one.

@@ -1,7 +1,6 @@
 //! Stories of the wait list.
 
 use breakwater_core::room::{Left, Offer, Room};
-use proptest as _;
 
 const HERE: u32 = 1;
 const THERE: u32 = 2;
@@ -69,7 +68,10 @@ fn who_waits_for_too_much_is_dismissed_from_anywhere_in_the_line() {
     assert_eq!(dismissed, [Offer { env: THERE, ticket: large }, Offer { env: HERE, ticket: larger }]);
     assert_eq!((room.len(), room.weight()), (2, 9));
     assert_eq!(room.envs().collect::<Vec<_>>(), [HERE]);
-    assert_eq!([room.offer(), room.offer()].map(|offer| offer.map(|it| it.ticket)), [Some(small), Some(fits)]);
+    assert_eq!(
+        [room.offer(), room.offer()].map(|offer| offer.map(|it| it.ticket)),
+        [Some(small), Some(fits)]
+    );
     assert_eq!(room.cancel(large), None);
 }
 

@@ -93,7 +93,11 @@ impl Bucket {
     /// Takes `cost` tokens if nobody waits; None if someone does, and [`Bucket::take`] has to be asked.
     #[inline]
     pub fn take_alone(&self, cost: u64) -> Option<Decision> {
-        if self.waiting.load(Ordering::Acquire) == 0 { Some(self.take_word(cost, self.clock.now())) } else { None }
+        if self.waiting.load(Ordering::Acquire) != 0 {
+            return None;
+        }
+        let now = self.clock.now();
+        Some(self.beside_changes(now, || self.take_word(cost, now)))
     }
 
     /// Takes `cost` tokens, after those who wait.
@@ -113,6 +117,9 @@ impl Bucket {
 
     /// Takes `cost` tokens or joins the line, unless the wait would pass `max_wait`.
     pub fn acquire(&self, env: EnvId, cost: u64, max_wait: Option<Nanos>) -> (Acquire, Woken) {
+        if self.take_alone(cost) == Some(Decision::Allow) {
+            return (Acquire::Granted, Woken::default());
+        }
         let now = self.clock.now();
         let mut room = self.room.lock();
         let mut woken = Woken::default();
@@ -183,8 +190,11 @@ impl Bucket {
 
     /// Takes `tokens` away, into debt if need be.
     pub fn penalize(&self, tokens: u64) {
-        let now = model::ticks(self.clock.now());
-        self.change(|tat| model::penalize(tat, self.rates.first().worth(tokens), now));
+        let now = self.clock.now();
+        let instant = model::ticks(now);
+        self.beside_changes(now, || {
+            self.change(|tat| model::penalize(tat, self.rates.first().worth(tokens), instant));
+        });
     }
 
     /// New limits for all who share this bucket. The time until full stays, at most that of an empty bucket of the new limits.
@@ -210,7 +220,11 @@ impl Bucket {
 
     /// The tokens there are now: fractional, negative in debt; what waiters wait for is not taken yet.
     pub fn available(&self) -> f64 {
-        model::available(self.tat.load(Ordering::Acquire), model::ticks(self.clock.now()), &self.rates.first())
+        model::available(
+            self.tat.load(Ordering::Acquire),
+            model::ticks(self.clock.now()),
+            &self.rates.first(),
+        )
     }
 
     /// The limits in force.
@@ -226,6 +240,27 @@ impl Bucket {
     /// The word itself, to show that a refusal does not write it.
     pub fn word(&self) -> u64 {
         self.tat.load(Ordering::Acquire)
+    }
+
+    /// Runs what takes from the word without the room's lock. It may read the limits, be overtaken by a change of them that leaves
+    /// the word as it is, and then write what it took under the old ones: that is bounded by the new ones here, as the change
+    /// would have bounded it.
+    #[inline]
+    fn beside_changes<T>(&self, now: Nanos, take: impl FnOnce() -> T) -> T {
+        let version = self.rates.version();
+        let answer = take();
+        // Who wrote the word after the change did has seen its version: the word is only ever written by compare-exchange.
+        if self.rates.version() != version {
+            self.bound(now);
+        }
+        answer
+    }
+
+    #[cold]
+    fn bound(&self, now: Nanos) {
+        let _room = self.room.lock();
+        let rate = self.rates.first();
+        self.change(|tat| model::reconfigure(tat, model::ticks(now), &rate));
     }
 
     #[inline]

@@ -114,13 +114,17 @@ pub fn reconfigure(tat: Ticks, now: Ticks, rate: &Rate) -> Ticks {
     now.wrapping_add(debt(tat, now).min(rate.span()))
 }
 
-/// Cancels a reservation that was worth `worth` and ended at `end`: what later reservations have built on stays taken, and
-/// what time has given back since is not given back again.
+/// Cancels a reservation that moved the word from `start` to `end`. If others reserved after it, what they have built on stays
+/// taken: of its `worth` goes back what is more than theirs. What time has given back since is not given back again.
 #[inline]
-pub fn cancel(tat: Ticks, end: Ticks, worth: Ticks, now: Ticks) -> Ticks {
-    let later = tat.wrapping_sub(end);
-    // A word behind `end` has been refunded or reset since: what was reserved is there again.
-    if later > HORIZON { tat } else { refund(tat, worth.saturating_sub(later).min(debt(end, now)), now) }
+pub fn cancel(tat: Ticks, start: Ticks, end: Ticks, worth: Ticks, now: Ticks) -> Ticks {
+    let back = match tat.wrapping_sub(end) {
+        0 => end.wrapping_sub(start),
+        // A word behind `end` has been refunded or reset since: what was reserved is there again.
+        later if later > HORIZON => return tat,
+        later => worth.saturating_sub(later),
+    };
+    refund(tat, back.min(debt(end, now)), now)
 }
 
 /// The tokens a caller could take now: fractional, and negative in debt.

@@ -157,9 +157,18 @@ mod tests {
     fn says_what_was_expected_and_what_came() {
         let said = |result: Result<Rate, InvalidOption>| result.unwrap_err().to_string();
         assert_eq!(said(continuous(0.0, 1.0)), "capacity must be a whole number from 1 to 4294967296, got 0");
-        assert_eq!(said(continuous(1.5, 1.0)), "capacity must be a whole number from 1 to 4294967296, got 1.5");
-        assert_eq!(said(continuous(1.0, f64::NAN)), "refillPerSecond must be a number in (0, 1000000000], got NaN");
-        assert_eq!(said(windowed(1.0, -1.0)), "windowMs must be a number of milliseconds in (0, 15552000000], got -1");
+        assert_eq!(
+            said(continuous(1.5, 1.0)),
+            "capacity must be a whole number from 1 to 4294967296, got 1.5"
+        );
+        assert_eq!(
+            said(continuous(1.0, f64::NAN)),
+            "refillPerSecond must be a number in (0, 1000000000], got NaN"
+        );
+        assert_eq!(
+            said(windowed(1.0, -1.0)),
+            "windowMs must be a number of milliseconds in (0, 15552000000], got -1"
+        );
         assert_eq!(
             said(Limit::default().rate()),
             "capacity must be a whole number from 1 to 4294967296, got undefined"

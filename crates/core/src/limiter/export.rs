@@ -138,7 +138,8 @@ impl Limiter {
         for (own, exported) in self.hash_key.iter().zip(hash_key) {
             own.store(exported, Ordering::Relaxed);
         }
-        let away = ticks(wall_ms.saturating_sub(exported).saturating_mul(NANOS_PER_MILLI).min(MAX_DEBT / 256));
+        let away =
+            ticks(wall_ms.saturating_sub(exported).saturating_mul(NANOS_PER_MILLI).min(MAX_DEBT / 256));
         let now = self.now();
         for (index, tag, words) in records {
             if tag == 0 {

@@ -24,8 +24,10 @@ use crate::{
 pub struct Reservation {
     hash: u64,
     generation: u32,
-    worth: [Ticks; MAX_LIMITS],
+    starts: [Ticks; MAX_LIMITS],
     ends: [Ticks; MAX_LIMITS],
+    /// What it took of the first limit.
+    worth: Ticks,
 }
 
 /// The answer to [`Limiter::reserve`].
@@ -119,7 +121,8 @@ impl Limiter {
         let now = ticks(now);
         self.table.update(Entry::Bucket, hash, now, |tats, _, limits| {
             let next = if block > 0 { None } else { model::charge(tats, costs, now, limits) };
-            let verdict = |allowed, tats| Verdict { allowed, now, tats, costs: *costs, limits: *limits, block };
+            let verdict =
+                |allowed, tats| Verdict { allowed, now, tats, costs: *costs, limits: *limits, block };
             match next {
                 Some(next) if charge && next != *tats => (Edit::Write(next), verdict(true, next)),
                 next => (Edit::Keep, verdict(next.is_some(), *tats)),
@@ -138,9 +141,13 @@ impl Limiter {
             let too_long = |wait| wait > 0 && (full || max_wait.is_some_and(|most| nanos(wait) > most));
             match reserved {
                 Some((ends, wait)) if !too_long(wait) => {
-                    let worth = |index: usize| limits.rates().get(index).map_or(0, |rate| rate.worth(costs.get(index)));
-                    let generation = limits.generation;
-                    let reservation = Reservation { hash, generation, worth: std::array::from_fn(worth), ends };
+                    let reservation = Reservation {
+                        hash,
+                        generation: limits.generation,
+                        starts: tats.map(|tat| now.wrapping_add(debt(tat, now))),
+                        ends,
+                        worth: limits.rates().first().map_or(0, |rate| rate.worth(costs.get(0))),
+                    };
                     let edit = if ends == *tats { Edit::Keep } else { Edit::Write(ends) };
                     (edit, Reserve::After(nanos(wait), reservation))
                 }
@@ -166,13 +173,17 @@ impl Limiter {
     /// what was reserved anyway. It still has to be settled.
     pub fn cancel(&self, reservation: &Reservation) {
         let now = ticks(self.clock.now());
+        // A later one that waits for another limit or for a block has left a gap in the line, and how long that is cannot be seen
+        // from the end of the line: then nothing goes back but from that end.
+        let without_gaps = self.table.shape.limits == 1 && self.blocked_until.load(Ordering::Acquire) == 0;
+        let worth = if without_gaps { reservation.worth } else { 0 };
         self.change(reservation.hash, now, |tats, limits| {
             let mut next = *tats;
             if limits.generation != reservation.generation {
                 return next;
             }
             for (index, tat) in next.iter_mut().enumerate().take(limits.len) {
-                *tat = cancel(*tat, reservation.ends[index], reservation.worth[index], now);
+                *tat = cancel(*tat, reservation.starts[index], reservation.ends[index], worth, now);
             }
             next
         });
@@ -218,7 +229,8 @@ impl Limiter {
     pub fn reset(&self, hash: u64) {
         let now = ticks(self.clock.now());
         for entry in [Entry::Bucket, Entry::Block] {
-            self.table.update(entry, hash, now, |_, found, _| (if found { Edit::Remove } else { Edit::Keep }, ()));
+            self.table
+                .update(entry, hash, now, |_, found, _| (if found { Edit::Remove } else { Edit::Keep }, ()));
         }
     }
 
@@ -258,7 +270,11 @@ impl Limiter {
 
     #[inline]
     fn blocked_for(&self, hash: u64, now: Nanos) -> Ticks {
-        if now >= self.blocked_until.load(Ordering::Acquire) { 0 } else { self.look_for_block(hash, ticks(now)) }
+        if now >= self.blocked_until.load(Ordering::Acquire) {
+            0
+        } else {
+            self.look_for_block(hash, ticks(now))
+        }
     }
 
     #[cold]

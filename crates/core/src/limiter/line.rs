@@ -96,9 +96,8 @@ impl Line<'_> {
     /// Locks the line if nothing was written since `head` was read, which was not locked.
     #[inline]
     pub(crate) fn lock(self, head: Head) -> bool {
-        let locked = self.words[0]
-            .compare_exchange(head, head | LOCKED, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok();
+        let locked =
+            self.words[0].compare_exchange(head, head | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok();
         // Readers that see a store made under the lock must see the lock as well.
         fence(Ordering::Release);
         locked
@@ -158,6 +157,57 @@ impl Line<'_> {
         let at = tag_words(self.shape.entries) + entry * self.shape.limits;
         for (word, tat) in self.words[at..at + self.shape.limits].iter().zip(tats) {
             word.store(*tat, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Slab;
+
+    #[test]
+    fn a_line_of_one_limit_is_a_cache_line_and_no_shape_wastes_one() {
+        for limits in 1..=MAX_LIMITS {
+            let shape = Shape::of(limits);
+            let used = tag_words(shape.entries) + shape.entries * limits;
+            assert!(used <= shape.words && shape.words.is_multiple_of(8), "{shape:?}");
+            assert!(tag_words(shape.entries + 1) + (shape.entries + 1) * limits > shape.words, "{shape:?}");
+        }
+        assert_eq!(Shape::of(1), Shape { words: 8, entries: 5, limits: 1 });
+    }
+
+    #[test]
+    fn the_version_wraps_without_touching_the_tag_the_flags_or_the_generation() {
+        let shape = Shape::of(1);
+        let slab = Slab::new(shape.words);
+        let line = Line { words: slab.words(), shape };
+        line.words[0].store(0xFFFF_FFFF & !LOCKED, Ordering::Relaxed);
+        let head = line.head();
+        assert!(line.lock(head));
+        line.set_tag(0, 0xDEAD_BEEE);
+        line.unlock(head, head & !FORGETFUL, 5);
+        let head = line.head();
+        assert_eq!(head & HEADER_MASK, OVERFLOWED | 5 << GENERATION_SHIFT);
+        assert_eq!(line.tag(0), 0xDEAD_BEEE);
+    }
+
+    #[test]
+    fn tags_and_times_do_not_overlap() {
+        for limits in 1..=MAX_LIMITS {
+            let shape = Shape::of(limits);
+            let slab = Slab::new(shape.words);
+            let line = Line { words: slab.words(), shape };
+            for entry in 0..shape.entries {
+                line.set_tag(entry, 2 * entry as u32 + 2);
+                line.set_tats(entry, &std::array::from_fn(|limit| (entry * 10 + limit) as u64));
+            }
+            for entry in 0..shape.entries {
+                assert_eq!(line.find(2 * entry as u32 + 2), Some(entry));
+                let expected = (0..limits).map(|limit| (entry * 10 + limit) as u64);
+                assert!(line.tats(entry).into_iter().take(limits).eq(expected));
+            }
+            assert_eq!(line.head() & HEADER_MASK, 0);
         }
     }
 }

@@ -5,7 +5,8 @@
 //!   capacity + rate × T. Two keys share a bucket only if 31 bits of their keyed hash agree within three lines of the table.
 //! - **All or nothing.** Several limits are decided together: all pass and all are charged, or none is.
 //! - **A refusal consumes nothing** and writes nothing.
-//! - **Fixed memory**, taken at construction and touched as keys come; no call walks the table.
+//! - **Fixed memory**, taken at construction and touched as keys come; only an export, a restore and every 32nd change of the
+//!   limits walk the table.
 //! - **No limited key is forgotten before an idle one.** When every place a key could take holds a live key, the one closest to
 //!   idle goes; [`WhenFull`] says what the newcomer starts with.
 //!
@@ -23,14 +24,14 @@
 //! ```
 
 mod export;
-mod line;
 #[expect(clippy::module_inception, reason = "the shell of a primitive is named after it, in every folder")]
 mod limiter;
+mod line;
 pub mod model;
 mod options;
 mod table;
 
+pub use crate::words::MAX_LIMITS;
 pub use limiter::{Limiter, Reservation, Reserve, Snapshot};
 pub use model::{Costs, Verdict};
 pub use options::{Checked, DEFAULT_MAX_KEYS, Options, WhenFull, check_block_ms};
-pub use crate::words::MAX_LIMITS;

@@ -2,7 +2,7 @@
 //! (`bucket::model`); here they are decided together.
 
 use crate::{
-    bucket::model::{MAX_DEBT, Rate, Ticks, debt, nanos, wait},
+    bucket::model::{MAX_DEBT, Rate, Ticks, debt, nanos, ticks, wait},
     clock::Nanos,
     words::MAX_LIMITS,
 };
@@ -117,7 +117,8 @@ impl Verdict {
             let state = self.limit(index);
             let tighter = if self.allowed {
                 // remaining / limit, compared without dividing.
-                u128::from(state.remaining) * u128::from(best.limit) < u128::from(best.remaining) * u128::from(state.limit)
+                u128::from(state.remaining) * u128::from(best.limit)
+                    < u128::from(best.remaining) * u128::from(state.limit)
             } else {
                 state.retry_after.unwrap_or(Nanos::MAX) > best.retry_after.unwrap_or(Nanos::MAX)
             };
@@ -156,27 +157,29 @@ pub(crate) fn reserve(
     block: Ticks,
     limits: &Limits,
 ) -> Option<(Tats, Ticks)> {
-    // What waits for the end of the block is counted from there: all that piled up would pass at once otherwise.
-    let start = now.wrapping_add(block);
+    let mut longest = block;
+    for (index, rate) in limits.rates().iter().enumerate() {
+        if costs.get(index) > rate.capacity {
+            return None;
+        }
+        longest = longest.max(wait(debt(tats[index], now), rate.worth(costs.get(index)), rate));
+    }
+    // All limits are charged as of the instant at which it acts, a whole nanosecond. Charged as of now, the limits that it does
+    // not wait for would be full again by then, and let others pass beside it.
+    let longest = ticks(nanos(longest));
+    let acts = now.wrapping_add(longest);
     let mut next = *tats;
-    let mut longest = 0;
     for (index, rate) in limits.rates().iter().enumerate() {
         let cost = costs.get(index);
-        if cost > rate.capacity {
+        let total = debt(tats[index], acts).saturating_add(rate.worth(cost));
+        if total.saturating_add(longest) > MAX_DEBT {
             return None;
         }
-        let debt = debt(tats[index], start);
-        let worth = rate.worth(cost);
-        let total = debt.saturating_add(worth);
-        if total.saturating_add(block) > MAX_DEBT {
-            return None;
-        }
-        longest = longest.max(wait(debt, worth, rate));
         if cost > 0 {
-            next[index] = start.wrapping_add(total);
+            next[index] = acts.wrapping_add(total);
         }
     }
-    Some((next, block.saturating_add(longest)))
+    Some((next, longest))
 }
 
 /// How far the key is from idle: the longest time until full.

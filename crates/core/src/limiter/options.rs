@@ -21,8 +21,8 @@ pub enum WhenFull {
     /// It starts fresh: honest newcomers pass, and what the evicted key owed is forgotten.
     #[default]
     Admit,
-    /// It inherits the debt of the key it evicts, the smallest of its places: never over the limit, but a flood of one-shot
-    /// keys then refuses honest newcomers.
+    /// It inherits the debt of the key it evicts, the smallest of its places, and no less than it may have owed itself when it
+    /// was evicted: never over the limit, but a flood of one-shot keys then refuses honest newcomers.
     Limit,
 }
 

@@ -219,7 +219,10 @@ impl Table {
         Some(answer)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one attempt, split off to keep the found path short")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one attempt, split off to keep the found path short"
+    )]
     fn newcomer<R>(
         &self,
         tag: u32,
@@ -324,6 +327,10 @@ impl Table {
     /// whole table, so that no line falls a full round of generations behind.
     pub(super) fn reconfigure(&self, rates: &[Rate], now: Ticks) {
         let mut caps = self.caps.lock();
+        // The same limits once more, as a reloaded configuration has them, are no change: nothing is forgiven.
+        if self.limits().0.rates() == rates {
+            return;
+        }
         let mut cap = [now; MAX_LIMITS];
         for (cap, rate) in cap.iter_mut().zip(rates) {
             *cap = now.wrapping_add(rate.span());
@@ -387,7 +394,58 @@ fn sooner(a: Ticks, b: Ticks, now: Ticks) -> Ticks {
     if debt(a, now) <= debt(b, now) { a } else { b }
 }
 
-/// The earlier of two instants that lie within half the word of each other.
-fn earlier(a: Ticks, b: Ticks) -> Ticks {
-    if (a.wrapping_sub(b) as i64) < 0 { a } else { b }
+/// The earlier of an arrival time and a cap, which may be seen long after both: what is not ahead of the cap is before it.
+fn earlier(tat: Ticks, cap: Ticks) -> Ticks {
+    if debt(tat, cap) > 0 { cap } else { tat }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    const RATE: Rate = Rate { interval: 1_000, capacity: 10 };
+
+    #[test]
+    fn a_key_has_three_lines_of_its_own_in_tables_of_every_size() {
+        let mut random = Rng::seeded(1);
+        for max_keys in [1, 2, 10, 100, 12_345] {
+            let table = Table::new(&[RATE], max_keys, WhenFull::Admit);
+            for _ in 0..2_000 {
+                let hash = random.next_u64();
+                let home = table.home(hash);
+                let [second, third] = table.others(hash, home);
+                assert!([home, second, third].into_iter().all(|line| line < table.lines));
+                assert!(home != second && home != third && second != third);
+            }
+            assert_eq!(table.home(u64::MAX), table.lines - 1);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_leaves_every_line_unwritten() {
+        let table = Table::new(&[RATE], 1, WhenFull::Admit);
+        let hashes: Vec<u64> = (0..20).map(|key| 0x4242_4242_0000_0000 | (key * 0x1234_5678 + 2)).collect();
+        for hash in &hashes[..10] {
+            table.update(Entry::Bucket, *hash, 5, |_, _, _| (Edit::Write([1_000; MAX_LIMITS]), ()));
+        }
+        let words = || table.slab.words().iter().map(|word| word.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let before = words();
+        for hash in &hashes {
+            table.update(Entry::Bucket, *hash, 5, |_, _, _| (Edit::Keep, ()));
+        }
+        assert_eq!(words(), before);
+    }
+
+    #[test]
+    fn a_cap_bounds_what_lies_ahead_of_it_and_nothing_else() {
+        let cap: Ticks = 5;
+        for (tat, expected) in
+            [(cap, cap), (cap + 1, cap), (cap.wrapping_sub(10), cap.wrapping_sub(10)), (1 << 61, cap)]
+        {
+            assert_eq!(earlier(tat, cap), expected);
+        }
+        let long_ago = cap.wrapping_sub(5 << 61);
+        assert_eq!(earlier(long_ago, cap), long_ago);
+    }
 }

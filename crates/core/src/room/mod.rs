@@ -119,7 +119,8 @@ impl Room {
 
     /// The environment is gone with all its waiters: the weight of what it had not claimed, which goes back.
     pub fn env_gone(&mut self, env: EnvId) -> u64 {
-        let gone: Vec<Waiter> = self.waiting.extract_if(.., |_, waiter| waiter.env == env).map(|(_, w)| w).collect();
+        let gone: Vec<Waiter> =
+            self.waiting.extract_if(.., |_, waiter| waiter.env == env).map(|(_, w)| w).collect();
         for waiter in gone {
             self.left_line(waiter);
         }

@@ -1,0 +1,487 @@
+//! Rooms and tables with three threads and more, in many random schedules:
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p breakwater-core --test shuttle --release --target-dir target/shuttle`.
+//!
+//! A failure prints its schedule; `shuttle::replay` runs it again.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
+#![cfg(shuttle)]
+
+#[path = "support/spans.rs"]
+mod spans;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use breakwater_core::{
+    bucket::{Acquire, Bucket, Decision, Limit, Rate, Woken},
+    clock::{Clock, ManualClock, Nanos},
+    limiter::{Costs, Limiter, Options},
+    rng::Rng,
+    room::{EnvId, Ticket},
+    sync::Arc,
+};
+use shuttle::{
+    scheduler::{PctScheduler, RandomScheduler},
+    sync::{Condvar, Mutex},
+    thread,
+};
+use spans::Event;
+
+/// Each test in so many random schedules, and in as many that are random but for three places.
+const SCHEDULES: usize = 2_000;
+
+fn explore(test: impl Fn() + Send + Sync + Copy + 'static) {
+    let config = || {
+        let mut config = shuttle::Config::default();
+        config.failure_persistence = shuttle::FailurePersistence::Print;
+        config
+    };
+    shuttle::Runner::new(RandomScheduler::new(SCHEDULES), config()).run(test);
+    shuttle::Runner::new(PctScheduler::new(3, SCHEDULES), config()).run(test);
+}
+
+/// What an environment finds in its mailbox, or that its timer has fired.
+#[derive(Clone, Copy, Debug)]
+enum Mail {
+    Offered(Ticket),
+    Refused(Ticket),
+    AskAgain,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: BTreeSet<EnvId>,
+    asleep: BTreeSet<EnvId>,
+    mail: BTreeMap<EnvId, VecDeque<Mail>>,
+    timers: BTreeMap<EnvId, Nanos>,
+    events: Vec<Event>,
+    costs: BTreeMap<Ticket, u64>,
+}
+
+/// Environments as the host runs them: a mailbox and a timer each. Time goes on only while all of them sleep; if then nobody has
+/// a timer, a wake-up was lost.
+struct World {
+    bucket: Bucket,
+    clock: Arc<ManualClock>,
+    rate: Rate,
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+impl World {
+    fn new(rate: Rate, tokens: f64, envs: &[EnvId]) -> Arc<Self> {
+        let clock = Arc::new(ManualClock::new());
+        let bucket = Bucket::new(&rate, Some(tokens), 100, Clock::Manual(clock.clone()));
+        let live = envs.iter().copied().collect();
+        let events = vec![Event::Span(u128::from(rate.span()))];
+        let state = Mutex::new(State { live, events, ..State::default() });
+        Arc::new(Self { bucket, clock, rate, state, bell: Condvar::new() })
+    }
+
+    fn worth(&self, cost: u64) -> u128 {
+        u128::from(self.rate.worth(cost))
+    }
+
+    fn granted(&self, cost: u64) {
+        self.event(Event::Grant(self.clock.now(), self.worth(cost)));
+    }
+
+    fn event(&self, event: Event) {
+        self.state.lock().unwrap().events.push(event);
+    }
+
+    fn deliver(&self, woken: &Woken) {
+        let mut state = self.state.lock().unwrap();
+        let offered = woken.offers.iter().map(|offer| (offer.env, Mail::Offered(offer.ticket)));
+        let refused = woken.refused.iter().map(|offer| (offer.env, Mail::Refused(offer.ticket)));
+        let replan = woken.replan.iter().map(|env| (*env, Mail::AskAgain));
+        for (env, mail) in offered.chain(refused).chain(replan) {
+            state.mail.entry(env).or_default().push_back(mail);
+            state.asleep.remove(&env);
+        }
+        self.bell.notify_all();
+    }
+
+    /// The timer of this environment fires after `wait`, if not before.
+    fn plan(&self, env: EnvId, wait: Nanos) {
+        let at = self.clock.now() + wait;
+        let mut state = self.state.lock().unwrap();
+        let timer = state.timers.entry(env).or_insert(at);
+        *timer = at.min(*timer);
+    }
+
+    /// The timer fired, or somebody said that it may be too late: ask when the head is due.
+    fn ask(&self, env: EnvId) {
+        let (next, woken) = self.bucket.serve();
+        self.deliver(&woken);
+        if let Some(wait) = next {
+            self.plan(env, wait);
+        }
+    }
+
+    fn sleep(&self, env: EnvId) -> Mail {
+        let mut state = self.state.lock().unwrap();
+        loop {
+            if let Some(mail) = state.mail.entry(env).or_default().pop_front() {
+                return mail;
+            }
+            if state.timers.get(&env).is_some_and(|at| *at <= self.clock.now()) {
+                state.timers.remove(&env);
+                return Mail::AskAgain;
+            }
+            state.asleep.insert(env);
+            self.pass_time(&mut state);
+            while state.asleep.contains(&env) {
+                state = self.bell.wait(state).unwrap();
+            }
+        }
+    }
+
+    fn pass_time(&self, state: &mut State) {
+        if state.live.is_empty() || state.asleep != state.live {
+            return;
+        }
+        let next = state.timers.iter().filter(|(env, _)| state.live.contains(env)).min_by_key(|(_, at)| **at);
+        let (env, at) =
+            next.map(|(env, at)| (*env, *at)).expect("a wake-up was lost: all sleep and nobody has a timer");
+        self.clock.advance_to(at);
+        state.asleep.remove(&env);
+        self.bell.notify_all();
+    }
+
+    fn end(&self, env: EnvId) {
+        let mut state = self.state.lock().unwrap();
+        state.live.remove(&env);
+        state.asleep.remove(&env);
+        self.pass_time(&mut state);
+    }
+
+    /// Acquires and waits if it must: whether it was granted.
+    fn acquire(&self, env: EnvId, cost: u64) -> bool {
+        match self.join(env, cost) {
+            None => true,
+            Some(ticket) => self.wait(env, ticket),
+        }
+    }
+
+    /// None if granted at once.
+    fn join(&self, env: EnvId, cost: u64) -> Option<Ticket> {
+        let (answer, woken) = self.bucket.acquire(env, cost, None);
+        if answer == Acquire::Granted {
+            self.granted(cost);
+        }
+        self.deliver(&woken);
+        match answer {
+            Acquire::Waiting { ticket, wait } => {
+                self.state.lock().unwrap().costs.insert(ticket, cost);
+                self.plan(env, wait);
+                Some(ticket)
+            }
+            Acquire::Granted => None,
+            answer => panic!("{answer:?} without a bound"),
+        }
+    }
+
+    /// Handles mail until this waiter is settled. Each settles once: a ticket offered a second time could not be claimed.
+    fn wait(&self, env: EnvId, ticket: Ticket) -> bool {
+        loop {
+            match self.sleep(env) {
+                Mail::AskAgain => self.ask(env),
+                Mail::Offered(offered) => {
+                    assert_eq!(offered, ticket);
+                    assert!(self.bucket.claim(ticket), "offered and gone");
+                    assert!(!self.bucket.claim(ticket), "granted twice");
+                    let cost = self.state.lock().unwrap().costs[&ticket];
+                    self.granted(cost);
+                    return true;
+                }
+                Mail::Refused(refused) => {
+                    assert_eq!(refused, ticket);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn refund(&self, tokens: u64) {
+        self.deliver(&self.bucket.refund(tokens));
+    }
+}
+
+fn run(
+    world: &Arc<World>,
+    env: EnvId,
+    script: impl FnOnce(&World) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || {
+        script(&world);
+        world.end(env);
+    })
+}
+
+fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+    // All of them run before the first is waited for.
+    for thread in threads.into_iter().collect::<Vec<_>>() {
+        thread.join().unwrap();
+    }
+}
+
+/// A token each millisecond.
+const RATE: Rate = Rate { interval: 256_000_000, capacity: 3 };
+
+/// A token a day: nothing flows in while a story lasts.
+const STILL: Rate = Rate { interval: 256 * 86_400_000_000_000, capacity: 100 };
+
+#[test]
+fn whoever_waits_in_four_threads_is_served_and_nothing_is_granted_too_early() {
+    explore(|| {
+        let world = World::new(RATE, 1.0, &[0, 1, 2, 3]);
+        join((0..4).map(|env| {
+            run(&world, env, move |world| {
+                assert!(world.acquire(env, 1 + u64::from(env) % 3));
+                assert!(world.acquire(env, 1));
+            })
+        }));
+        assert_eq!(world.bucket.waiting(), 0);
+        let granted = 1 + 2 + 3 + 1 + 4;
+        let most = 1.0 + world.clock.now() as f64 / 1e6;
+        assert!(granted as f64 <= most, "{granted} of {most}");
+        assert_eq!(world.bucket.available(), most - granted as f64, "no token was lost");
+        spans::check(&world.state.lock().unwrap().events);
+    });
+}
+
+#[test]
+fn a_refund_in_another_thread_wakes_who_waits_and_no_token_is_lost_or_doubled() {
+    explore(|| {
+        let world = World::new(STILL, 1.0, &[0, 1, 2, 3, 4]);
+        let waiters = (0..3).map(|env| run(&world, env, move |world| assert!(world.acquire(env, 2))));
+        let refunds = (3..5).map(|env| {
+            run(&world, env, |world| {
+                world.refund(1);
+                world.refund(2);
+            })
+        });
+        join(waiters.chain(refunds));
+        assert_eq!(world.bucket.available(), 1.0 + 6.0 - 6.0);
+        assert_eq!(world.clock.now(), 0, "nobody had to wait for a timer");
+    });
+}
+
+#[test]
+fn a_cancelled_waiter_leaves_its_place_or_its_tokens_to_the_next() {
+    explore(|| {
+        let world = World::new(STILL, 0.0, &[0, 1, 2, 3]);
+        let patient = run(&world, 0, |world| assert!(world.acquire(0, 2)));
+        let last = run(&world, 2, |world| assert!(world.acquire(2, 1)));
+        let fickle = run(&world, 1, |world| {
+            let Some(ticket) = world.join(1, 2) else { return world.refund(2) };
+            thread::yield_now();
+            world.deliver(&world.bucket.cancel(ticket));
+            assert!(!world.bucket.claim(ticket));
+        });
+        let refunds = run(&world, 3, |world| (0..3).for_each(|_| world.refund(1)));
+        join([patient, last, fickle, refunds]);
+        assert_eq!((world.bucket.available(), world.bucket.waiting()), (0.0, 0));
+        assert_eq!(world.clock.now(), 0);
+    });
+}
+
+#[test]
+fn an_environment_that_ends_leaves_its_offers_to_the_others() {
+    explore(|| {
+        let world = World::new(STILL, 0.0, &[0, 1, 2, 3]);
+        let waiters = [0, 2].map(|env| run(&world, env, move |world| assert!(world.acquire(env, 1))));
+        let dying = run(&world, 1, |world| {
+            let tickets = [1, 1].map(|cost| world.join(1, cost));
+            thread::yield_now();
+            world.deliver(&world.bucket.env_gone(1));
+            assert!(!tickets.iter().flatten().any(|ticket| world.bucket.claim(*ticket)));
+            // What was granted at once was used; so that the others get theirs, it is given back.
+            world.refund(tickets.iter().filter(|ticket| ticket.is_none()).count() as u64);
+        });
+        let refunds = run(&world, 3, |world| (0..2).for_each(|_| world.refund(1)));
+        join(waiters.into_iter().chain([dying, refunds]));
+        assert_eq!((world.bucket.available(), world.bucket.waiting()), (0.0, 0));
+        assert_eq!(world.clock.now(), 0);
+    });
+}
+
+#[test]
+fn newcomers_that_ask_without_waiting_neither_starve_the_line_nor_lose_its_wake_ups() {
+    explore(|| {
+        let world = World::new(RATE, 0.0, &[0, 1, 2]);
+        let waiters = [0, 1].map(|env| {
+            run(&world, env, move |world| {
+                assert!(world.acquire(env, 2));
+            })
+        });
+        let newcomer = run(&world, 2, |world| {
+            for _ in 0..4 {
+                let (decision, woken) = world.bucket.take(1);
+                if decision == Decision::Allow {
+                    world.granted(1);
+                }
+                world.deliver(&woken);
+                thread::yield_now();
+            }
+        });
+        join(waiters.into_iter().chain([newcomer]));
+        let state = world.state.lock().unwrap();
+        spans::check(&state.events);
+        let granted: u128 = state
+            .events
+            .iter()
+            .map(|event| if let Event::Grant(_, worth) = event { *worth } else { 0 })
+            .sum();
+        let left = world.bucket.available() * RATE.interval as f64;
+        assert_eq!(
+            granted as f64 + left,
+            world.clock.now() as f64 * 256.0,
+            "all that flowed in was granted or is there"
+        );
+    });
+}
+
+#[test]
+fn new_limits_wake_the_line_and_refuse_who_waits_for_too_much() {
+    explore(|| {
+        let world = World::new(Rate { capacity: 5, ..STILL }, 0.0, &[0, 1, 2, 3]);
+        let small = [0, 1].map(|env| run(&world, env, move |world| assert!(world.acquire(env, 1))));
+        let large = run(&world, 2, |world| {
+            let ticket = world.join(2, 5).expect("there is nothing to be granted at once");
+            assert!(!world.wait(2, ticket));
+        });
+        let change = run(&world, 3, |world| {
+            // It has to find the large one in the line.
+            while !world.state.lock().unwrap().costs.values().any(|cost| *cost == 5) {
+                thread::yield_now();
+            }
+            world.deliver(&world.bucket.reconfigure(&RATE));
+        });
+        join(small.into_iter().chain([large, change]));
+        assert_eq!(world.bucket.waiting(), 0);
+        assert!(
+            world.clock.now() <= 3_000_000 + 2_000_000,
+            "an empty bucket of the new limits, and two tokens"
+        );
+    });
+}
+
+mod table {
+    use super::*;
+
+    type Work = Box<dyn FnOnce(&Limiter) + Send>;
+
+    /// So many hashes of one home line, whose other lines differ.
+    fn crowd(count: u64) -> Vec<u64> {
+        (0..count).map(|key| 0x4242_4242_0000_0000 | (key * 0x1234_5678 + 2)).collect()
+    }
+
+    fn limiter() -> Arc<Limiter> {
+        let limits = vec![Limit { limit: Some(1_000.0), window_ms: Some(86_400_000.0), ..Limit::default() }];
+        let options = Options { limits, max_keys: Some(1.0), ..Options::default() };
+        let clock = Clock::Manual(Arc::new(ManualClock::new()));
+        Arc::new(Limiter::new(&options.check().unwrap(), clock, &mut Rng::seeded(1)))
+    }
+
+    fn charged(limiter: &Limiter, key: u64) -> u64 {
+        1_000 - limiter.peek(key, &Costs::same(0)).limit(0).remaining
+    }
+
+    fn at_once(limiter: &Arc<Limiter>, threads: Vec<Work>) {
+        let threads: Vec<_> = threads
+            .into_iter()
+            .map(|work| {
+                let limiter = limiter.clone();
+                thread::spawn(move || work(&limiter))
+            })
+            .collect();
+        join(threads);
+    }
+
+    #[test]
+    fn keys_that_overflow_into_other_lines_are_inserted_once_and_lose_no_charge() {
+        explore(|| {
+            let limiter = limiter();
+            let keys = crowd(7);
+            // Each thread in an order of its own, so that they meet at first calls of all kinds.
+            at_once(
+                &limiter,
+                (0..3)
+                    .map(|thread| {
+                        let mut keys = keys.clone();
+                        keys.rotate_left(thread * 2);
+                        Box::new(move |limiter: &Limiter| {
+                            for key in keys {
+                                assert!(limiter.pass(key, &Costs::same(1)));
+                            }
+                        }) as Work
+                    })
+                    .collect(),
+            );
+            for key in &keys {
+                assert_eq!(charged(&limiter, *key), 3);
+            }
+            let snapshot = limiter.snapshot();
+            assert_eq!((snapshot.size, snapshot.evicted), (7, 0));
+        });
+    }
+
+    #[test]
+    fn a_key_that_overflows_while_others_are_forgotten_loses_no_charge() {
+        explore(|| {
+            let limiter = limiter();
+            let keys = crowd(7);
+            for key in &keys[..5] {
+                assert!(limiter.pass(*key, &Costs::same(1)));
+            }
+            let (gone, late) = (keys[0], keys[6]);
+            let come = move |limiter: &Limiter| assert!(limiter.pass(late, &Costs::same(2)));
+            at_once(
+                &limiter,
+                vec![
+                    Box::new(move |limiter| limiter.reset(gone)),
+                    Box::new(come),
+                    Box::new(move |limiter| {
+                        come(limiter);
+                        come(limiter);
+                    }),
+                ],
+            );
+            assert_eq!((charged(&limiter, gone), charged(&limiter, late)), (0, 6));
+            assert_eq!(limiter.snapshot().size, 5);
+        });
+    }
+
+    #[test]
+    fn lines_follow_many_changes_of_the_limits_while_two_threads_charge() {
+        explore(|| {
+            let limiter = limiter();
+            let keys = crowd(6);
+            let charge = |keys: Vec<u64>| {
+                Box::new(move |limiter: &Limiter| {
+                    for key in keys {
+                        assert!(limiter.pass(key, &Costs::same(1)));
+                    }
+                }) as Work
+            };
+            let same = Limit { limit: Some(1_000.0), window_ms: Some(86_400_000.0), ..Limit::default() };
+            at_once(
+                &limiter,
+                vec![
+                    charge(keys.clone()),
+                    charge(keys.iter().rev().copied().collect()),
+                    Box::new(move |limiter| {
+                        for _ in 0..34 {
+                            limiter.reconfigure(std::slice::from_ref(&same)).unwrap();
+                        }
+                    }),
+                ],
+            );
+            for key in &keys {
+                assert_eq!(charged(&limiter, *key), 2);
+            }
+            assert_eq!(limiter.snapshot().size, 6);
+        });
+    }
+}

@@ -27,41 +27,52 @@ type LimiterCell = Cell<Limiter>;
 #[derive(Default)]
 pub(crate) struct Reservations {
     next: RefCell<u64>,
-    live: RefCell<HashMap<u64, (Arc<Shared<Limiter>>, u64, Reservation)>>,
+    live: RefCell<HashMap<u64, Waiting>>,
+}
+
+struct Waiting {
+    state: Arc<Shared<Limiter>>,
+    hash: u64,
+    reservation: Reservation,
+}
+
+impl Waiting {
+    fn cancel(&self) {
+        self.state.core.cancel(&self.reservation);
+        self.state.core.settle();
+    }
 }
 
 impl Reservations {
     fn open(&self, state: Arc<Shared<Limiter>>, hash: u64, reservation: Reservation) -> u64 {
         let mut next = self.next.borrow_mut();
         *next += 1;
-        self.live.borrow_mut().insert(*next, (state, hash, reservation));
+        self.live.borrow_mut().insert(*next, Waiting { state, hash, reservation });
         *next
     }
 
     /// How long the waiter still has to wait because its key was blocked meanwhile; settles it at 0.
     fn arrive(&self, ticket: u64) -> f64 {
         let mut live = self.live.borrow_mut();
-        let Some((state, hash, _)) = live.get(&ticket) else { return 0.0 };
+        let Some(Waiting { state, hash, .. }) = live.get(&ticket) else { return 0.0 };
         let blocked = state.core.blocked(*hash);
-        if blocked == 0
-            && let Some((state, ..)) = live.remove(&ticket)
-        {
+        if blocked == 0 {
             state.core.settle();
+            live.remove(&ticket);
         }
         millis(blocked)
     }
 
     fn cancel(&self, ticket: u64) {
-        if let Some((state, _, reservation)) = self.live.borrow_mut().remove(&ticket) {
-            state.core.cancel(&reservation);
-            state.core.settle();
+        let waiting = self.live.borrow_mut().remove(&ticket);
+        if let Some(waiting) = waiting {
+            waiting.cancel();
         }
     }
 
     pub(crate) fn cancel_all(&self) {
-        for (_, (state, _, reservation)) in self.live.borrow_mut().drain() {
-            state.core.cancel(&reservation);
-            state.core.settle();
+        for (_, waiting) in self.live.borrow_mut().drain() {
+            waiting.cancel();
         }
     }
 }

@@ -484,6 +484,25 @@ test('publishes every refusal on breakwater:bucket:refused', async () => {
   assert.deepEqual(messages, Array(4).fill(['breakwater:bucket:refused', message]));
 });
 
+test('a waiter that can never be served is published once, however many objects share the bucket', async () => {
+  const clock = new ManualClock();
+  const options = { capacity: 5, refillPerSecond: 1, initialTokens: 0, name: 'bucket.test:published', clock };
+  const buckets = Array.from({ length: 3 }, () => new TokenBucket(options));
+  const waiting = buckets.map((bucket, index) => bucket.acquire(1 + 2 * index));
+  const messages = [];
+  const listener = (message) => messages.push(message);
+  subscribe('breakwater:bucket:refused', listener);
+  try {
+    buckets[0].reconfigure({ capacity: 4 });
+    assert.equal((await reasonOf(waiting[2])).retryAfterMs, Number.POSITIVE_INFINITY);
+  } finally {
+    unsubscribe('breakwater:bucket:refused', listener);
+    for (const promise of waiting) promise.catch(() => {});
+    for (const bucket of buckets) bucket.dispose();
+  }
+  assert.equal(messages.length, 1);
+});
+
 test('a subscriber that uses the bucket itself does not disturb the call it hears of', async () => {
   const { bucket } = made({ capacity: 10, refillPerSecond: 1, initialTokens: 0 });
   const other = made({ capacity: 1_000, refillPerSecond: 1, initialTokens: 0 }).bucket;
@@ -522,7 +541,10 @@ test('snapshot says what there is, over all calls so far', async () => {
   clock.advance(500);
   await waiting;
   const { available, allowed } = bucket.snapshot();
-  assert.deepEqual({ available, waiting: bucket.snapshot().waiting, allowed }, { available: 0, waiting: 0, allowed: 2 });
+  assert.deepEqual(
+    { available, waiting: bucket.snapshot().waiting, allowed },
+    { available: 0, waiting: 0, allowed: 2 },
+  );
   assert.doesNotThrow(() => structuredClone(bucket.snapshot()));
 });
 

@@ -139,7 +139,10 @@ test('a span that is no finite number ≥ 0 is refused and moves nothing', async
 });
 
 test('clocks of one name are one clock', async () => {
-  const [one, other] = [new ManualClock({ name: 'clock.test:one' }), new ManualClock({ name: 'clock.test:one' })];
+  const [one, other] = [
+    new ManualClock({ name: 'clock.test:one' }),
+    new ManualClock({ name: 'clock.test:one' }),
+  ];
   assert.equal(one.name, 'clock.test:one');
   const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, initialTokens: 0, clock: one });
   const waiting = bucket.acquire();

@@ -31,7 +31,9 @@ const met = {
     new TokenBucket({ ...LIMIT, initialTokens: 0, clock: new ManualClock() }).execute(() => {}),
   TimeoutError: ({ TokenBucket, ManualClock }) => {
     const clock = new ManualClock();
-    const promise = new TokenBucket({ ...LIMIT, clock }).execute(() => new Promise(() => {}), { timeoutMs: 5 });
+    const promise = new TokenBucket({ ...LIMIT, clock }).execute(() => new Promise(() => {}), {
+      timeoutMs: 5,
+    });
     clock.advance(5);
     return promise;
   },
@@ -67,7 +69,10 @@ for (const [name, meet] of Object.entries(met)) {
     assert.equal(String(error).startsWith(`${name}: `), true);
     assert.ok(error instanceof Error);
     const family = FAMILY.filter((one) => error instanceof breakwater[one]);
-    assert.deepEqual(family, name === 'RateLimitedError' ? [name, 'RefusedError', 'BreakwaterError'] : [name, 'BreakwaterError']);
+    assert.deepEqual(
+      family,
+      name === 'RateLimitedError' ? [name, 'RefusedError', 'BreakwaterError'] : [name, 'BreakwaterError'],
+    );
   });
 
   test(`${name} of one copy of the package is an instance of that of another`, async () => {
@@ -149,7 +154,7 @@ test('InvalidOptionError does not repeat long strings', () => {
 test('NameConflictError names the option that differs', async () => {
   const { option, message, primitive, kind } = await reasonOf(met.NameConflictError(breakwater));
   assert.deepEqual([option, primitive, kind], ['refillPerSecond', 'errors.test', 'bucket']);
-  assert.equal(message, 'the bucket "errors.test" exists with another refillPerSecond');
+  assert.equal(message, 'the bucket "errors.test" exists with another value of refillPerSecond');
 });
 
 test('NativeBindingError says what was looked for and how to mend it', async () => {
@@ -201,7 +206,10 @@ test('two copies of the package in one process share what has a name', () => {
   const theirs = new copy.TokenBucket({ ...LIMIT, name: 'errors.test:shared' });
   assert.equal(ours.tryAcquire(), true);
   assert.equal(theirs.tryAcquire(), false);
-  assert.throws(() => new copy.TokenBucket({ ...LIMIT, capacity: 5, name: 'errors.test:shared' }), breakwater.NameConflictError);
+  assert.throws(
+    () => new copy.TokenBucket({ ...LIMIT, capacity: 5, name: 'errors.test:shared' }),
+    breakwater.NameConflictError,
+  );
   ours.dispose();
   theirs.dispose();
 });

@@ -86,40 +86,46 @@ everywhere('turns what the function throws into a rejection', async ({ policy, c
   }
 });
 
-everywhere('rejects what is no function or no options, and takes nothing for it', async ({ policy, left }) => {
-  for (const fn of [undefined, null, 5, 'fn', {}, []]) {
-    const error = await reasonOf(policy.execute(fn));
-    assert.ok(error instanceof InvalidOptionError);
-    assert.equal(error.option, 'fn');
-  }
-  let called = false;
-  for (const options of [
-    null,
-    5,
-    'options',
-    [],
-    () => {},
-    { timeout: 5 },
-    { timeoutMs: '5' },
-    { timeoutMs: Number.NaN },
-    { timeoutMs: -1 },
-    { signal: {} },
-    { signal: null },
-    { signal: new EventTarget() },
-    { onDiscard: {} },
-    { key: 5 },
-    { priority: '9' },
-    { weight: true },
-    { idempotent: 1 },
-  ]) {
-    const promise = policy.execute(() => {
-      called = true;
-    }, options);
-    assert.ok((await reasonOf(promise)) instanceof InvalidOptionError, JSON.stringify(options) ?? 'a function');
-  }
-  assert.equal(called, false);
-  assert.equal(left(), 2);
-});
+everywhere(
+  'rejects what is no function or no options, and takes nothing for it',
+  async ({ policy, left }) => {
+    for (const fn of [undefined, null, 5, 'fn', {}, []]) {
+      const error = await reasonOf(policy.execute(fn));
+      assert.ok(error instanceof InvalidOptionError);
+      assert.equal(error.option, 'fn');
+    }
+    let called = false;
+    for (const options of [
+      null,
+      5,
+      'options',
+      [],
+      () => {},
+      { timeout: 5 },
+      { timeoutMs: '5' },
+      { timeoutMs: Number.NaN },
+      { timeoutMs: -1 },
+      { signal: {} },
+      { signal: null },
+      { signal: new EventTarget() },
+      { onDiscard: {} },
+      { key: 5 },
+      { priority: '9' },
+      { weight: true },
+      { idempotent: 1 },
+    ]) {
+      const promise = policy.execute(() => {
+        called = true;
+      }, options);
+      assert.ok(
+        (await reasonOf(promise)) instanceof InvalidOptionError,
+        JSON.stringify(options) ?? 'a function',
+      );
+    }
+    assert.equal(called, false);
+    assert.equal(left(), 2);
+  },
+);
 
 everywhere('tells the function about its call', async ({ policy, clock }) => {
   const context = { any: 'thing' };
@@ -147,29 +153,39 @@ everywhere('gives each call a signal of its own', async ({ policy }) => {
 });
 
 everywhere('accepts the options that other policies read', async ({ policy }) => {
-  const options = { idempotent: false, key: 'key', priority: 9, weight: 2, timeoutMs: undefined, signal: undefined };
+  const options = {
+    idempotent: false,
+    key: 'key',
+    priority: 9,
+    weight: 2,
+    timeoutMs: undefined,
+    signal: undefined,
+  };
   assert.equal(await policy.execute(() => 'ran', options), 'ran');
 });
 
-everywhere('rejects with TimeoutError at the deadline, whether or not the function obeys', async ({ policy, clock }) => {
-  let signal;
-  const promise = policy.execute(
-    (call) => {
-      signal = call.signal;
-      return never();
-    },
-    { timeoutMs: 500 },
-  );
-  clock.advance(499.999);
-  assert.equal(await stateOf(promise), 'pending');
-  clock.advance(0.001);
-  const error = await reasonOf(promise);
-  assert.ok(error instanceof TimeoutError);
-  assert.equal(error.code, 'ERR_TIMEOUT');
-  assert.equal(error.name, 'TimeoutError');
-  assert.equal(signal.aborted, true);
-  assert.equal(signal.reason, error);
-});
+everywhere(
+  'rejects with TimeoutError at the deadline, whether or not the function obeys',
+  async ({ policy, clock }) => {
+    let signal;
+    const promise = policy.execute(
+      (call) => {
+        signal = call.signal;
+        return never();
+      },
+      { timeoutMs: 500 },
+    );
+    clock.advance(499.999);
+    assert.equal(await stateOf(promise), 'pending');
+    clock.advance(0.001);
+    const error = await reasonOf(promise);
+    assert.ok(error instanceof TimeoutError);
+    assert.equal(error.code, 'ERR_TIMEOUT');
+    assert.equal(error.name, 'TimeoutError');
+    assert.equal(signal.aborted, true);
+    assert.equal(signal.reason, error);
+  },
+);
 
 everywhere('a signal first read after the deadline is aborted already', async ({ policy, clock }) => {
   let call;
@@ -187,18 +203,21 @@ everywhere('a signal first read after the deadline is aborted already', async ({
   assert.equal(call.remainingMs, 0);
 });
 
-everywhere('a synchronous function that overran is a TimeoutError when it returns', async ({ policy, clock }) => {
-  const discarded = [];
-  const promise = policy.execute(
-    () => {
-      clock.advance(10);
-      return 'late';
-    },
-    { timeoutMs: 10, onDiscard: (value) => discarded.push(value) },
-  );
-  assert.ok((await reasonOf(promise)) instanceof TimeoutError);
-  assert.deepEqual(discarded, ['late']);
-});
+everywhere(
+  'a synchronous function that overran is a TimeoutError when it returns',
+  async ({ policy, clock }) => {
+    const discarded = [];
+    const promise = policy.execute(
+      () => {
+        clock.advance(10);
+        return 'late';
+      },
+      { timeoutMs: 10, onDiscard: (value) => discarded.push(value) },
+    );
+    assert.ok((await reasonOf(promise)) instanceof TimeoutError);
+    assert.deepEqual(discarded, ['late']);
+  },
+);
 
 everywhere('rejects with the caller’s own reason in the turn of the abort', async ({ policy, clock }) => {
   for (const reason of [new Error('gone'), 'a string', { any: 'value' }]) {
@@ -232,25 +251,28 @@ everywhere('a signal aborted before is heard before anything is taken', async ({
   assert.equal(left(), 2);
 });
 
-everywhere('hands a value that comes too late to onDiscard, and swallows a late rejection', async ({ policy, clock }) => {
-  const discarded = [];
-  const late = [];
-  const start = (options) =>
-    policy.execute(() => new Promise((...settle) => late.push(settle)), {
-      onDiscard: (value) => discarded.push(value),
-      ...options,
-    });
-  const controller = new AbortController();
-  const first = start({ timeoutMs: 10 });
-  const second = start({ signal: controller.signal });
-  clock.advance(10);
-  controller.abort();
-  assert.deepEqual([await stateOf(first), await stateOf(second)], ['rejected', 'rejected']);
-  late[0][0]('opened late');
-  late[1][1](new Error('failed late'));
-  await continuations();
-  assert.deepEqual(discarded, ['opened late']);
-});
+everywhere(
+  'hands a value that comes too late to onDiscard, and swallows a late rejection',
+  async ({ policy, clock }) => {
+    const discarded = [];
+    const late = [];
+    const start = (options) =>
+      policy.execute(() => new Promise((...settle) => late.push(settle)), {
+        onDiscard: (value) => discarded.push(value),
+        ...options,
+      });
+    const controller = new AbortController();
+    const first = start({ timeoutMs: 10 });
+    const second = start({ signal: controller.signal });
+    clock.advance(10);
+    controller.abort();
+    assert.deepEqual([await stateOf(first), await stateOf(second)], ['rejected', 'rejected']);
+    late[0][0]('opened late');
+    late[1][1](new Error('failed late'));
+    await continuations();
+    assert.deepEqual(discarded, ['opened late']);
+  },
+);
 
 everywhere('a value in time is nobody’s to discard', async ({ policy, clock }) => {
   const discarded = [];
@@ -311,26 +333,30 @@ each(WAITING, 'turns what the function throws after a wait into a rejection', as
   assert.equal(await reasonOf(promise), error);
 });
 
-each(WAITING, 'the deadline counts the wait, and gives the place to the next', async ({ policy, clock, left }) => {
-  await Promise.all([policy.execute(() => {}), policy.execute(() => {})]);
-  let called = false;
-  const hurried = policy.execute(
-    () => {
-      called = true;
-    },
-    { timeoutMs: 600 },
-  );
-  clock.advance(600);
-  assert.ok((await reasonOf(hurried)) instanceof TimeoutError);
-  assert.equal(clock.pending, 0);
-  clock.advance(400);
-  assert.equal(left(), 1);
-  assert.equal(await policy.execute(() => 'next'), 'next');
-  assert.equal(called, false);
-  const patient = policy.execute((call) => call.remainingMs, { timeoutMs: 5_000 });
-  clock.advance(1_000);
-  assert.equal(await patient, 4_000);
-});
+each(
+  WAITING,
+  'the deadline counts the wait, and gives the place to the next',
+  async ({ policy, clock, left }) => {
+    await Promise.all([policy.execute(() => {}), policy.execute(() => {})]);
+    let called = false;
+    const hurried = policy.execute(
+      () => {
+        called = true;
+      },
+      { timeoutMs: 600 },
+    );
+    clock.advance(600);
+    assert.ok((await reasonOf(hurried)) instanceof TimeoutError);
+    assert.equal(clock.pending, 0);
+    clock.advance(400);
+    assert.equal(left(), 1);
+    assert.equal(await policy.execute(() => 'next'), 'next');
+    assert.equal(called, false);
+    const patient = policy.execute((call) => call.remainingMs, { timeoutMs: 5_000 });
+    clock.advance(1_000);
+    assert.equal(await patient, 4_000);
+  },
+);
 
 each(WAITING, 'an abort during the wait gives the place to the next', async ({ policy, clock }) => {
   await Promise.all([policy.execute(() => {}), policy.execute(() => {})]);
@@ -352,27 +378,30 @@ each(WAITING, 'an abort during the wait gives the place to the next', async ({ p
   assert.equal(called, false);
 });
 
-everywhere('runs the function in its caller’s async context, also after a wait', async ({ policy, clock }) => {
-  const storage = new AsyncLocalStorage();
-  const seen = [];
-  const run = (id) => () =>
-    policy.execute(
-      async () => {
-        seen.push(storage.getStore());
-        await null;
-        seen.push(storage.getStore());
-      },
-      { timeoutMs: 60_000, signal: new AbortController().signal, context: id },
-    );
-  const all = [1, 2, 3, 4].map((id) => storage.run(id, run(id)).catch(() => {}));
-  await continuations();
-  storage.run('whoever advances the clock', () => clock.advance(1_000));
-  await continuations();
-  storage.run('again', () => clock.advance(1_000));
-  await Promise.all(all);
-  const expected = seen.length === 4 ? [1, 2, 1, 2] : [1, 2, 1, 2, 3, 3, 4, 4];
-  assert.deepEqual(seen, expected);
-});
+everywhere(
+  'runs the function in its caller’s async context, also after a wait',
+  async ({ policy, clock }) => {
+    const storage = new AsyncLocalStorage();
+    const seen = [];
+    const run = (id) => () =>
+      policy.execute(
+        async () => {
+          seen.push(storage.getStore());
+          await null;
+          seen.push(storage.getStore());
+        },
+        { timeoutMs: 60_000, signal: new AbortController().signal, context: id },
+      );
+    const all = [1, 2, 3, 4].map((id) => storage.run(id, run(id)).catch(() => {}));
+    await continuations();
+    storage.run('whoever advances the clock', () => clock.advance(1_000));
+    await continuations();
+    storage.run('again', () => clock.advance(1_000));
+    await Promise.all(all);
+    const expected = seen.length === 4 ? [1, 2, 1, 2] : [1, 2, 1, 2, 3, 3, 4, 4];
+    assert.deepEqual(seen, expected);
+  },
+);
 
 everywhere('wrap passes on this, the arguments and the result', async ({ policy }) => {
   const object = {
@@ -390,7 +419,10 @@ everywhere('wrap passes on this, the arguments and the result', async ({ policy 
 
 everywhere('wrap refuses what is no function when it is called', ({ policy }) => {
   for (const fn of [undefined, null, 5, {}]) {
-    assert.throws(() => policy.wrap(fn), (error) => error instanceof InvalidOptionError && error.option === 'fn');
+    assert.throws(
+      () => policy.wrap(fn),
+      (error) => error instanceof InvalidOptionError && error.option === 'fn',
+    );
   }
 });
 

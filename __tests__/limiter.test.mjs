@@ -164,7 +164,9 @@ test('the first of several limits speaks when all say the same', () => {
 // express-rate-limit, headers-test.ts: five limiters on one another
 test('eight limits of very different spans count side by side', () => {
   const spans = [1, 5, 60, 3_600, 86_400, 172_800, 604_800, 2_592_000];
-  const { clock, limiter } = made(spans.map((seconds, index) => ({ limit: index + 1, windowMs: seconds * 1_000 })));
+  const { clock, limiter } = made(
+    spans.map((seconds, index) => ({ limit: index + 1, windowMs: seconds * 1_000 })),
+  );
   const { limits, limitName } = limiter.consume('key');
   assert.equal(limitName, '1-in-1s');
   assert.deepEqual(
@@ -330,7 +332,10 @@ test('a penalty charges more than there is', () => {
   const { clock, limiter } = made(SECOND);
   limiter.penalize('key', 7);
   const { remaining, resetMs, retryAfterMs } = limiter.peek('key');
-  assert.deepEqual({ remaining, resetMs, retryAfterMs }, { remaining: 0, resetMs: 7_000, retryAfterMs: 3_000 });
+  assert.deepEqual(
+    { remaining, resetMs, retryAfterMs },
+    { remaining: 0, resetMs: 7_000, retryAfterMs: 3_000 },
+  );
   clock.advance(3_000);
   assert.equal(limiter.tryAcquire('key'), true);
   limiter.penalize('key');
@@ -346,7 +351,10 @@ test('a blocked key is refused whatever it has left or is given back', () => {
   assert.equal(limiter.tryAcquire('key', 0), false);
   clock.advance(800);
   const { allowed, remaining, retryAfterMs, resetMs } = limiter.consume('key');
-  assert.deepEqual({ allowed, remaining, retryAfterMs }, { allowed: false, remaining: 0, retryAfterMs: 1_200 });
+  assert.deepEqual(
+    { allowed, remaining, retryAfterMs },
+    { allowed: false, remaining: 0, retryAfterMs: 1_200 },
+  );
   assert.equal(resetMs, 1_200);
   clock.advance(1_200);
   assert.equal(limiter.consume('key').remaining, 4);
@@ -404,7 +412,11 @@ test('still limits with more keys than others remember', () => {
     for (let round = 0; round < 20; round++) {
       for (const client of clients) if (limiter.tryAcquire(client)) admitted += 1;
     }
-    assert.equal(admitted >= 60_000 && admitted <= 60_600, true, `${admitted} of 60000 with maxKeys ${maxKeys}`);
+    assert.equal(
+      admitted >= 60_000 && admitted <= 60_600,
+      true,
+      `${admitted} of 60000 with maxKeys ${maxKeys}`,
+    );
   }
 });
 
@@ -446,7 +458,8 @@ test('keys may be any string to 64 KiB of UTF-8', () => {
   const keys = ['', 'a', 'a\0', 'a\0b', 'A', 'ä', 'a\u0308', '\u{1F600}', 'constructor', '__proto__'];
   for (const unit of ['x', 'é', '€', '\u{1F600}']) {
     const bytes = Buffer.byteLength(unit);
-    for (let length = 240; length <= 264; length++) keys.push(unit.repeat(length / bytes) + 'y'.repeat(length % bytes));
+    for (let length = 240; length <= 264; length++)
+      keys.push(unit.repeat(length / bytes) + 'y'.repeat(length % bytes));
     keys.push(unit.repeat(65_536 / bytes) + 'y'.repeat(65_536 % bytes));
   }
   const distinct = [...new Set(keys)];
@@ -456,7 +469,12 @@ test('keys may be any string to 64 KiB of UTF-8', () => {
 
 test('a key of one byte more than 64 KiB is refused with InvalidOptionError and counts nowhere', async () => {
   const { limiter } = made(SECOND);
-  for (const key of ['x'.repeat(65_537), `${'é'.repeat(32_768)}x`, '€'.repeat(21_846), 'x'.repeat(10_000_000)]) {
+  for (const key of [
+    'x'.repeat(65_537),
+    `${'é'.repeat(32_768)}x`,
+    '€'.repeat(21_846),
+    'x'.repeat(10_000_000),
+  ]) {
     for (const call of [
       () => limiter.tryAcquire(key),
       () => limiter.tryAcquire(key, 2),
@@ -467,7 +485,11 @@ test('a key of one byte more than 64 KiB is refused with InvalidOptionError and 
       () => limiter.block(key, 10),
       () => limiter.reset(key),
     ]) {
-      assert.throws(call, (error) => error instanceof InvalidOptionError && error.option === 'key', String(call));
+      assert.throws(
+        call,
+        (error) => error instanceof InvalidOptionError && error.option === 'key',
+        String(call),
+      );
     }
     assert.ok((await reasonOf(limiter.acquire(key))) instanceof InvalidOptionError);
     assert.ok((await reasonOf(limiter.policy({ key }).execute(() => {}))) instanceof InvalidOptionError);
@@ -507,7 +529,10 @@ test('reconfigure changes the limits of every key, which keeps its time until fu
   limiter.consume('empty', 10);
   limiter.reconfigure({ limits: { limit: 20, windowMs: 10_000, label: 'new' } });
   const { limitName, limit, remaining, resetMs } = limiter.peek('half');
-  assert.deepEqual({ limitName, limit, remaining, resetMs }, { limitName: 'new', limit: 20, remaining: 10, resetMs: 5_000 });
+  assert.deepEqual(
+    { limitName, limit, remaining, resetMs },
+    { limitName: 'new', limit: 20, remaining: 10, resetMs: 5_000 },
+  );
   limiter.reconfigure({ limits: { limit: 10, windowMs: 1_000 } });
   assert.deepEqual([limiter.peek('empty').resetMs, limiter.peek('half').resetMs], [1_000, 1_000]);
   assert.deepEqual(limiter.limits, [{ name: '10-in-1s', limit: 10, windowMs: 1_000 }]);
@@ -694,12 +719,31 @@ test('snapshot says what there is, over all calls so far', async () => {
     size: 2,
     evicted: 0,
     waiting: 1,
-    allowed: 3,
+    allowed: 2,
     refused: 1,
   });
   assert.equal(bytes > 0 && bytes < 1_000 * 30, true);
   assert.doesNotThrow(() => structuredClone(limiter.snapshot()));
   limiter.dispose();
+});
+
+test('a waiter counts as allowed when it is covered, and nowhere when it gives up', async () => {
+  const { clock, limiter } = made({ limit: 1, windowMs: 1_000 });
+  const counts = () => {
+    const { allowed, refused, waiting } = limiter.snapshot();
+    return { allowed, refused, waiting };
+  };
+  await limiter.acquire('key');
+  const controller = new AbortController();
+  const givesUp = limiter.acquire('key', 1, { signal: controller.signal });
+  controller.abort();
+  await reasonOf(givesUp);
+  assert.deepEqual(counts(), { allowed: 1, refused: 0, waiting: 0 });
+  const patient = limiter.acquire('key');
+  assert.deepEqual(counts(), { allowed: 1, refused: 0, waiting: 1 });
+  clock.advance(1_000);
+  await patient;
+  assert.deepEqual(counts(), { allowed: 2, refused: 0, waiting: 0 });
 });
 
 test('dispose rejects those who wait, and later calls throw or reject', async () => {

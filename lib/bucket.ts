@@ -355,10 +355,10 @@ export class TokenBucket implements Policy {
   }
 
   #settle(ticket: number, granted: boolean): void {
-    const settled = granted
-      ? this.#waiters.resolve(ticket)
-      : this.#waiters.reject(ticket, this.#primitive.refusal(Number.POSITIVE_INFINITY, NEVER));
-    if (!settled) return;
+    // Mail goes to all objects on the state: the ticket may be another's.
+    if (!this.#waiters.has(ticket)) return;
+    if (granted) this.#waiters.resolve(ticket);
+    else this.#waiters.reject(ticket, this.#primitive.refusal(Number.POSITIVE_INFINITY, NEVER));
     this.#functions.settled(granted ? 1 : 0);
     this.#rest();
   }

@@ -256,7 +256,8 @@ export class RateLimiter {
     const admit = (call: Call): Admission => {
       const whose = typeof key === 'function' ? key(call) : key;
       if (typeof whose !== 'string') throw self.#badKey(whose);
-      return self.#acquire(whose, cost?.(call) ?? 1, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
+      const charged = cost === undefined ? 1 : cost(call);
+      return self.#acquire(whose, charged, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
     };
     const { timeline, details } = self.#primitive;
     const executor = { timeline, details, admit };

@@ -22,6 +22,10 @@ export class Waiters {
     return this.#waiting.size;
   }
 
+  has(ticket: number): boolean {
+    return this.#waiting.has(ticket);
+  }
+
   /** A promise for `ticket`. `cancel` is called when `signal` aborts it. */
   wait(ticket: number, signal: AbortSignal | undefined, cancel: (ticket: number) => void): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -1,0 +1,128 @@
+/** Every bench row of ours runs, once and tiny, without the peers; and the report says what it should. The figures are not looked at. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { BENCHES } from '../benches/peers/benches.mjs';
+import { report } from '../benches/peers/report.mjs';
+
+const PEERS = fileURLToPath(new URL('../benches/peers/', import.meta.url));
+
+/** Runs a file of benches/peers on this runtime; answers what it prints. */
+async function run(file, ...args) {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(PEERS, file), ...args]);
+  return stdout;
+}
+
+const ours = Object.entries(BENCHES).flatMap(([bench, contestants]) =>
+  Object.keys(contestants)
+    .filter((contestant) => contestant.startsWith('breakwater') || bench.startsWith('floor/'))
+    .map((contestant) => [bench, contestant]),
+);
+
+for (const word of new Set(ours.map(([bench]) => bench.split('/')[0]))) {
+  test(`every ${word} bench of ours runs`, async () => {
+    for (const [bench, contestant] of ours.filter(([bench]) => bench.startsWith(`${word}/`))) {
+      const figures = JSON.parse((await run('case.mjs', bench, contestant, '--quick')).trim());
+      for (const [name, value] of Object.entries(figures)) {
+        assert.ok(Number.isFinite(value), `${bench}, ${contestant}: ${name} is ${value}`);
+      }
+    }
+  });
+}
+
+test('a run writes its report and the raw figures', async () => {
+  const out = mkdtempSync(join(tmpdir(), 'breakwater-benches-'));
+  try {
+    const runtime = process.versions.bun === undefined ? 'node' : 'bun';
+    const only = '^bucket/tryAcquire/';
+    await run('run.mjs', '--quick', '--ours', '--only', only, '--runtimes', runtime, '--out', out);
+    const files = readdirSync(out).sort();
+    assert.deepEqual(
+      files.map((file) => file.replace(/^.*\./, '')),
+      ['jsonl', 'md'],
+    );
+    const [raw, text] = files.map((file) => readFileSync(join(out, file), 'utf8'));
+    const [{ machine }, ...rows] = raw
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(machine.quick, true);
+    assert.deepEqual(
+      rows.map(({ bench, contestant }) => `${bench} ${contestant}`),
+      [
+        'bucket/tryAcquire/allowed breakwater',
+        'bucket/tryAcquire/allowed breakwater, binding alone',
+        'bucket/tryAcquire/refused breakwater',
+      ],
+    );
+    assert.match(text, /A quick run/);
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+});
+
+const MACHINE = {
+  date: '2026-01-01',
+  cpu: 'a CPU',
+  cpus: 2,
+  memoryGb: 8,
+  system: 'linux',
+  pinned: true,
+  breakwater: '0.1.0',
+  runtimes: { node: '20.0.0', bun: '1.4.0' },
+  peers: { limiter: '4.1.0' },
+};
+
+/** Rows of three repetitions; a machine that is slower in one of them is slower for all. */
+function rowsOf(bench, contestant, ns, more = {}) {
+  return ['node', 'bun'].flatMap((runtime) =>
+    [1, 10, 2].map((slowness, index) => ({
+      bench,
+      contestant,
+      runtime,
+      rep: index + 1,
+      ns: ns * slowness,
+      best: ns * slowness,
+      cpuNs: ns * slowness,
+      cpuShare: 1,
+      ...more,
+    })),
+  );
+}
+
+test('the report compares within a repetition, and says which targets are met and which are not', () => {
+  const text = report(MACHINE, [
+    ...rowsOf('bucket/tryAcquire/allowed', 'breakwater', 50),
+    ...rowsOf('bucket/tryAcquire/allowed', 'limiter', 40),
+    ...rowsOf('bucket/tryAcquire/allowed', 'rate-limiter-flexible', 100),
+  ]);
+  const line = (words) => text.split('\n').find((line) => line.includes(words));
+  // 0.8 times as fast: too slow for Node, and within the 1.6 times that Bun may take.
+  assert.match(line('against limiter'), /0\.80×, wanted 1×: \*\*not met\*\* \| 0\.80×, wanted 0\.63×: met/);
+  assert.match(line('against rate-limiter'), /2\.00×, wanted 3×: \*\*not met\*\* \| 2\.00×, wanted 2×: met/);
+  // A loss is in bold; the median of 40, 400 and 80 is 80, the best 40.
+  assert.match(line('|  | limiter |'), /^\| {2}\| limiter \| 80\.0 \| 40\.0 \| 80\.0 \| \*\*0\.80×\*\* \|/);
+});
+
+test('the report holds figures of other kinds to their bounds', () => {
+  const text = report(MACHINE, [
+    ...rowsOf('memory/rss/1m-keys', 'breakwater', Number.NaN, {
+      rssPerKey: 23.5,
+      heapPerKey: 0,
+      knownShare: 0.9,
+    }),
+  ]);
+  assert.match(text, /23\.5 bytes a key, wanted at most 24: met/);
+  assert.match(text, /0\.9 of the keys known, wanted at least 0\.95: \*\*not met\*\*/);
+});
+
+test('a row that fails is named in the report', () => {
+  const failed = { bench: 'bucket/tryAcquire/allowed', contestant: 'limiter', runtime: 'bun', rep: 1 };
+  const text = report(MACHINE, [{ ...failed, error: 'ended with 1: boom' }]);
+  assert.match(text, /## What failed\n\n- bucket\/tryAcquire\/allowed, limiter, Bun: ended with 1: boom/);
+});

@@ -1,0 +1,243 @@
+// Processes end by themselves when nothing waits, live while something does, and importing starts nothing. In child processes, real time.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runScript } from './helpers/processes.mjs';
+
+/** Runs a module with everything of breakwater in scope; answers how it ended. */
+const run = (body, options) =>
+  runScript(`import { ManualClock, RateLimiter, TokenBucket, list } from 'breakwater';\n${body}`, options);
+
+async function endsAlone(body, { atLeastMs = 0, said = '' } = {}) {
+  const { code, signal, stdout, stderr, ms } = await run(body, { timeoutMs: 20_000 });
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+  assert.equal(stdout.trim(), said);
+  assert.equal(ms >= atLeastMs, true, `ended after ${ms} ms`);
+}
+
+test('a process that used everything ends by itself', async () => {
+  await endsAlone(`
+    const bucket = new TokenBucket({ name: 'exit', capacity: 5, refillPerSecond: 1_000 });
+    const limiter = new RateLimiter({ name: 'exit', limits: { limit: 5, windowMs: 10 } });
+    const clock = new ManualClock({ name: 'exit' });
+    bucket.tryAcquire();
+    limiter.consume('key');
+    await bucket.acquire(5);
+    await limiter.acquire('key', 5);
+    bucket.refund(1);
+    await bucket.execute(async () => 'value', { timeoutMs: 60_000, signal: new AbortController().signal });
+    clock.advance(5);
+    await clock.advanceAsync(5);
+    list();
+    bucket.snapshot();
+  `);
+});
+
+test('an acquire that waits keeps the process alive until it is served', async () => {
+  await endsAlone(
+    `
+    const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 5, initialTokens: 0 });
+    bucket.acquire().then(() => console.log('served'));
+  `,
+    { atLeastMs: 200, said: 'served' },
+  );
+  await endsAlone(
+    `
+    const limiter = new RateLimiter({ limits: { limit: 1, windowMs: 200 } });
+    limiter.tryAcquire('key');
+    limiter.acquire('key').then(() => console.log('served'));
+  `,
+    { atLeastMs: 200, said: 'served' },
+  );
+});
+
+test('a deadline keeps the process alive until it has passed', async () => {
+  await endsAlone(
+    `
+    const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1 });
+    bucket.execute(() => new Promise(() => {}), { timeoutMs: 200 }).catch(({ code }) => console.log(code));
+  `,
+    { atLeastMs: 200, said: 'ERR_TIMEOUT' },
+  );
+});
+
+test('a process ends at once when what it waited for was aborted or disposed', async () => {
+  await endsAlone(
+    `
+    const options = { capacity: 1, refillPerSecond: 0.001, initialTokens: 0 };
+    const limiter = new RateLimiter({ limits: { limit: 1, windowMs: 3_600_000 } });
+    limiter.tryAcquire('key');
+    const controller = new AbortController();
+    const { signal } = controller;
+    const [one, other] = [new TokenBucket(options), new TokenBucket({ ...options, name: 'exit' })];
+    const waiting = [
+      one.acquire(1, { signal }),
+      limiter.acquire('key', 1, { signal }),
+      one.policy({ maxWaitMs: Infinity }).execute(() => {}, { signal, timeoutMs: 3_600_000 }),
+      other.acquire(),
+    ];
+    setTimeout(() => {
+      controller.abort();
+      other.dispose();
+    }, 20);
+    const said = await Promise.allSettled(waiting);
+    console.log(said.map(({ status }) => status).join());
+  `,
+    { said: 'rejected,rejected,rejected,rejected' },
+  );
+});
+
+test('a wait on a manual clock keeps nothing alive', async () => {
+  await endsAlone(`
+    const clock = new ManualClock();
+    const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, initialTokens: 0, clock });
+    bucket.acquire().then(() => console.log('served'));
+    bucket.policy({ maxWaitMs: 5_000 }).execute(() => {}, { timeoutMs: 5_000 }).then(() => console.log('ran'));
+  `);
+});
+
+test('primitives can be used until the very end, in exit listeners of process and thread', async () => {
+  await endsAlone(
+    `
+    import { Worker } from 'node:worker_threads';
+    const source = \`
+      const { TokenBucket, RateLimiter } = require('breakwater');
+      const bucket = new TokenBucket({ name: 'exit', limit: 4, windowMs: 86_400_000 });
+      const limiter = new RateLimiter({ limits: { limit: 1, windowMs: 1_000 } });
+      process.on('exit', () => {
+        limiter.consume('key');
+        bucket.tryAcquire();
+        bucket.acquire(5).catch(() => {});
+        bucket.acquire(4);
+      });
+    \`;
+    const bucket = new TokenBucket({ name: 'exit', limit: 4, windowMs: 86_400_000 });
+    await new Promise((resolve) => new Worker(source, { eval: true, execArgv: [] }).on('exit', resolve));
+    process.on('exit', () => {
+      bucket.acquire(4).catch(() => {});
+      bucket.dispose();
+      console.log(new TokenBucket({ capacity: 1, refillPerSecond: 1 }).tryAcquire());
+    });
+    console.log(bucket.snapshot().allowed, bucket.snapshot().waiting);
+  `,
+    { said: '1 0\ntrue' },
+  );
+});
+
+test('process.exit ends a process with waiters, in threads too', async () => {
+  const { code, signal, stderr } = await run(`
+    import { Worker } from 'node:worker_threads';
+    const options = { name: 'exit', capacity: 1, refillPerSecond: 0.001, initialTokens: 0 };
+    new TokenBucket(options).acquire();
+    const limiter = new RateLimiter({ name: 'exit', limits: { limit: 1, windowMs: 3_600_000 } });
+    limiter.tryAcquire('key');
+    limiter.acquire('key');
+    const source = \`
+      const { parentPort, workerData } = require('node:worker_threads');
+      const { TokenBucket } = require('breakwater');
+      new TokenBucket(workerData).acquire();
+      parentPort.postMessage('waits');
+      setInterval(() => { for (let i = 0; i < 1000; i++) TokenBucket.find('exit').tryAcquire(); }, 0);
+    \`;
+    let ready = 0;
+    for (let i = 0; i < 3; i++) {
+      new Worker(source, { eval: true, execArgv: [], workerData: options }).on('message', () => {
+        if (++ready === 3) process.exit(7);
+      });
+    }
+  `);
+  assert.deepEqual({ code, signal, stderr }, { code: 7, signal: null, stderr: '' });
+});
+
+test('a thread ends by itself when nothing waits, and lives while something does', async () => {
+  await endsAlone(
+    `
+    import { Worker } from 'node:worker_threads';
+    const source = (ms) => \`
+      const { TokenBucket } = require('breakwater');
+      const bucket = new TokenBucket({ limit: 1, windowMs: \${ms} });
+      bucket.tryAcquire();
+      if (\${ms} > 1) bucket.acquire();
+    \`;
+    const lives = (ms) => new Promise((resolve) => {
+      const start = performance.now();
+      new Worker(source(ms), { eval: true, execArgv: [] }).on('exit', (code) => resolve([code, performance.now() - start]));
+    });
+    const [[first], [second, ms]] = [await lives(1), await lives(300)];
+    console.log(first, second, ms >= 300);
+  `,
+    { said: '0 0 true' },
+  );
+});
+
+test('a process that waits for another thread’s refund lives until it comes', async () => {
+  await endsAlone(
+    `
+    import { Worker } from 'node:worker_threads';
+    const options = { name: 'exit', limit: 1, windowMs: 86_400_000, initialTokens: 0 };
+    const source = \`
+      const { workerData } = require('node:worker_threads');
+      const { TokenBucket } = require('breakwater');
+      const bucket = new TokenBucket(workerData);
+      setTimeout(() => bucket.refund(1), 100);
+    \`;
+    const worker = new Worker(source, { eval: true, execArgv: [], workerData: options });
+    worker.unref();
+    const bucket = new TokenBucket(options);
+    await bucket.acquire();
+    console.log('served');
+  `,
+    { atLeastMs: 100, said: 'served' },
+  );
+});
+
+test('importing loads no binding and starts no thread; the first constructor loads it', async () => {
+  if (process.platform !== 'linux') return; // Only Linux says what a process consists of.
+  const { stdout, stderr } = await runScript(`
+    import { readdirSync, readFileSync } from 'node:fs';
+    import { readFile } from 'node:fs/promises';
+    const threads = () => readdirSync('/proc/self/task').length;
+    const loaded = () => readFileSync('/proc/self/maps', 'utf8').includes('breakwater.node');
+    const handles = () => process.getActiveResourcesInfo?.().length;
+    // The runtime’s own threads are there once it has imported something else.
+    await import('express');
+    await import('fastify');
+    await Promise.all(Array.from({ length: 50 }, () => readFile('package.json')));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = [threads(), handles()];
+    const breakwater = await import('breakwater');
+    await import('breakwater/express');
+    await import('breakwater/fastify');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const imported = [threads(), handles(), loaded()];
+    const bucket = new breakwater.TokenBucket({ capacity: 1, refillPerSecond: 1 });
+    new breakwater.RateLimiter({ limits: { limit: 1, windowMs: 1_000 } }).tryAcquire('key');
+    bucket.tryAcquire();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    console.log(JSON.stringify({ before, imported, used: [threads(), loaded()] }));
+  `);
+  assert.equal(stderr, '');
+  const { before, imported, used } = JSON.parse(stdout);
+  assert.equal(imported[2], false);
+  assert.equal(used[1], true);
+  // Fewer is possible: a runtime ends threads of its own that have nothing to do.
+  assert.equal(
+    imported[0] <= before[0] && used[0] <= before[0],
+    true,
+    `${before[0]} → ${imported[0]} → ${used[0]} threads`,
+  );
+  assert.deepEqual(imported[1], before[1]);
+});
+
+test('importing never throws, even where no binding can be loaded', async () => {
+  const env = { BREAKWATER_NATIVE_PATH: '/nowhere/breakwater.node' };
+  const { code, stdout } = await runScript(
+    `
+    const names = Object.keys(await import('breakwater')).length;
+    await import('breakwater/express');
+    await import('breakwater/fastify');
+    console.log(names > 10);
+  `,
+    { env },
+  );
+  assert.deepEqual([code, stdout.trim()], [0, 'true']);
+});

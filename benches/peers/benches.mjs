@@ -1,0 +1,23 @@
+/**
+ * Every bench: `<word>/<operation>/<workload>` → contestant → `(options) => figures`. A contestant whose name starts with `breakwater`
+ * is ours and needs no peer.
+ */
+import { benches as bucket } from './bucket.mjs';
+import { benches as express } from './express.mjs';
+import { benches as floor } from './floor.mjs';
+import { benches as limiter } from './limiter.mjs';
+import { benches as memory } from './memory.mjs';
+import { benches as stall } from './stall.mjs';
+import { benches as threads } from './threads.mjs';
+import { benches as whenfull } from './whenfull.mjs';
+
+export const BENCHES = {
+  ...floor,
+  ...bucket,
+  ...limiter,
+  ...express,
+  ...memory,
+  ...stall,
+  ...threads,
+  ...whenfull,
+};

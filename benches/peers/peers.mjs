@@ -1,0 +1,77 @@
+/**
+ * The JavaScript peers that keep a limit per key in memory, each opened by the options it documents for that and called by its one
+ * operation. The packages are loaded when opened, so that the benches of breakwater alone run without them.
+ *
+ * `open({ limit, windowMs, maxKeys })` answers:
+ * - `take(key)`: charges 1, and answers what the peer answers (`awaited` says whether that is a promise; a refusal may be a rejection)
+ * - `allowed(answer)`: whether that answer, or rejection, lets the caller pass
+ * - `knows(key)`: whether the key is still counted; may be a promise
+ */
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+/** Keeps every key until a timer of its own ends it. */
+const flexible = {
+  awaited: true,
+  async open({ limit, windowMs }) {
+    const { RateLimiterMemory } = require('rate-limiter-flexible');
+    const limiter = new RateLimiterMemory({ points: limit, duration: windowMs / 1000 });
+    return {
+      take: (key) => limiter.consume(key),
+      allowed: (answer) => answer.consumedPoints <= limit,
+      knows: async (key) => (await limiter.get(key)) !== null,
+    };
+  },
+};
+
+/** The default store of express-rate-limit: keeps every key for one to two windows. */
+const expressStore = {
+  awaited: true,
+  async open({ limit, windowMs }) {
+    const { MemoryStore } = await import('express-rate-limit');
+    const store = new MemoryStore();
+    store.init({ windowMs });
+    return {
+      take: (key) => store.increment(key),
+      allowed: (answer) => answer.totalHits <= limit,
+      knows: async (key) => (await store.get(key)) !== undefined,
+    };
+  },
+};
+
+/** The default store of @fastify/rate-limit: an LRU, of 5,000 keys unless its option `cache` says otherwise. */
+const fastifyStore = {
+  awaited: false,
+  async open({ limit, windowMs, maxKeys }) {
+    const LocalStore = require('@fastify/rate-limit/store/LocalStore.js');
+    const store = new LocalStore(false, false, maxKeys);
+    let answer;
+    const keep = (_error, result) => {
+      answer = result;
+    };
+    return {
+      take(key) {
+        store.incr(key, keep, windowMs, limit);
+        return answer;
+      },
+      allowed: ({ current }) => current <= limit,
+      knows(key) {
+        store.read(key, keep, windowMs);
+        return answer.current > 0;
+      },
+    };
+  },
+};
+
+export const PEERS = {
+  'rate-limiter-flexible': flexible,
+  'express-rate-limit': expressStore,
+  '@fastify/rate-limit': fastifyStore,
+};
+
+/** The token bucket of `limiter`. */
+export async function limiterPackage(tokensPerInterval, interval) {
+  const { RateLimiter } = await import('limiter');
+  return new RateLimiter({ tokensPerInterval, interval });
+}

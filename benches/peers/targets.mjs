@@ -1,0 +1,36 @@
+/**
+ * What breakwater set out to reach. `times` is how many times as fast as the fastest of `against` it has to be, for each runtime (below
+ * 1: how much slower it may be); `atMost` and `atLeast` bound a figure of its own.
+ */
+const KEYED = ['rate-limiter-flexible', 'express-rate-limit', '@fastify/rate-limit'];
+
+const twice = (bench) => ({ bench, against: KEYED, times: { node: 2, bun: 1.5 } });
+const noSlower = (bench) => ({ bench, against: KEYED, times: { node: 1, bun: 1 } });
+const hotKey = (bench) => ({ bench, against: ['rate-limiter-flexible'], times: { node: 1.5, bun: 1.5 } });
+const bucket = (bench) => [
+  { bench, against: ['limiter'], times: { node: 1, bun: 1 / 1.6 } },
+  { bench, against: ['rate-limiter-flexible'], times: { node: 3, bun: 2 } },
+];
+
+export const TARGETS = [
+  ...bucket('bucket/tryAcquire/allowed'),
+  ...bucket('bucket/tryAcquire/refused'),
+  twice('limiter/tryAcquire/100k-random'),
+  twice('limiter/tryAcquire/fresh-keys'),
+  noSlower('limiter/consume/100k-random'),
+  noSlower('limiter/consume/fresh-keys'),
+  hotKey('limiter/tryAcquire/one-key'),
+  hotKey('limiter/consume/one-key'),
+  { bench: 'express/rateLimit/fake-request', against: ['express-rate-limit'], times: { node: 3, bun: 3 } },
+  { bench: 'memory/rss/1m-keys', figure: 'rssPerKey', unit: 'bytes a key', atMost: 24 },
+  { bench: 'memory/rss/1m-keys', figure: 'knownShare', unit: 'of the keys known', atLeast: 0.95 },
+  { bench: 'stall/fill/1m-keys', figure: 'longestMs', unit: 'ms for the longest call', atMost: 1 },
+  {
+    bench: 'threads/granted/limit-100-by-4',
+    figure: 'granted',
+    unit: 'granted for a limit of 100',
+    atMost: 100,
+  },
+  { bench: 'whenfull/admit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
+  { bench: 'whenfull/limit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
+];

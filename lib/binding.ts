@@ -49,7 +49,7 @@ export type KeyFault = -1 | -2;
 export interface LimiterFunctions {
   pass(key: string): Bound<boolean | KeyFault>;
   passMany(key: string, cost: number): Bound<boolean | KeyFault>;
-  /** Registers: [deciding limit, then limit, remaining, resetMs, retryAfterMs of each] */
+  /** Registers: [deciding limit, version of the limits, then limit, remaining, resetMs, retryAfterMs of each] */
   consume(key: string, cost: number): Bound<boolean | KeyFault>;
   peek(key: string, cost: number): Bound<boolean | KeyFault>;
   /** 0 granted · 1 waiting: registers [arrive after ms, ticket] · 2 refused: registers as `consume` */

@@ -47,10 +47,16 @@ export function nameLimits({ version, limits }: LimitsInForce): NamedLimits {
   return { version, limits: Object.freeze(named) };
 }
 
-/** The registers of a verdict: the deciding limit, then four for each limit. */
+/** The registers of a verdict: the deciding limit, the version of the limits, then four for each limit. */
 const DECIDING = 0;
-const FIRST_LIMIT = 1;
+const VERSION = 1;
+const FIRST_LIMIT = 2;
 const REGISTERS_A_LIMIT = 4;
+
+/** Which version of the limits the verdict in the registers speaks of. */
+export function versionOf(registers: Float64Array): number {
+  return registers[VERSION] as number;
+}
 
 /** Reads the verdict that the last native call left in the registers. */
 export function readDecision(
@@ -58,19 +64,33 @@ export function readDecision(
   allowed: boolean,
   inForce: readonly LimitInForce[],
 ): Decision {
-  const limits: LimitDecision[] = [];
-  for (let index = 0; index < inForce.length; index++) {
-    const at = FIRST_LIMIT + REGISTERS_A_LIMIT * index;
-    limits.push({
-      allowed,
-      limitName: (inForce[index] as LimitInForce).name,
-      limit: registers[at] as number,
-      remaining: registers[at + 1] as number,
-      resetMs: registers[at + 2] as number,
-      retryAfterMs: allowed ? 0 : (registers[at + 3] as number),
-    });
+  if (inForce.length === 1) {
+    const only = readLimit(registers, allowed, inForce[0] as LimitInForce, FIRST_LIMIT);
+    return decide(allowed, only, [only]);
   }
-  const deciding = limits[registers[DECIDING] as number] as LimitDecision;
+  const limits = inForce.map((limit, index) =>
+    readLimit(registers, allowed, limit, FIRST_LIMIT + REGISTERS_A_LIMIT * index),
+  );
+  return decide(allowed, limits[registers[DECIDING] as number] as LimitDecision, limits);
+}
+
+function readLimit(
+  registers: Float64Array,
+  allowed: boolean,
+  { name }: LimitInForce,
+  at: number,
+): LimitDecision {
+  return {
+    allowed,
+    limitName: name,
+    limit: registers[at] as number,
+    remaining: registers[at + 1] as number,
+    resetMs: registers[at + 2] as number,
+    retryAfterMs: allowed ? 0 : (registers[at + 3] as number),
+  };
+}
+
+function decide(allowed: boolean, deciding: LimitDecision, limits: readonly LimitDecision[]): Decision {
   const { limitName, limit, remaining, resetMs, retryAfterMs } = deciding;
   return { allowed, limitName, limit, remaining, resetMs, retryAfterMs, limits };
 }

@@ -2,7 +2,14 @@
 import { isUint8Array } from 'node:util/types';
 import type { LimiterFunctions, NativeLimit } from './binding.js';
 import type { Limit } from './bucket.js';
-import { type Decision, type LimitInForce, type NamedLimits, nameLimits, readDecision } from './decision.js';
+import {
+  type Decision,
+  type LimitInForce,
+  type NamedLimits,
+  nameLimits,
+  readDecision,
+  versionOf,
+} from './decision.js';
 import {
   type Admission,
   type Call,
@@ -381,13 +388,17 @@ export class RateLimiter {
     this.#primitive.timeline.cancel(timer);
   }
 
+  /** Reads the verdict that the last native call left in the registers. */
   #decision(allowed: boolean): Decision {
-    return readDecision(this.#registers, allowed, this.#limitsInForce());
+    return readDecision(this.#registers, allowed, this.#limitsOf(versionOf(this.#registers)));
   }
 
   /** The limits in force, the same array until they change. */
   #limitsInForce(): readonly LimitInForce[] {
-    const version = this.#primitive.live(this.#functions.version());
+    return this.#limitsOf(this.#primitive.live(this.#functions.version()));
+  }
+
+  #limitsOf(version: number): readonly LimitInForce[] {
     if (this.#limits?.version !== version) {
       this.#limits = nameLimits(
         this.#primitive.cold((native, host, handle) => native.limiterLimits(host, handle)),

@@ -1,7 +1,5 @@
 //! The only reader of time.
 
-use std::time::Instant;
-
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// Nanoseconds since the epoch of a clock.
@@ -14,27 +12,99 @@ pub const NANOS_PER_MILLI: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The system's monotonic clock, counted from when this value was made.
-    Monotonic(Instant),
+    Monotonic(Epoch),
     /// A clock that moves only when told, counted from 0.
     Manual(Arc<ManualClock>),
 }
 
 impl Clock {
     /// A monotonic clock whose epoch is now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clock")]
     pub fn monotonic() -> Self {
-        Self::Monotonic(Instant::now())
+        Self::Monotonic(Epoch::now())
     }
 
     /// The time since the epoch.
     #[inline]
     pub fn now(&self) -> Nanos {
         match self {
-            Self::Monotonic(epoch) => {
-                let elapsed = epoch.elapsed();
-                elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(elapsed.subsec_nanos()))
-            }
+            Self::Monotonic(epoch) => epoch.elapsed(),
             Self::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// An instant that is not before now, read at a fifth of the price; None where there is no such clock. Good for what need
+    /// not be exact in one direction: what is refused then is refused now.
+    #[inline]
+    pub fn not_before_now(&self) -> Option<Nanos> {
+        match self {
+            Self::Monotonic(epoch) => epoch.coarse().map(|coarse| coarse.wrapping_add(COARSE_SLACK)),
+            Self::Manual(_) => None,
+        }
+    }
+}
+
+/// A coarse clock lags by its tick, 1 to 10 ms; a machine that was stopped for longer may see calls refused for so much longer.
+const COARSE_SLACK: Nanos = 50 * NANOS_PER_MILLI;
+
+pub use system::Epoch;
+
+#[cfg(target_os = "linux")]
+mod system {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    use super::Nanos;
+
+    /// The instant from which a monotonic clock counts.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Epoch(Nanos);
+
+    impl Epoch {
+        pub(super) fn now() -> Self {
+            Self(nanos(clock_gettime(ClockId::Monotonic)))
+        }
+
+        #[inline]
+        pub(super) fn elapsed(self) -> Nanos {
+            nanos(clock_gettime(ClockId::Monotonic)).wrapping_sub(self.0)
+        }
+
+        /// A coarse clock may lag behind the epoch itself.
+        #[inline]
+        pub(super) fn coarse(self) -> Option<Nanos> {
+            nanos(clock_gettime(ClockId::MonotonicCoarse)).checked_sub(self.0)
+        }
+    }
+
+    #[inline]
+    fn nanos(time: Timespec) -> Nanos {
+        (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::time::Instant;
+
+    use super::Nanos;
+
+    /// The instant from which a monotonic clock counts.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Epoch(Instant);
+
+    impl Epoch {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clock")]
+        pub(super) fn now() -> Self {
+            Self(Instant::now())
+        }
+
+        #[inline]
+        pub(super) fn elapsed(self) -> Nanos {
+            self.0.elapsed().as_nanos() as Nanos
+        }
+
+        #[inline]
+        pub(super) fn coarse(self) -> Option<Nanos> {
+            None
         }
     }
 }

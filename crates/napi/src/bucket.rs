@@ -65,8 +65,14 @@ fn take_tokens(cell: &BucketCell, tokens: u64) -> Option<bool> {
         tally.count(allowed);
         allowed
     };
-    let alone =
-        cell.with(|bucket, tally| bucket.take_alone(tokens).map(|decision| count(decision, tally)))?;
+    let alone = cell.with(|bucket, tally| {
+        // Whoever was refused a moment ago asks in vain most of the time.
+        if tally.refused_last() && bucket.waiting() == 0 && bucket.surely_refuses(tokens) {
+            tally.count(false);
+            return Some(false);
+        }
+        bucket.take_alone(tokens).map(|decision| count(decision, tally))
+    })?;
     alone.or_else(|| {
         let (allowed, woken) = cell.with(|bucket, tally| {
             let (decision, woken) = bucket.take(tokens);

@@ -91,11 +91,12 @@ fn costs(host: &Host, cost: f64) -> Costs {
 }
 
 /// Where the figures of the first limit start in the registers.
-const FIRST_LIMIT: usize = 1;
+const FIRST_LIMIT: usize = 2;
 const REGISTERS_A_LIMIT: usize = 4;
 
-/// Registers: the index of the deciding limit, then limit, remaining, resetMs and retryAfterMs of each.
-fn set_verdict(host: &Host, verdict: &Verdict) {
+/// Registers: the index of the deciding limit, the version of the limits, then limit, remaining, resetMs and retryAfterMs of each.
+fn set_verdict(host: &Host, state: &Shared<Limiter>, verdict: &Verdict) {
+    host.set(1, f64::from(state.limits_version()));
     host.set(0, verdict.deciding() as f64);
     for index in 0..verdict.len() {
         let limit = verdict.limit(index);
@@ -160,7 +161,7 @@ bound!(
         with_hash(cell, &call, |state, tally, hash| {
             let verdict = state.core.charge(hash, &costs);
             tally.count(verdict.allowed);
-            set_verdict(cell.host(), &verdict);
+            set_verdict(cell.host(), state, &verdict);
             verdict.allowed
         })
     }
@@ -175,7 +176,7 @@ bound!(
         let costs = costs(cell.host(), call.number(1));
         with_hash(cell, &call, |state, _, hash| {
             let verdict = state.core.peek(hash, &costs);
-            set_verdict(cell.host(), &verdict);
+            set_verdict(cell.host(), state, &verdict);
             verdict.allowed
         })
     }
@@ -200,7 +201,7 @@ bound!(
                 Reserve::After(wait, reservation) => (1.0, Some((wait, hash, reservation))),
                 Reserve::Refused(verdict) => {
                     tally.count(false);
-                    set_verdict(host, &verdict);
+                    set_verdict(host, state, &verdict);
                     (2.0, None)
                 }
             }

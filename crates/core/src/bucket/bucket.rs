@@ -100,6 +100,16 @@ impl Bucket {
         Some(self.beside_changes(now, || self.take_word(cost, now)))
     }
 
+    /// Whether `cost` is refused beyond doubt, asked with a cheaper clock: for callers that have just been refused and ask again.
+    /// False says nothing.
+    #[inline]
+    pub fn surely_refuses(&self, cost: u64) -> bool {
+        self.clock.not_before_now().is_some_and(|later| {
+            let tat = self.tat.load(Ordering::Acquire);
+            model::take(tat, cost, model::ticks(later), &self.rates.first()).1 != Decision::Allow
+        })
+    }
+
     /// Takes `cost` tokens, after those who wait.
     pub fn take(&self, cost: u64) -> (Decision, Woken) {
         if let Some(decision) = self.take_alone(cost) {

@@ -97,7 +97,7 @@ impl Limiter {
         let now = ticks(now);
         self.table.update(Entry::Bucket, hash, now, |tats, _, limits| {
             match model::charge(tats, costs, now, limits) {
-                Some(next) if next != *tats => (Edit::Write(next), true),
+                Some(next) if costs.take_any(limits.len) => (Edit::Write(next), true),
                 charged => (Edit::Keep, charged.is_some()),
             }
         })
@@ -119,15 +119,24 @@ impl Limiter {
         let now = self.clock.now();
         let block = self.blocked_for(hash, now);
         let now = ticks(now);
+        // Filled in place: it is large, and handing it through the table would copy it several times.
+        let mut verdict = Verdict::of(now, *costs, block);
         self.table.update(Entry::Bucket, hash, now, |tats, _, limits| {
             let next = if block > 0 { None } else { model::charge(tats, costs, now, limits) };
-            let verdict =
-                |allowed, tats| Verdict { allowed, now, tats, costs: *costs, limits: *limits, block };
+            verdict.limits = *limits;
+            verdict.allowed = next.is_some();
             match next {
-                Some(next) if charge && next != *tats => (Edit::Write(next), verdict(true, next)),
-                next => (Edit::Keep, verdict(next.is_some(), *tats)),
+                Some(next) if charge && costs.take_any(limits.len) => {
+                    verdict.tats = next;
+                    (Edit::Write(next), ())
+                }
+                _ => {
+                    verdict.tats = *tats;
+                    (Edit::Keep, ())
+                }
             }
-        })
+        });
+        verdict
     }
 
     /// Charges a key now for something to be done later, unless the wait would pass `max_wait`.

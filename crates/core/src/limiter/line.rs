@@ -52,9 +52,9 @@ impl Shape {
     }
 
     /// How many lines hold `max_keys` keys with room to spare: an even number. Keys fall into lines at random, so lines are
-    /// filled to 53 % (five entries) or 60 % (more); then 99.9 % of the keys find a place of their own in one of three lines.
+    /// filled to 57 % (five entries) or 60 % (more); then 99.9 % of the keys find a place of their own in one of three lines.
     pub(crate) fn lines(self, max_keys: u64) -> usize {
-        let places = if self.entries == MIN_ENTRIES { max_keys * 15 / 8 } else { max_keys * 5 / 3 };
+        let places = if self.entries == MIN_ENTRIES { max_keys * 7 / 4 } else { max_keys * 5 / 3 };
         (places.div_ceil(self.entries as u64) as usize + 8).next_multiple_of(2)
     }
 }

@@ -23,6 +23,12 @@ impl Costs {
         Self(std::array::from_fn(|index| costs.get(index).copied().unwrap_or(0)))
     }
 
+    /// Whether they take anything of the first `limits`.
+    #[inline]
+    pub(crate) fn take_any(&self, limits: usize) -> bool {
+        self.0.iter().take(limits).any(|&cost| cost > 0)
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: usize) -> u64 {
         self.0[index]
@@ -77,6 +83,13 @@ pub struct LimitState {
 }
 
 impl Verdict {
+    /// What is known before the table was asked.
+    pub(crate) fn of(now: Ticks, costs: Costs, block: Ticks) -> Self {
+        let rates = [Rate { interval: 0, capacity: 0 }; MAX_LIMITS];
+        let limits = Limits { rates, len: 0, generation: 0 };
+        Self { allowed: false, now, tats: [now; MAX_LIMITS], costs, limits, block }
+    }
+
     /// How many limits there are.
     pub fn len(&self) -> usize {
         self.limits.len

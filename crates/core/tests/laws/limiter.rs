@@ -246,6 +246,10 @@ impl Run {
             to.iter().take(self.rates.len()).map(|(limit, ms)| windowed(*limit, *ms)).collect();
         self.real.reconfigure(&limits).unwrap();
         let rates: Vec<Rate> = limits.iter().map(|limit| limit.rate().unwrap()).collect();
+        // The same limits once more are no change.
+        if rates == self.rates {
+            return;
+        }
         for which in self.keys.keys().copied().collect::<Vec<_>>() {
             let levels = self.key(which).levels.clone();
             for (index, (old, new)) in self.rates.iter().zip(&rates).enumerate() {

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -43,12 +43,20 @@ pub(crate) type Given = Vec<(&'static str, String)>;
 pub(crate) struct Tally {
     allowed: AtomicU64,
     refused: AtomicU64,
+    refused_last: AtomicBool,
 }
 
 impl Tally {
+    /// Whether the last decision was a refusal.
+    #[inline]
+    pub(crate) fn refused_last(&self) -> bool {
+        self.refused_last.load(Ordering::Relaxed)
+    }
+
     /// Counts one decision.
     #[inline]
     pub(crate) fn count(&self, allowed: bool) {
+        self.refused_last.store(!allowed, Ordering::Relaxed);
         let counter = if allowed { &self.allowed } else { &self.refused };
         // No other thread writes it: a plain load and store, without the cost of a locked instruction.
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use napi_derive::napi;
 use crate::{
     error::{Result, stale_handle},
     fast::{Call, bind, bound},
-    host::{Cell, Given, Host, Kind, Mail, Opened, Shared, Traits, host, join, post, private},
+    host::{Cell, Given, Host, Kind, Mail, Opened, Shared, Traits, host, join, name_of, post, private},
 };
 
 type ClockCell = Cell<Arc<ManualClock>>;
@@ -57,6 +57,12 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
     let (handle, cell) = host.clocks.open(host, state);
     let functions = bind(env, cell, &[(c"now", now()), (c"advanceTo", advance_to())]);
     Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock: 0, functions })
+}
+
+/// The name of the clock whose state has this number, for whoever found a primitive on it.
+#[napi(catch_unwind)]
+pub fn clock_name(state: u32) -> Option<String> {
+    name_of::<Arc<ManualClock>>(Kind::Clock, state)
 }
 
 /// The clock of a primitive, and the state of a manual clock: 0 for the system's.

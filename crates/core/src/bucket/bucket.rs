@@ -21,6 +21,14 @@ use crate::{
     words::Rates,
 };
 
+/// Tokens that were offered: what they are worth, and what the word said when they had been taken, under which limits.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    worth: Ticks,
+    end: Ticks,
+    limits: u32,
+}
+
 /// The environments to wake after a call, all of them outside any lock.
 #[derive(Debug, Default)]
 pub struct Woken {
@@ -60,7 +68,7 @@ pub struct Bucket {
     rates: Rates,
     clock: Clock,
     max_waiters: u64,
-    room: Mutex<Room>,
+    room: Mutex<Room<Grant>>,
 }
 
 impl Bucket {
@@ -175,7 +183,7 @@ impl Bucket {
         match room.cancel(ticket) {
             None => return Woken::default(),
             Some(Left::Waiting) => self.count(&room),
-            Some(Left::Offered(tokens)) => self.refund_word(tokens, now),
+            Some(Left::Offered(grant)) => self.take_back(grant, now),
         }
         self.settle(&mut room, now)
     }
@@ -184,9 +192,10 @@ impl Bucket {
     pub fn env_gone(&self, env: EnvId) -> Woken {
         let now = self.clock.now();
         let mut room = self.room.lock();
-        let unclaimed = room.env_gone(env);
+        for unclaimed in room.env_gone(env) {
+            self.take_back(unclaimed, now);
+        }
         self.count(&room);
-        self.refund_word(unclaimed, now);
         self.settle(&mut room, now)
     }
 
@@ -275,6 +284,12 @@ impl Bucket {
 
     #[inline]
     fn take_word(&self, cost: u64, now: Nanos) -> Decision {
+        self.take_to(cost, now).1
+    }
+
+    /// The word after the call, and the decision.
+    #[inline]
+    fn take_to(&self, cost: u64, now: Nanos) -> (Ticks, Decision) {
         let now = model::ticks(now);
         let mut tat = self.tat.load(Ordering::Acquire);
         loop {
@@ -282,12 +297,22 @@ impl Bucket {
             let rate = self.rates.first();
             let (next, decision) = model::take(tat, cost, now, &rate);
             if next == tat {
-                return decision;
+                return (next, decision);
             }
             match self.tat.compare_exchange_weak(tat, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return decision,
+                Ok(_) => return (next, decision),
                 Err(seen) => tat = seen,
             }
+        }
+    }
+
+    /// Gives back what nobody claimed, as if it had never been taken: without what time has given back since, which would let
+    /// more pass at once than the bucket holds. Nothing if the limits have changed since: the word may have been cut.
+    fn take_back(&self, grant: Grant, now: Nanos) {
+        let now = model::ticks(now);
+        if self.rates.version() == grant.limits {
+            let back = grant.worth.min(model::debt(grant.end, now));
+            self.change(|tat| model::refund(tat, back, now));
         }
     }
 
@@ -306,7 +331,7 @@ impl Bucket {
     }
 
     /// What `cost` would meet behind everyone in the line.
-    fn behind(&self, room: &Room, cost: u64, now: Nanos) -> Decision {
+    fn behind(&self, room: &Room<Grant>, cost: u64, now: Nanos) -> Decision {
         let rate = self.rates.first();
         if cost > rate.capacity {
             return Decision::Never;
@@ -319,12 +344,17 @@ impl Bucket {
         }
     }
 
-    fn serve_room(&self, room: &mut Room, now: Nanos, woken: &mut Woken) -> Option<Nanos> {
+    fn serve_room(&self, room: &mut Room<Grant>, now: Nanos, woken: &mut Woken) -> Option<Nanos> {
         let mut changed = false;
         let next = loop {
             let Some(weight) = room.head() else { break None };
-            match self.take_word(weight, now) {
-                Decision::Allow => woken.offers.extend(room.offer()),
+            let (end, decision) = self.take_to(weight, now);
+            match decision {
+                Decision::Allow => {
+                    // Limits change under the lock of the room, which this call holds.
+                    let (worth, limits) = (self.rates.first().worth(weight), self.rates.version());
+                    woken.offers.extend(room.offer(Grant { worth, end, limits }));
+                }
                 Decision::Never => woken.refused.extend(room.dismiss()),
                 Decision::RetryAfter(wait) => break Some(wait),
             }
@@ -337,7 +367,7 @@ impl Bucket {
     }
 
     /// Serves the line after the head may have become due earlier.
-    fn settle(&self, room: &mut Room, now: Nanos) -> Woken {
+    fn settle(&self, room: &mut Room<Grant>, now: Nanos) -> Woken {
         let mut woken = Woken::default();
         if self.serve_room(room, now, &mut woken).is_some() {
             woken.replan.extend(room.envs());
@@ -345,7 +375,7 @@ impl Bucket {
         woken
     }
 
-    fn count(&self, room: &Room) {
+    fn count(&self, room: &Room<Grant>) {
         self.waiting.store(room.len() as u32, Ordering::Release);
     }
 }

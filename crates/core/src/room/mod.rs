@@ -13,8 +13,8 @@
 //! let (here, there) = (1, 2);
 //! let first = room.enter(here, 5);
 //! let second = room.enter(there, 1);
-//! assert_eq!(room.offer().map(|offer| offer.ticket), Some(first));
-//! assert_eq!(room.claim(first), Some(5));
+//! assert_eq!(room.offer("five tokens").map(|offer| offer.ticket), Some(first));
+//! assert_eq!(room.claim(first), Some("five tokens"));
 //! assert_eq!(room.cancel(second), Some(Left::Waiting));
 //! assert!(room.is_empty());
 //! ```
@@ -44,25 +44,31 @@ pub struct Offer {
 
 /// How a cancelled waiter left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Left<G> {
     /// It was still in the line.
     Waiting,
-    /// It had been offered this weight, which goes back.
-    Offered(u64),
+    /// It had been offered this, which goes back.
+    Offered(G),
 }
 
-/// A line of waiters and the offers they have not claimed yet.
-#[derive(Debug, Default)]
-pub struct Room {
+/// A line of waiters and the offers they have not claimed yet. `G` is what its owner grants.
+#[derive(Debug)]
+pub struct Room<G> {
     next: Ticket,
     waiting: BTreeMap<Ticket, Waiter>,
-    offered: BTreeMap<Ticket, Waiter>,
+    offered: BTreeMap<Ticket, (EnvId, G)>,
     /// Waiters in the line, by environment.
     envs: BTreeMap<EnvId, u32>,
     weight: u128,
 }
 
-impl Room {
+impl<G> Default for Room<G> {
+    fn default() -> Self {
+        Self { next: 0, waiting: BTreeMap::new(), offered: BTreeMap::new(), envs: BTreeMap::new(), weight: 0 }
+    }
+}
+
+impl<G> Room<G> {
     /// Joins the end of the line, to wait for `weight`.
     pub fn enter(&mut self, env: EnvId, weight: u64) -> Ticket {
         let ticket = self.next;
@@ -79,18 +85,17 @@ impl Room {
     }
 
     /// Offers the head of the line what it waits for.
-    pub fn offer(&mut self) -> Option<Offer> {
-        let (ticket, waiter) = self.waiting.pop_first()?;
-        self.left_line(waiter);
-        self.offered.insert(ticket, waiter);
-        Some(Offer { env: waiter.env, ticket })
+    pub fn offer(&mut self, grant: G) -> Option<Offer> {
+        let offer = self.dismiss()?;
+        self.offered.insert(offer.ticket, (offer.env, grant));
+        Some(offer)
     }
 
     /// Sends the head of the line away with nothing.
     pub fn dismiss(&mut self) -> Option<Offer> {
-        let offer = self.offer()?;
-        self.offered.remove(&offer.ticket);
-        Some(offer)
+        let (ticket, waiter) = self.waiting.pop_first()?;
+        self.left_line(waiter);
+        Some(Offer { env: waiter.env, ticket })
     }
 
     /// Sends everyone in the line who waits for more than `most` away with nothing.
@@ -102,13 +107,13 @@ impl Room {
         dismissed.into_iter().map(|(ticket, waiter)| Offer { env: waiter.env, ticket }).collect()
     }
 
-    /// The waiter takes what it was offered: the weight, or None if it was offered nothing.
-    pub fn claim(&mut self, ticket: Ticket) -> Option<u64> {
-        self.offered.remove(&ticket).map(|waiter| waiter.weight)
+    /// The waiter takes what it was offered; None if that was nothing.
+    pub fn claim(&mut self, ticket: Ticket) -> Option<G> {
+        self.offered.remove(&ticket).map(|(_, grant)| grant)
     }
 
     /// The waiter gives up. None if it has left before.
-    pub fn cancel(&mut self, ticket: Ticket) -> Option<Left> {
+    pub fn cancel(&mut self, ticket: Ticket) -> Option<Left<G>> {
         if let Some(waiter) = self.waiting.remove(&ticket) {
             self.left_line(waiter);
             Some(Left::Waiting)
@@ -117,16 +122,14 @@ impl Room {
         }
     }
 
-    /// The environment is gone with all its waiters: the weight of what it had not claimed, which goes back.
-    pub fn env_gone(&mut self, env: EnvId) -> u64 {
+    /// The environment is gone with all its waiters: what it had not claimed, which goes back.
+    pub fn env_gone(&mut self, env: EnvId) -> Vec<G> {
         let gone: Vec<Waiter> =
             self.waiting.extract_if(.., |_, waiter| waiter.env == env).map(|(_, w)| w).collect();
         for waiter in gone {
             self.left_line(waiter);
         }
-        self.offered
-            .extract_if(.., |_, waiter| waiter.env == env)
-            .fold(0, |sum: u64, (_, waiter)| sum.saturating_add(waiter.weight))
+        self.offered.extract_if(.., |_, (owner, _)| *owner == env).map(|(_, (_, grant))| grant).collect()
     }
 
     /// How many are in the line.

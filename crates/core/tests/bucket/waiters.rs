@@ -235,3 +235,25 @@ fn a_full_line_refuses_the_newcomer_and_never_who_would_not_wait() {
     assert_eq!(none.acquire(HERE, 1, None).0, Acquire::Granted);
     assert_eq!(none.acquire(HERE, 1, None).0, Acquire::RetryAfter(ms(1_000)));
 }
+
+#[test]
+fn an_offer_that_is_given_back_late_gives_back_what_time_has_not() {
+    let bucket = drained(5, 1_000);
+    let (ticket, _) = bucket.join(HERE, 5);
+    assert_eq!(offered(&bucket.pass(ms(1_000)).serve().1), [ticket]);
+    // Three seconds later the bucket is full again, and a newcomer takes three of its five.
+    assert!(bucket.pass(ms(3_000)).take(3).0 == Decision::Allow);
+    bucket.cancel(ticket);
+    assert_eq!(bucket.available(), 2.0, "as if the first had never waited: no eight in one instant");
+}
+
+#[test]
+fn an_offer_made_before_the_limits_changed_gives_nothing_back() {
+    let bucket = drained(5, 1_000);
+    let (ticket, _) = bucket.join(HERE, 5);
+    bucket.pass(ms(1_000)).serve();
+    bucket.reconfigure(&rate(5, 2_000));
+    let before = bucket.available();
+    bucket.cancel(ticket);
+    assert_eq!(bucket.available(), before);
+}

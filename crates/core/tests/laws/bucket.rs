@@ -36,7 +36,8 @@ struct Naive {
     at: Nanos,
     rate: Rate,
     line: VecDeque<Waiter>,
-    offered: Vec<Waiter>,
+    /// With when each was offered, how far the bucket was from full then, and whether the limits have changed since.
+    offered: Vec<(Waiter, Nanos, i128, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,7 +73,8 @@ impl Naive {
                 decision => assert_eq!(decision, Decision::Allow, "who waits for too much was sent away"),
             }
             offers.push(head.ticket);
-            self.offered.extend(self.line.pop_front());
+            self.line.pop_front();
+            self.offered.push((head, self.at, span(&self.rate) - self.level, false));
         }
         None
     }
@@ -87,6 +89,17 @@ impl Naive {
         }
     }
 
+    /// As if it had never been offered: what time has given back since is not given back again.
+    fn take_back(&mut self, (waiter, then, until_full, changed): (Waiter, Nanos, i128, bool)) -> i128 {
+        if changed {
+            return 0;
+        }
+        let left = (until_full - i128::from(self.at - then) * 256).max(0);
+        let back = worth(&self.rate, waiter.cost).min(left);
+        self.level = (self.level + back).min(span(&self.rate));
+        back
+    }
+
     fn refund(&mut self, cost: u64) {
         self.level = (self.level + worth(&self.rate, cost)).min(span(&self.rate));
     }
@@ -96,6 +109,9 @@ impl Naive {
         let until_full = span(&self.rate) - self.level;
         let kept = until_full.min(span(&rate));
         (self.rate, self.level) = (rate, span(&rate) - kept);
+        for (.., changed) in &mut self.offered {
+            *changed = true;
+        }
         let (fits, gone) = self.line.iter().partition(|waiter| waiter.cost <= rate.capacity);
         self.line = fits;
         (Vec::<Waiter>::from(gone).iter().map(|waiter| waiter.ticket).collect(), until_full - kept)
@@ -138,7 +154,7 @@ impl Run {
         let mut offers = Vec::new();
         let (before, next) = (self.naive.offered.len(), self.naive.serve(&mut offers));
         assert_eq!(offers, real);
-        let costs: Vec<u64> = self.naive.offered[before..].iter().map(|waiter| waiter.cost).collect();
+        let costs: Vec<u64> = self.naive.offered[before..].iter().map(|(waiter, ..)| waiter.cost).collect();
         for cost in costs {
             self.granted(cost);
         }
@@ -184,7 +200,7 @@ impl Run {
                     return;
                 };
                 let before = self.naive.offered.len();
-                self.naive.offered.retain(|waiter| waiter.ticket != ticket);
+                self.naive.offered.retain(|(waiter, ..)| waiter.ticket != ticket);
                 assert_eq!(self.real.claim(ticket), self.naive.offered.len() < before);
             }
             Op::Cancel(which) => {
@@ -193,10 +209,10 @@ impl Run {
                 };
                 let woken = self.real.cancel(ticket);
                 let is = |waiter: &Waiter| waiter.ticket == ticket;
-                if let Some(at) = self.naive.offered.iter().position(is) {
-                    let waiter = self.naive.offered.remove(at);
-                    self.naive.refund(waiter.cost);
-                    self.credit(worth(&self.naive.rate, waiter.cost));
+                if let Some(at) = self.naive.offered.iter().position(|(waiter, ..)| is(waiter)) {
+                    let unclaimed = self.naive.offered.remove(at);
+                    let back = self.naive.take_back(unclaimed);
+                    self.credit(back);
                 } else if let Some(at) = self.naive.line.iter().position(is) {
                     self.naive.line.remove(at);
                 } else {
@@ -208,11 +224,12 @@ impl Run {
             Op::EnvGone(env) => {
                 let woken = self.real.env_gone(env);
                 self.naive.line.retain(|waiter| waiter.env != env);
-                let unclaimed =
-                    self.naive.offered.iter().filter(|waiter| waiter.env == env).map(|it| it.cost).sum();
-                self.naive.offered.retain(|waiter| waiter.env != env);
-                self.naive.refund(unclaimed);
-                self.credit(worth(&self.naive.rate, unclaimed));
+                let (gone, kept) = self.naive.offered.iter().partition(|(waiter, ..)| waiter.env == env);
+                self.naive.offered = kept;
+                for unclaimed in Vec::<(Waiter, Nanos, i128, bool)>::from(gone) {
+                    let back = self.naive.take_back(unclaimed);
+                    self.credit(back);
+                }
                 self.settled(&woken);
             }
             Op::Refund(tokens) => {

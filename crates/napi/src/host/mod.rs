@@ -13,4 +13,4 @@ pub(crate) use arena::Cell;
 pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, host};
 pub(crate) use mailbox::{Mail, Waits, deliver, post};
-pub(crate) use registry::{Given, Kind, Shared, Tally, Traits, find, join, private};
+pub(crate) use registry::{Given, Kind, Shared, Tally, Traits, find, join, name_of, private};

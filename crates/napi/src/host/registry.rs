@@ -195,6 +195,13 @@ pub(crate) fn find<T: Send + Sync + 'static>(kind: Kind, name: &str) -> Option<A
     Some(state)
 }
 
+/// The name of the state with this number; None if it has none, or has ended.
+pub(crate) fn name_of<T: Send + Sync + 'static>(kind: Kind, id: u32) -> Option<String> {
+    let names = NAMES.lock();
+    let is = |entry: &Entry| entry.state.downcast_ref::<Shared<T>>().is_some_and(|state| state.id == id);
+    names.iter().find(|((of, _), entry)| *of == kind && is(entry)).map(|((_, name), _)| name.clone())
+}
+
 /// Lets go of a name as often as it was joined.
 pub(super) fn release(kind: Kind, name: &str, holds: usize) {
     let mut names = NAMES.lock();

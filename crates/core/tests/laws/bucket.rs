@@ -224,9 +224,10 @@ impl Run {
             Op::EnvGone(env) => {
                 let woken = self.real.env_gone(env);
                 self.naive.line.retain(|waiter| waiter.env != env);
-                let (gone, kept) = self.naive.offered.iter().partition(|(waiter, ..)| waiter.env == env);
+                let (gone, kept): (Vec<_>, Vec<_>) =
+                    self.naive.offered.iter().copied().partition(|(waiter, ..)| waiter.env == env);
                 self.naive.offered = kept;
-                for unclaimed in Vec::<(Waiter, Nanos, i128, bool)>::from(gone) {
+                for unclaimed in gone {
                     let back = self.naive.take_back(unclaimed);
                     self.credit(back);
                 }

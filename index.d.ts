@@ -354,7 +354,7 @@ interface RateLimiterOptions extends CommonOptions {
     /** One limit, or up to 8 that are decided together: all pass and all are charged, or none is. */
     readonly limits: KeyedLimit | readonly KeyedLimit[];
     /**
-     * Live keys that are kept apart: a whole number from 1 to 2^28. Memory is fixed by it, about 24 bytes a key with one limit and
+     * Live keys that are kept apart: a whole number from 1 to 2^28. Memory is fixed by it, about 22 bytes a key with one limit and
      * 8 to 16 more for each further one. @default 100000
      */
     readonly maxKeys?: number | undefined;

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import * as breakwater from 'breakwater';
+import * as exported from 'breakwater';
 import { runScript } from './helpers/processes.mjs';
 import { reasonOf } from './helpers/promises.mjs';
 import { withThreads } from './helpers/threads.mjs';
 
+const breakwater = { ...exported };
 const { BreakwaterError, ManualClock, RateLimitedError, RateLimiter, RefusedError, TokenBucket } = breakwater;
 
 let home;

@@ -65,6 +65,7 @@ everywhere('awaits promises and thenables', async ({ policy, clock }) => {
   const bounded = policy.execute(() => ({ then: (_, reject) => reject(new Error('said no')) }), options);
   assert.equal((await reasonOf(bounded)).message, 'said no');
   const lying = {
+    // biome-ignore lint/suspicious/noThenProperty: as above
     get then() {
       throw new Error('no then');
     },

@@ -120,6 +120,8 @@ export interface Native {
   dispose(host: number, kind: string, handle: number): void;
   collected(host: number, kind: string, handle: number): void;
   openClock(host: number, name: string | undefined): Opened<ClockFunctions>;
+  /** The name of the clock whose state has this number; null if it has none. */
+  clockName(state: number): string | null;
   bucketDefaults(): { readonly maxWaiters: number };
   openBucket(host: number, options: NativeBucketOptions): Opened<BucketFunctions>;
   findBucket(host: number, name: string): Opened<BucketFunctions> | null;

@@ -248,7 +248,14 @@ export function clockOf(clock: ManualClock | undefined): { timeline: Timeline; h
   return clock === undefined ? { timeline: loopTime, handle: undefined } : partsOf(clock);
 }
 
-/** The timers of a state that was found by name. A manual clock of another thread, without a name, is out of reach. */
+/**
+ * The timers of a state that was found by name, by the number of its clock's state; 0 is the system's. A manual clock without a
+ * name that another thread made is out of reach: there, waits run on the system's time.
+ */
 export function timelineOfState(clock: number): Timeline {
-  return timelines.get(clock)?.deref() ?? loopTime;
+  if (clock === 0) return loopTime;
+  const known = timelines.get(clock)?.deref();
+  if (known !== undefined) return known;
+  const name = host().native.clockName(clock);
+  return name === null ? loopTime : timelineOf(new ManualClock({ name }));
 }

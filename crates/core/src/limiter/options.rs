@@ -6,10 +6,10 @@ use crate::{
     words::MAX_LIMITS,
 };
 
-/// Default of `maxKeys`: 2.4 MB with one limit.
+/// Default of `maxKeys`: 2.2 MB with one limit.
 pub const DEFAULT_MAX_KEYS: u64 = 100_000;
 
-/// The most keys: 2^28, 6.4 GB with one limit.
+/// The most keys: 2^28, 6.0 GB with one limit.
 const MOST_KEYS: u64 = 1 << 28;
 
 /// The longest block: 180 days.

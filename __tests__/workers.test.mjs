@@ -194,6 +194,33 @@ test('tokens offered to a thread that is killed before it takes them go back', a
   bucket.dispose();
 });
 
+test('tokens that go back later are not granted on top of those that flowed in meanwhile', async () => {
+  const name = newName();
+  const clock = new ManualClock({ name });
+  const options = { name, capacity: 5, refillPerSecond: 1, initialTokens: 0 };
+  const bucket = new TokenBucket({ ...options, clock });
+  const thread = await startThread();
+  await thread.run(({ ManualClock, TokenBucket }, _, options) => {
+    new TokenBucket({ ...options, clock: new ManualClock({ name: options.name }) }).acquire(5);
+  }, options);
+  const busy = new Int32Array(new SharedArrayBuffer(4));
+  thread
+    .run((_, __, busy) => {
+      Atomics.store(busy, 0, 1);
+      for (;;);
+    }, busy)
+    .catch(() => {});
+  await until(() => busy[0] === 1);
+  clock.advance(5_000);
+  assert.deepEqual([bucket.tryAcquire(), bucket.available], [false, 0], 'the thread is offered all five');
+  clock.advance(5_000);
+  assert.equal(bucket.tryAcquire(5), true);
+  await thread.terminate();
+  // Ten at one instant would be more than the bucket ever holds.
+  assert.equal(bucket.tryAcquire(), false);
+  bucket.dispose();
+});
+
 test('the reservation of a thread that is killed goes back', async () => {
   const options = { name: newName(), limits: { limit: 1, windowMs: 3_600_000 } };
   const limiter = new RateLimiter(options);

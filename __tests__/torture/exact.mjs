@@ -46,9 +46,9 @@ const nanoseconds = () => Number(process.hrtime.bigint());
 
 /**
  * What to add to a thread's time to get at least and at most ours, in nanoseconds: Bun's threads each count from their own start.
- * The closest of the questions that both sides answer without a pause within `ms`.
+ * The closest of the questions that both sides answer without a pause meanwhile.
  */
-async function offsetOf(thread, ms = 20) {
+async function offsetOf(thread) {
   const [idle, asked, over] = [0, 1, 2];
   const flag = new Int32Array(new SharedArrayBuffer(4));
   const time = new Float64Array(new SharedArrayBuffer(8));
@@ -66,7 +66,7 @@ async function offsetOf(thread, ms = 20) {
     time,
   );
   let closest = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
-  const end = performance.now() + ms;
+  const end = performance.now() + OFFSET_MS;
   do {
     const before = nanoseconds();
     Atomics.store(flag, 0, asked);
@@ -79,10 +79,7 @@ async function offsetOf(thread, ms = 20) {
   return closest;
 }
 
-/**
- * In each thread: takes and waits for `ms`; the spans in which its grants happened, as [before, after] in nanoseconds. Nothing is
- * aborted: what was offered to a waiter that gives up before it knows counts as a refund, which is on top of the bound.
- */
+/** In each thread: takes, waits and aborts for `ms`; the spans in which its grants happened, as [before, after] in nanoseconds. */
 async function hammer({ RateLimiter, TokenBucket }, _, { Class, options, ms }) {
   const object = Class === 'bucket' ? new TokenBucket(options) : new RateLimiter(options);
   const key = Class === 'bucket' ? [] : ['key'];
@@ -95,11 +92,13 @@ async function hammer({ RateLimiter, TokenBucket }, _, { Class, options, ms }) {
       const before = now();
       if (object.tryAcquire(...key, 1)) grants.push([before, now()]);
       if (i % 40 === 0) {
+        const controller = new AbortController();
         const wait = object
-          .acquire(...key, 1, { maxWaitMs: 5 })
+          .acquire(...key, 1, { maxWaitMs: 5, signal: controller.signal })
           .then(() => grants.push([before, now()]))
           .catch(() => {})
           .finally(() => waiting.delete(wait));
+        if (i % 80 === 0) controller.abort();
         waiting.add(wait);
       }
     }
@@ -177,7 +176,7 @@ export const sections = [
   },
   {
     title: 'Never more than capacity + rate × T, over any span T',
-    what: '4 worker threads take and wait on one named state for 3 s; every grant is kept with the time before and after its call.',
+    what: '4 worker threads take, wait and abort on one named state for 3 s; every grant is kept with the time before and after its call.',
     async run() {
       const figures = await boundOverSpans({ ms: 3_000 });
       return figures.flatMap(({ Class, capacity, refillPerSecond, granted, excess: over }) => [

@@ -161,7 +161,7 @@ export const sections = [
   },
   {
     title: 'Refusals consume nothing',
-    what: 'A million refused calls on an empty bucket and on an exhausted key, of a limit of one in a day.',
+    what: 'A million refused calls on an exhausted key, of a limit of one in a day.',
     async run() {
       const limiter = new RateLimiter({ limits: { limit: 1, windowMs: 86_400_000 } });
       limiter.tryAcquire('key');

@@ -43,7 +43,7 @@ export async function growthOverThreads({ threads, first }) {
   return { grown, waiting, names: list().length };
 }
 
-/** The most megabytes that limiters took which were dropped without a word: 2.4 each. */
+/** The most megabytes that limiters took which were dropped without a word: 2.2 each. */
 export async function growthOverDropped({ limiters }) {
   const keys = Array.from({ length: 2_000 }, (_, i) => `key ${i}`);
   const before = await residentMegabytes();
@@ -62,14 +62,14 @@ const round = (value) => Number(value.toFixed(1));
 export const sections = [
   {
     title: 'Threads that come and go',
-    what: '100 short-lived worker threads, after 20 to warm up, on a named bucket and a named limiter and on state of their own (2.4 MB each); half of them killed, a third having disposed, the others waiting.',
+    what: '100 short-lived worker threads, after 20 to warm up, on a named bucket and a named limiter and on state of their own (2.2 MB each); half of them killed, a third having disposed, the others waiting.',
     async run() {
       const { grown, waiting, names } = await growthOverThreads({ threads: 100, first: 20 });
       return [
         {
           figure: 'MB by which the process grew',
           value: round(grown),
-          must: 'at most 30; their state takes 240',
+          must: 'at most 30; their state takes 220',
           holds: grown <= 30,
         },
         { figure: 'waiters left', value: waiting, must: '0', holds: waiting === 0 },
@@ -79,14 +79,14 @@ export const sections = [
   },
   {
     title: 'Limiters that are dropped',
-    what: '3,000 limiters of 2.4 MB, each dropped without dispose, no collection asked for.',
+    what: '3,000 limiters of 2.2 MB, each dropped without dispose, no collection asked for.',
     async run() {
       const most = await growthOverDropped({ limiters: 3_000 });
       return [
         {
           figure: 'MB at most',
           value: round(most),
-          must: 'at most 500; all of them take 7,200',
+          must: 'at most 500; all of them take 6,600',
           holds: most <= 500,
         },
       ];

@@ -256,7 +256,7 @@ test('garbage collection ends nothing that has a name', async () => {
 });
 
 test('what was collected without a name gives its memory back', async () => {
-  // Each limiter takes 2.4 MB once its keys have touched it all.
+  // Each limiter takes over 2 MB once its keys have touched it all.
   const use = () => {
     const limiter = new RateLimiter({ limits: LIMITS });
     for (let key = 0; key < 40_000; key++) limiter.tryAcquire(`key ${key}`);

@@ -54,8 +54,8 @@ test('a process that panicked ends as it would have, in a thread too', async () 
     \`;
     const bucket = new TokenBucket({ name: 'panic', capacity: 2, refillPerSecond: 1 });
     const worker = new Worker(source, { eval: true, execArgv: [] });
-    const said = await new Promise((resolve) => worker.once('message', resolve));
-    await new Promise((resolve) => worker.once('exit', resolve));
+    const happens = (event) => new Promise((resolve) => worker.once(event, resolve));
+    const [said] = await Promise.all([happens('message'), happens('exit')]);
     console.log(JSON.stringify([...said, bucket.tryAcquire(), bucket.tryAcquire()]));
   `,
     { env: { BREAKWATER_NATIVE_PATH: BINDING } },

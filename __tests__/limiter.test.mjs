@@ -825,3 +825,14 @@ test('a key function of a policy that gives no string rejects with InvalidOption
   }
   assert.equal(limiter.size, 0);
 });
+
+test('more keys than there is memory for is a bad option, not the end of the process', () => {
+  // 33 GB: some systems hand out the addresses all the same, and no page.
+  const limits = Array.from({ length: 8 }, () => ({ limit: 1, windowMs: 1_000 }));
+  try {
+    new RateLimiter({ limits, maxKeys: 2 ** 28 }).dispose();
+  } catch (error) {
+    assert.equal(error.code, 'ERR_INVALID_OPTION');
+    assert.equal(error.option, 'maxKeys');
+  }
+});

@@ -15,6 +15,7 @@ fn limiter(limits: usize, limit: f64, max_keys: f64) -> Limiter {
     let limit = Limit { limit: Some(limit), window_ms: Some(60_000.0), ..Limit::default() };
     let options = Options { limits: vec![limit; limits], max_keys: Some(max_keys), ..Options::default() };
     Limiter::new(&options.check().expect("in range"), Clock::monotonic(), &mut Rng::seeded(1))
+        .expect("memory")
 }
 
 fn keys(count: usize) -> Vec<String> {

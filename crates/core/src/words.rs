@@ -111,8 +111,8 @@ pub(crate) struct Slab {
 
 #[cfg(any(loom, shuttle))]
 impl Slab {
-    pub(crate) fn new(len: usize) -> Self {
-        Self { words: (0..len).map(|_| AtomicU64::new(0)).collect() }
+    pub(crate) fn new(len: usize) -> Option<Self> {
+        Some(Self { words: (0..len).map(|_| AtomicU64::new(0)).collect() })
     }
 
     pub(crate) fn words(&self) -> &[AtomicU64] {
@@ -122,8 +122,9 @@ impl Slab {
 
 #[cfg(not(any(loom, shuttle)))]
 impl Slab {
-    pub(crate) fn new(len: usize) -> Self {
-        Self { raw: zeroed::Raw::new(len) }
+    /// None if the system has not that much memory to give.
+    pub(crate) fn new(len: usize) -> Option<Self> {
+        zeroed::Raw::new(len).map(|raw| Self { raw })
     }
 
     #[inline]
@@ -135,7 +136,7 @@ impl Slab {
 #[cfg(not(any(loom, shuttle)))]
 mod zeroed {
     use std::{
-        alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+        alloc::{Layout, alloc_zeroed, dealloc},
         ptr::NonNull,
         sync::atomic::AtomicU64,
     };
@@ -156,20 +157,18 @@ mod zeroed {
     unsafe impl Sync for Raw {}
 
     impl Raw {
-        pub(super) fn new(len: usize) -> Self {
+        pub(super) fn new(len: usize) -> Option<Self> {
             // Asked for with a small alignment and aligned here: the standard allocator clears over-aligned memory by hand,
             // which would touch every page at once.
-            let size = len * size_of::<AtomicU64>() + CACHE_LINE;
-            let Ok(layout) = Layout::from_size_align(size, align_of::<AtomicU64>()) else {
-                handle_alloc_error(Layout::new::<AtomicU64>())
-            };
+            let size = len.checked_mul(size_of::<AtomicU64>())?.checked_add(CACHE_LINE)?;
+            let layout = Layout::from_size_align(size, align_of::<AtomicU64>()).ok()?;
             // SAFETY: `size` is at least CACHE_LINE, so not zero.
             let allocation = unsafe { alloc_zeroed(layout) };
-            let Some(allocation) = NonNull::new(allocation) else { handle_alloc_error(layout) };
+            let allocation = NonNull::new(allocation)?;
             let skip = allocation.align_offset(CACHE_LINE);
             // SAFETY: `skip` is below CACHE_LINE, by which the allocation is larger than the words.
             let words = unsafe { allocation.add(skip) }.cast();
-            Self { allocation, layout, words, len }
+            Some(Self { allocation, layout, words, len })
         }
 
         #[inline]

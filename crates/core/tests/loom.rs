@@ -196,7 +196,7 @@ mod line {
         let limits = limits.iter().map(|(limit, ms)| windowed(*limit, *ms)).collect();
         let options =
             Options { limits, max_keys: Some(1.0), when_full: WhenFull::Admit, ..Options::default() };
-        Limiter::new(&options.check().unwrap(), clock(), &mut Rng::seeded(1))
+        Limiter::new(&options.check().unwrap(), clock(), &mut Rng::seeded(1)).unwrap()
     }
 
     fn limiter(limit: f64) -> impl Fn() -> Limiter + Copy + Send + Sync + 'static {

@@ -381,7 +381,7 @@ mod table {
         let limits = vec![Limit { limit: Some(1_000.0), window_ms: Some(86_400_000.0), ..Limit::default() }];
         let options = Options { limits, max_keys: Some(1.0), ..Options::default() };
         let clock = Clock::Manual(Arc::new(ManualClock::new()));
-        Arc::new(Limiter::new(&options.check().unwrap(), clock, &mut Rng::seeded(1)))
+        Arc::new(Limiter::new(&options.check().unwrap(), clock, &mut Rng::seeded(1)).unwrap())
     }
 
     fn charged(limiter: &Limiter, key: u64) -> u64 {

@@ -113,7 +113,7 @@ fn of_fifteen_threads_five_get_a_token_of_five() {
 }
 
 fn limiter(limits: &[Limit], max_keys: u64, when_full: WhenFull, clock: &Clock) -> Limiter {
-    Limiter::new(&checked(limits, max_keys, when_full), clock.clone(), &mut Rng::seeded(1))
+    Limiter::new(&checked(limits, max_keys, when_full), clock.clone(), &mut Rng::seeded(1)).unwrap()
 }
 
 #[test]

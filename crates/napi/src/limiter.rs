@@ -368,10 +368,11 @@ pub fn open_limiter(env: Env, host_id: u32, options: LimiterOptions) -> Result<O
     };
     let checked = checked.check().map_err(invalid)?;
     let (clock, clock_state) = clock_of(host, options.clock)?;
-    let make = || Limiter::new(&checked, clock, &mut Rng::from_entropy());
+    // Its memory is only asked for here, and touched as keys come.
+    let limiter = Limiter::new(&checked, clock, &mut Rng::from_entropy()).map_err(invalid)?;
     let traits = Traits { limits, dry_run: options.dry_run, clock: clock_state };
     let state = match &options.name {
-        None => private(make(), traits),
+        None => private(limiter, traits),
         Some(name) => {
             let labels: Vec<_> = traits.limits.iter().map(|limit| limit.label.as_deref()).collect();
             let given: Given = vec![
@@ -382,7 +383,7 @@ pub fn open_limiter(env: Env, host_id: u32, options: LimiterOptions) -> Result<O
                 ("dryRun", options.dry_run.to_string()),
                 ("clock", clock_state.to_string()),
             ];
-            let state = join(Kind::Limiter, name, given, traits, make).map_err(name_conflict)?;
+            let state = join(Kind::Limiter, name, given, traits, || limiter).map_err(name_conflict)?;
             host.hold(Kind::Limiter, name);
             state
         }

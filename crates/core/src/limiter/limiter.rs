@@ -67,16 +67,22 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// A limiter that knows no key yet.
-    pub fn new(options: &Checked, clock: Clock, rng: &mut Rng) -> Self {
-        Self {
-            table: Table::new(&options.rates, options.max_keys, options.when_full),
+    /// A limiter that knows no key yet. `maxKeys` is wrong if the system has no memory for so many.
+    pub fn new(options: &Checked, clock: Clock, rng: &mut Rng) -> Result<Self, InvalidOption> {
+        let table =
+            Table::new(&options.rates, options.max_keys, options.when_full).ok_or_else(|| InvalidOption {
+                option: "maxKeys".to_owned(),
+                expected: "a number of keys that memory can be had for",
+                got: options.max_keys.to_string(),
+            })?;
+        Ok(Self {
+            table,
             hash_key: [AtomicU64::new(rng.next_u64()), AtomicU64::new(rng.next_u64())],
             blocked_until: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             max_waiters: options.max_waiters,
             clock,
-        }
+        })
     }
 
     /// The keyed hash of a key: SipHash-1-3.

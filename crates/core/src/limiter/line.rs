@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn the_version_wraps_without_touching_the_tag_the_flags_or_the_generation() {
         let shape = Shape::of(1);
-        let slab = Slab::new(shape.words);
+        let slab = Slab::new(shape.words).unwrap();
         let line = Line { words: slab.words(), shape };
         line.words[0].store(0xFFFF_FFFF & !LOCKED, Ordering::Relaxed);
         let head = line.head();
@@ -196,7 +196,7 @@ mod tests {
     fn tags_and_times_do_not_overlap() {
         for limits in 1..=MAX_LIMITS {
             let shape = Shape::of(limits);
-            let slab = Slab::new(shape.words);
+            let slab = Slab::new(shape.words).unwrap();
             let line = Line { words: slab.words(), shape };
             for entry in 0..shape.entries {
                 line.set_tag(entry, 2 * entry as u32 + 2);

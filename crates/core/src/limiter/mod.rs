@@ -15,7 +15,7 @@
 //!
 //! let limit = Limit { limit: Some(2.0), window_ms: Some(60_000.0), ..Limit::default() };
 //! let options = Options { limits: vec![limit], ..Options::default() };
-//! let limiter = Limiter::new(&options.check()?, Clock::monotonic(), &mut Rng::from_entropy());
+//! let limiter = Limiter::new(&options.check()?, Clock::monotonic(), &mut Rng::from_entropy())?;
 //! let key = limiter.hash(b"203.0.113.7");
 //! assert!(limiter.charge(key, &Costs::same(1)).allowed);
 //! assert!(limiter.charge(key, &Costs::same(1)).allowed);

@@ -67,11 +67,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(rates: &[Rate], max_keys: u64, when_full: WhenFull) -> Self {
+    pub(super) fn new(rates: &[Rate], max_keys: u64, when_full: WhenFull) -> Option<Self> {
         let shape = Shape::of(rates.len());
         let lines = shape.lines(max_keys);
-        Self {
-            slab: Slab::new(lines * shape.words),
+        Some(Self {
+            slab: Slab::new(lines * shape.words)?,
             shape,
             lines,
             when_full,
@@ -79,7 +79,7 @@ impl Table {
             caps: Mutex::new(Box::new([None; GENERATIONS as usize])),
             occupied: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(super) fn limits(&self) -> (Limits, u32) {
@@ -410,7 +410,7 @@ mod tests {
     fn a_key_has_three_lines_of_its_own_in_tables_of_every_size() {
         let mut random = Rng::seeded(1);
         for max_keys in [1, 2, 10, 100, 12_345] {
-            let table = Table::new(&[RATE], max_keys, WhenFull::Admit);
+            let table = Table::new(&[RATE], max_keys, WhenFull::Admit).unwrap();
             for _ in 0..2_000 {
                 let hash = random.next_u64();
                 let home = table.home(hash);
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_leaves_every_line_unwritten() {
-        let table = Table::new(&[RATE], 1, WhenFull::Admit);
+        let table = Table::new(&[RATE], 1, WhenFull::Admit).unwrap();
         let hashes: Vec<u64> = (0..20).map(|key| 0x4242_4242_0000_0000 | (key * 0x1234_5678 + 2)).collect();
         for hash in &hashes[..10] {
             table.update(Entry::Bucket, *hash, 5, |_, _, _| (Edit::Write([1_000; MAX_LIMITS]), ()));

@@ -88,7 +88,7 @@ pub fn limiter(limits: &[Limit]) -> OnClock<Limiter> {
 }
 
 pub fn limiter_of(options: &Checked) -> OnClock<Limiter> {
-    OnClock::new(|clock| Limiter::new(options, clock, &mut Rng::seeded(1)))
+    OnClock::new(|clock| Limiter::new(options, clock, &mut Rng::seeded(1)).unwrap())
 }
 
 /// What a bucket is asked in most stories.

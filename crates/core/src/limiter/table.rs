@@ -1,7 +1,7 @@
 //! The table of lines: where a key lives, who has to go, and one way to read and write an entry.
 //!
 //! A key's *home* is one line; when that is full of live keys it may live in one of two other lines, and the home's header says
-//! so (99.9 % of lookups never look there twice). Every insert of a key holds its home's lock, so a key is never inserted twice.
+//! so, else nobody looks there. Every insert of a key holds its home's lock, so a key is never inserted twice.
 //! An entry that is idle says the same as no entry, so its place is free: nothing has to sweep.
 
 use super::{

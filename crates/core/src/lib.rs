@@ -11,4 +11,5 @@ pub mod option;
 pub mod rng;
 pub mod room;
 pub mod sync;
+mod window;
 mod words;

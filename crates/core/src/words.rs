@@ -11,6 +11,35 @@ use crate::{
 /// The most limits one key can have.
 pub const MAX_LIMITS: usize = 8;
 
+/// A lock that is a word: held for a few stores, never while anything is waited for. Who finds it taken spins, then yields.
+#[derive(Debug)]
+pub(crate) struct Lock(AtomicU32);
+
+/// The lock is held as long as this lives.
+pub(crate) struct Held<'a>(&'a Lock);
+
+impl Lock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Held<'_> {
+        let mut backoff = Backoff::default();
+        while self.0.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            backoff.wait();
+        }
+        Held(self)
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.0.store(0, Ordering::Release);
+    }
+}
+
 /// The rates of up to [`MAX_LIMITS`] limits as one record, with the generation of the limits: how often they were changed.
 #[derive(Debug)]
 pub(crate) struct Rates {

@@ -17,7 +17,7 @@ pub(crate) const SLOTS: u64 = 10;
 pub(crate) struct Window<const K: usize> {
     /// How long a slot is.
     width: Nanos,
-    /// The number of the newest slot, counted from instant 0.
+    /// The number of the newest slot. That of instant 0 is [`SLOTS`], so that what is restored may be older.
     newest: AtomicU64,
     /// When the newest slot ends: a call before then divides nothing.
     ends: AtomicU64,
@@ -32,7 +32,7 @@ impl<const K: usize> Window<K> {
         let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         Self {
             width,
-            newest: AtomicU64::new(0),
+            newest: AtomicU64::new(SLOTS),
             ends: AtomicU64::new(width),
             totals: zeros(),
             slots: std::array::from_fn(|_| zeros()),
@@ -88,7 +88,7 @@ impl<const K: usize> Window<K> {
     /// How old the slot that holds each count is at `now`, in slots, oldest first, with the counts: for exports.
     pub(crate) fn by_age(&self, now: Nanos) -> Vec<(u64, [u64; K])> {
         let newest = self.slot(now);
-        (0..SLOTS.min(newest + 1))
+        (0..SLOTS)
             .rev()
             .map(|age| {
                 let counts = &self.slots[((newest - age) % SLOTS) as usize];
@@ -116,7 +116,8 @@ impl<const K: usize> Window<K> {
         }
     }
 
-    fn move_to(&self, slot: u64) {
+    fn move_to(&self, since_start: u64) {
+        let slot = since_start.saturating_add(SLOTS);
         let newest = self.newest.load(Ordering::Relaxed);
         // All slots that were skipped while nobody called are emptied, each once.
         for passed in 1..=SLOTS.min(slot.saturating_sub(newest)) {
@@ -128,7 +129,7 @@ impl<const K: usize> Window<K> {
             }
         }
         self.newest.store(newest.max(slot), Ordering::Relaxed);
-        self.ends.store(slot.saturating_add(1).saturating_mul(self.width), Ordering::Relaxed);
+        self.ends.store(since_start.saturating_add(1).saturating_mul(self.width), Ordering::Relaxed);
     }
 }
 

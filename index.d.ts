@@ -40,12 +40,49 @@ declare class ManualClock {
 }
 
 /**
+ * A call as the policies around it see it: a chain of scopes, from the one that `execute` made to the ones that a timeout, a retry
+ * or a hedge made inside. A scope ends when its signal aborts, its deadline passes or its result is no longer wanted, and with it
+ * the scopes inside it.
+ */
+
+/** What a function that is executed gets to know. */
+interface Call {
+    /** This call's own signal: aborted by the caller's signal, by a deadline, or when its result is no longer wanted. */
+    readonly signal: AbortSignal;
+    /** Counts from 1. */
+    readonly attempt: number;
+    /** Milliseconds to the nearest deadline, else Infinity. */
+    readonly remainingMs: number;
+    /** What the caller passed as `context`. */
+    readonly context: unknown;
+}
+/** Options of `execute`, one type for all policies: each reads its own. */
+interface ExecuteOptions {
+    /** Ends the call: its promise rejects in the same turn with the signal's own reason, whether or not the function obeys. */
+    readonly signal?: AbortSignal | undefined;
+    /** Milliseconds from the call of `execute`, waiting included, to a TimeoutError. Default: none. */
+    readonly timeoutMs?: number | undefined;
+    /** Passed on as `call.context`. */
+    readonly context?: unknown;
+    /** Whether the call may be repeated: if not, nothing hedges it, and it is retried only where `retryIf` says so. Default true. */
+    readonly idempotent?: boolean | undefined;
+    /** For policies that decide by key. */
+    readonly key?: string | undefined;
+    /** 0 to 9, 9 first, for policies with priorities. Default 5. */
+    readonly priority?: number | undefined;
+    /** How much the call takes, for policies with weights. Default 1. */
+    readonly weight?: number | undefined;
+    /** Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. */
+    readonly onDiscard?: ((value: unknown) => void) | undefined;
+}
+
+/**
  * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
  * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
  * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
  */
 /** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-type Kind = 'bucket' | 'limiter' | 'clock' | 'policy' | 'middleware' | 'binding';
+type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
 /** Fields shared by all errors. */
 interface ErrorDetails {
     readonly kind: Kind;
@@ -73,6 +110,15 @@ declare class RefusedError extends BreakwaterError {
 /** A token bucket or a rate limiter said no. */
 declare class RateLimitedError extends RefusedError {
 }
+/** A circuit breaker said no. */
+declare class CircuitOpenError extends RefusedError {
+    /** What the call met. */
+    readonly state: 'open' | 'halfOpen' | 'isolated';
+    constructor(message: string, state: 'open' | 'halfOpen' | 'isolated', details: ErrorDetails);
+}
+/** A load shedder or an adaptive throttle said no. */
+declare class OverloadedError extends RefusedError {
+}
 /** A call did not settle within its `timeoutMs`. */
 declare class TimeoutError extends BreakwaterError {
 }
@@ -96,40 +142,10 @@ declare class NativeBindingError extends BreakwaterError {
 }
 
 /**
- * `execute`, the same for every policy: who may run is the policy's to say (`admit`); from there on this file owns the call, its
- * signal, its deadline and its promise.
+ * `execute`, the same for every policy. A policy is a layer: it goes on with what is inside it, or does not, and hears what came of
+ * it. Layers answer values as values, so that a call in which nobody waits takes no promise for each policy it passes.
  */
 
-/** What a function that is executed gets to know. */
-interface Call {
-    /** This call's own signal: aborted by the caller's signal, by a deadline, or when its result is no longer wanted. */
-    readonly signal: AbortSignal;
-    /** Counts from 1. */
-    readonly attempt: number;
-    /** Milliseconds to the nearest deadline, else Infinity. */
-    readonly remainingMs: number;
-    /** What the caller passed as `context`. */
-    readonly context: unknown;
-}
-/** Options of `execute`, one type for all policies: each reads its own. */
-interface ExecuteOptions {
-    /** Ends the call: its promise rejects in the same turn with the signal's own reason, whether or not the function obeys. */
-    readonly signal?: AbortSignal | undefined;
-    /** Milliseconds from the call of `execute`, waiting included, to a TimeoutError. Default: none. */
-    readonly timeoutMs?: number | undefined;
-    /** Passed on as `call.context`. */
-    readonly context?: unknown;
-    /** Whether the call may be repeated. Default true. */
-    readonly idempotent?: boolean | undefined;
-    /** For policies that decide by key. */
-    readonly key?: string | undefined;
-    /** 0 to 9, 9 first, for policies with priorities. Default 5. */
-    readonly priority?: number | undefined;
-    /** How much the call takes, for policies with weights. Default 1. */
-    readonly weight?: number | undefined;
-    /** Gets a value that comes after its call was settled otherwise, to close or release it. */
-    readonly onDiscard?: ((value: unknown) => void) | undefined;
-}
 /** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
 interface Policy<Alt = never> {
     execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
@@ -138,12 +154,33 @@ interface Policy<Alt = never> {
 }
 
 /**
+ * A layer that lets a call in with a permit and hears what came of it: what a breaker and a throttle have in common. A permit is left
+ * exactly once: with the verdict on what the function gave, at once when a deadline passes while it runs, or ignored.
+ */
+
+/** The right to make one call. Say what came of it, once: further words count for nothing, and none of them throws. */
+interface BreakerPermit {
+    /** The dependency did its part. */
+    success(): void;
+    /** It did not. */
+    failure(): void;
+    /** The call says nothing about the dependency, or was not made. */
+    ignore(): void;
+}
+/** What is said of a call: a failure or not, nothing at all, or a failure after which nobody should call for so long. */
+type FailureVerdict = boolean | 'ignore' | {
+    readonly openMs: number;
+};
+/** Asked of what a call gave: of its error, or with `error` undefined of its result. */
+type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
+
+/**
  * What every primitive with a native part has: its name, its handle, its clock, its errors, its end. A primitive's class holds one
  * of these, and keeps what is particular to it.
  */
 
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter';
+type SharedKind = 'bucket' | 'limiter' | 'breaker';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -161,6 +198,204 @@ interface CommonSnapshot<K extends SharedKind> {
     readonly name: string | undefined;
     readonly label: string | undefined;
     readonly dryRun: boolean;
+}
+
+/** What a call meets. */
+type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
+/** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
+type BreakerReason = 'failureRate' | 'slowCallRate' | 'consecutiveFailures' | 'result' | 'forced' | 'elapsed' | 'recovered' | 'reset' | 'isolated' | 'disabled' | 'released' | 'restored';
+/** A change of what calls meet. */
+interface BreakerStateChange {
+    readonly from: BreakerState;
+    readonly to: BreakerState;
+    readonly reason: BreakerReason;
+    /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
+    readonly retryAfterMs: number;
+    /** The number of the change, from 1: the same in every thread. */
+    readonly generation: number;
+}
+/** How long breaks last. */
+interface BreakBackoff {
+    /** Milliseconds of the first break, in (0, 1 day]. @default 5000 */
+    readonly initialMs?: number | undefined;
+    /** Each further break without a recovery between is so many times as long: from 1 to 100. @default 2 */
+    readonly factor?: number | undefined;
+    /** Milliseconds of the longest break, before jitter: from initialMs to a day. @default 60000 */
+    readonly maxMs?: number | undefined;
+    /** Up to so much is added at random, as a share of the break: from 0 to 1. @default 0 */
+    readonly jitter?: number | undefined;
+}
+/** What may be changed with `reconfigure`. */
+interface BreakerThresholds {
+    /** Opens when so many of the calls in the window failed, in (0, 1]; false: no such rule. @default 0.5 */
+    readonly failureRateThreshold?: number | false | undefined;
+    /**
+     * Calls in the window before a rate says anything: from 1 to the size of a count window, else to a million. In a count window
+     * smaller than the default, its size. @default 20
+     */
+    readonly minimumCalls?: number | undefined;
+    /** Opens after so many failures in a row, whenever they were: from 1 to a million. Default: no such rule. */
+    readonly consecutiveFailures?: number | undefined;
+    /** A call that takes longer is slow: milliseconds in (0, 1 day]. Default: no call is. */
+    readonly slowCallMs?: number | undefined;
+    /** Opens when so many of the calls in the window were slow, in (0, 1]: only with slowCallMs. @default 1 */
+    readonly slowCallRateThreshold?: number | undefined;
+    /** How long a break lasts: milliseconds in (0, 1 day], or how it grows. @default 5000 */
+    readonly openMs?: number | BreakBackoff | undefined;
+    /**
+     * Milliseconds after which a probe that did not answer is replaced, in (0, 1 day]: the first break if that is longer than the
+     * default. @default 30000
+     */
+    readonly probeLeaseMs?: number | undefined;
+}
+/** Options of CircuitBreaker. */
+interface CircuitBreakerOptions extends CommonOptions, BreakerThresholds {
+    /** Over what calls are counted: those of the last while, or the last so many. Default: the last 10 seconds. */
+    readonly window?: {
+        readonly kind: 'time';
+        /** Milliseconds, from 100 to a day. The window moves in tenths of it. @default 10000 */
+        readonly durationMs?: number | undefined;
+    } | {
+        readonly kind: 'count';
+        /** Calls, from 1 to 10,000. @default 100 */
+        readonly size?: number | undefined;
+    } | undefined;
+    /** How many probes decide whether a break is followed by another: from 1 to 1,000. @default 1 */
+    readonly halfOpenCalls?: number | undefined;
+    /**
+     * Whether a call failed: true or false, 'ignore' if it says nothing about the dependency, `{ openMs }` to open for that long
+     * (429 or 503 with Retry-After; at most a day). `error` is undefined when the function returned. Refusals and aborts are not
+     * asked about. Default: any error is a failure.
+     */
+    readonly isFailure?: IsFailure | undefined;
+    /** For the jitter of breaks: any number gives the same breaks again. Default: chance. */
+    readonly seed?: number | undefined;
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface CircuitBreakerSnapshot extends CommonSnapshot<'breaker'> {
+    /** What the next call would meet. */
+    readonly state: BreakerState;
+    /** How often the state has changed. */
+    readonly generation: number;
+    /** Breaks without a recovery between, the one under way included. */
+    readonly breaks: number;
+    /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
+    readonly retryAfterMs: number;
+    /** Calls in the window; half-open: probes that answered. */
+    readonly calls: number;
+    /** Failures among them. */
+    readonly failures: number;
+    /** Slow ones among them. */
+    readonly slowCalls: number;
+    /** Failures by calls; undefined below minimumCalls. */
+    readonly failureRate: number | undefined;
+    /** Slow calls by calls; undefined below minimumCalls. */
+    readonly slowCallRate: number | undefined;
+    /** Probes that are out. */
+    readonly probes: number;
+    /** Calls refused; with `dryRun` those that would have been. */
+    readonly refused: number;
+    /** Calls that succeeded. */
+    readonly succeeded: number;
+    /** Calls that failed. */
+    readonly failed: number;
+    /** Calls that said nothing about the dependency. */
+    readonly ignored: number;
+}
+/** What `export` gives: plain, safe as JSON, with ages instead of instants. */
+interface BreakerExport {
+    readonly version: 1;
+    /** Milliseconds since 1970. */
+    readonly exportedAt: number;
+    readonly state: 'closed' | 'open';
+    readonly openedAgoMs?: number;
+    readonly openForMs?: number;
+    readonly breaks: number;
+    readonly consecutiveFailures: number;
+    readonly window: object;
+}
+/**
+ * A circuit breaker. Closed, it counts what comes of calls, and opens when too many failed or were slow; open, it refuses; when the
+ * break is over it lets in so many probes, and goes by what they say.
+ *
+ * ```js
+ * const breaker = new CircuitBreaker({ name: 'payments', openMs: { initialMs: 1_000, maxMs: 30_000, jitter: 0.2 } });
+ * const receipt = await breaker.execute(({ signal }) => fetch(url, { signal }), { timeoutMs: 2_000 });
+ * ```
+ */
+declare class CircuitBreaker implements Policy {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options?: CircuitBreakerOptions);
+    /** An object on the breaker of this name, if one exists in the process; `isFailure` is the default. */
+    static find(name: string): CircuitBreaker | undefined;
+    /**
+     * Runs `fn` if the breaker lets it, and counts what comes of it; else rejects with CircuitOpenError. A deadline (`timeoutMs`, or
+     * one of a policy around) that passes while `fn` runs counts as its error, at once; an abort counts as nothing.
+     */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /**
+     * A permit to make one call, to be left with `success()`, `failure()` or `ignore()`; undefined refuses. It stays valid after
+     * `dispose`. A call is slow when that comes more than slowCallMs after this.
+     * @throws {DisposedError}
+     */
+    tryAcquire(): BreakerPermit | undefined;
+    /** What the next call would meet: 'halfOpen' once a break is over. @throws {DisposedError} */
+    get state(): BreakerState;
+    /**
+     * Milliseconds until a call may pass: 0 when now, Infinity where somebody has to let go of it. With all probes out, the rest of
+     * the earliest lease, but no more than the last break.
+     * @throws {DisposedError}
+     */
+    retryAfterMs(): number;
+    /**
+     * Refuses every call until the handle is disposed, and those of all others who isolated it. A handle ends with its thread and
+     * with this object.
+     * @throws {DisposedError}
+     */
+    isolate(): Disposable;
+    /** Lets every call pass, uncounted, until the handle is disposed, as with `isolate`, which comes first. @throws {DisposedError} */
+    disable(): Disposable;
+    /**
+     * Opens for `ms`, from any state. Default: the first break.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    forceOpen(ms?: number): void;
+    /** Closes and forgets what was counted. Who isolates or disables it still does. @throws {DisposedError} */
+    reset(): void;
+    /**
+     * New thresholds for all who share the breaker; what is not given stays. A break under way ends when it would have, and what is
+     * in the window is judged by the new ones with the next call.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    reconfigure(options: BreakerThresholds): void;
+    /** The state, for another process to go on from: without those who isolate or disable it. @throws {DisposedError} */
+    export(): BreakerExport;
+    /**
+     * Goes on from an export, as if the time since then had passed here. Half-open, it begins anew with probes. False, and nothing is
+     * changed, if this breaker has counted calls or changed its state before, or its window is of another kind or size.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    restore(state: BreakerExport): boolean;
+    /**
+     * Tells `listener` of changes of what calls meet, in whichever thread they come about: later in a microtask, in order, in the async
+     * context of this call. A thread that is more than 64 changes behind skips the oldest.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on(event: 'stateChange', listener: (change: BreakerStateChange) => void): Disposable;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): CircuitBreakerSnapshot;
+    /**
+     * Lets go of the breaker: later calls throw DisposedError, its isolations and listeners end. Permits and calls under way stay
+     * valid. A name is free again once every thread has let go of it. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
 }
 
 /** Promises that wait: for tokens, for a turn. Each settles exactly once: granted, refused, aborted or disposed. */
@@ -289,9 +524,9 @@ declare class TokenBucket implements Policy {
     [Symbol.dispose](): void;
 }
 
-/** The message of `breakwater:bucket:refused` and `breakwater:limiter:refused`. */
+/** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter';
+    readonly kind: 'bucket' | 'limiter' | 'breaker';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -335,7 +570,7 @@ interface LimitInForce {
  */
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -473,5 +708,5 @@ declare class RateLimiter {
     [Symbol.dispose](): void;
 }
 
-export { BreakwaterError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, RateLimitedError, RateLimiter, RefusedError, TimeoutError, TokenBucket, list };
-export type { Call, Cost, Decision, ErrorDetails, ExecuteOptions, KeyedLimit, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, TimeoutError, TokenBucket, list };
+export type { BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, FailureVerdict, IsFailure, KeyedLimit, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

@@ -66,6 +66,81 @@ export interface LimiterFunctions {
   version(): Bound<number>;
 }
 
+/** A token stands for a permit: below 0 a probe's; an odd one is timed, and needs to be left with since when. */
+export interface BreakerFunctions {
+  /** A token, 0 if refused. An odd one: register [since]. */
+  enter(): Bound<number>;
+  /** The token that every call gets until something changes; 0 where it cannot be foretold. */
+  closed(): Bound<number>;
+  /** Whether the state has changed, as for all that leave. */
+  success(token: number): Bound<boolean>;
+  failure(token: number): Bound<boolean>;
+  ignore(token: number): Bound<boolean>;
+  /** Verdict: -2 success, -1 failure, else a failure that opens for so many milliseconds. */
+  leave(token: number, since: number, verdict: number): Bound<boolean>;
+  state(): Bound<number>;
+  /** Milliseconds until a call may pass, -1 if nobody knows; register [state] */
+  wait(): Bound<number>;
+  overlay(isolate: 0 | 1, begin: 0 | 1): Bound<true>;
+  /** NaN: the first break. */
+  forceOpen(ms: number): Bound<true>;
+  reset(): Bound<true>;
+  generation(): Bound<number>;
+  /** How many changes are in the registers: [generation, from, to, reason, retry after ms] of each. */
+  changes(since: number): Bound<number>;
+}
+
+export interface NativeThresholds {
+  readonly failureRateThreshold?: number | undefined;
+  readonly noFailureRate: boolean;
+  readonly minimumCalls?: number | undefined;
+  readonly consecutiveFailures?: number | undefined;
+  readonly slowCallMs?: number | undefined;
+  readonly slowCallRateThreshold?: number | undefined;
+  readonly openMs?:
+    | {
+        readonly constant?: number | undefined;
+        readonly initialMs?: number | undefined;
+        readonly factor?: number | undefined;
+        readonly maxMs?: number | undefined;
+        readonly jitter?: number | undefined;
+      }
+    | undefined;
+  readonly probeLeaseMs?: number | undefined;
+}
+
+export interface NativeBreakerOptions {
+  readonly window?:
+    | {
+        readonly kind: string;
+        readonly durationMs?: number | undefined;
+        readonly size?: number | undefined;
+      }
+    | undefined;
+  readonly halfOpenCalls?: number | undefined;
+  readonly thresholds: NativeThresholds;
+  readonly seed?: number | undefined;
+  readonly name?: string | undefined;
+  readonly clock?: number | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface NativeBreakerSnapshot {
+  readonly state: number;
+  readonly generation: number;
+  readonly breaks: number;
+  readonly retryAfterMs: number;
+  readonly calls: number;
+  readonly failures: number;
+  readonly slowCalls: number;
+  readonly enough: boolean;
+  readonly probes: number;
+  readonly refused: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly ignored: number;
+}
+
 export interface NativeBucketOptions {
   readonly limit: NativeLimit;
   readonly initialTokens?: number | undefined;
@@ -127,6 +202,14 @@ export interface Native {
   findBucket(host: number, name: string): Opened<BucketFunctions> | null;
   bucketSnapshot(host: number, handle: number): NativeBucketSnapshot | null;
   reconfigureBucket(host: number, handle: number, limit: NativeLimit): boolean;
+  breakerDefaults(): Readonly<Record<string, number>>;
+  openBreaker(host: number, options: NativeBreakerOptions): Opened<BreakerFunctions>;
+  findBreaker(host: number, name: string): Opened<BreakerFunctions> | null;
+  listenBreaker(host: number, handle: number, on: boolean): boolean;
+  breakerSnapshot(host: number, handle: number): NativeBreakerSnapshot | null;
+  reconfigureBreaker(host: number, handle: number, thresholds: NativeThresholds): boolean;
+  exportBreaker(host: number, handle: number): string | null;
+  restoreBreaker(host: number, handle: number, json: string): boolean | null;
   limiterDefaults(): { readonly maxKeys: number; readonly maxWaiters: number; readonly whenFull: string };
   openLimiter(host: number, options: NativeLimiterOptions): Opened<LimiterFunctions>;
   findLimiter(host: number, name: string): Opened<LimiterFunctions> | null;

@@ -1,13 +1,16 @@
 /** TokenBucket: one bucket, shared by name with all worker threads of the process. */
 import type { BucketFunctions, NativeLimit } from './binding.js';
+import type { Call, ExecuteOptions } from './call.js';
 import { loopTime } from './clock.js';
 import {
   type Admission,
-  type Call,
-  type ExecuteOptions,
+  admit,
   execute,
   isPromise,
+  type Layer,
   type Policy,
+  policyOf,
+  register,
   wrap,
 } from './execute.js';
 import { host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
@@ -99,6 +102,7 @@ export class TokenBucket implements Policy {
   readonly #primitive: Primitive<'bucket', BucketFunctions>;
   readonly #functions: BucketFunctions;
   readonly #take: () => boolean | undefined;
+  readonly #layer: Layer;
   readonly #waiters = new Waiters();
   readonly #listener: Listener = {
     onTicket: (ticket, granted) => this.#settle(ticket, granted),
@@ -115,6 +119,8 @@ export class TokenBucket implements Policy {
     this.#primitive = options instanceof Primitive ? options : this.#open(options);
     this.#functions = this.#primitive.functions;
     this.#take = this.#functions.take;
+    this.#layer = this.#layerFor();
+    register(this, this.#layer);
   }
 
   /** An object on the bucket of this name, if one exists in the process. */
@@ -200,7 +206,7 @@ export class TokenBucket implements Policy {
   /** Runs `fn` for one token, or rejects with RateLimitedError at once. */
   execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>> {
     try {
-      return checkThis(this).#execute(fn, options, undefined, 0);
+      return execute(checkThis(this).#layer, fn, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -220,11 +226,7 @@ export class TokenBucket implements Policy {
     const own = checkShape('bucket', options, { cost: 'function', maxWaitMs: 'number' });
     const { cost, maxWaitMs = 0 } = own;
     checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive.word);
-    const policy: Policy = {
-      execute: (fn, executeOptions) => self.#execute(fn, executeOptions, cost, maxWaitMs),
-      wrap: (fn) => wrap(policy, fn, self.#primitive.details),
-    };
-    return policy;
+    return policyOf(self.#layerFor(cost, maxWaitMs));
   }
 
   /**
@@ -275,20 +277,23 @@ export class TokenBucket implements Policy {
     };
   }
 
-  #execute<T>(
-    fn: (call: Call) => T,
-    options: ExecuteOptions | undefined,
-    cost: ((call: Call) => number) | undefined,
-    maxWaitMs: number,
-  ): Promise<Awaited<T>> {
-    const admit = (call: Call): Admission => {
-      const tokens = cost === undefined ? 1 : cost(call);
-      checkCount('bucket', 'cost', tokens, this.#primitive.word);
-      // Nobody waits long enough to need the signal where nothing is to be waited for.
-      return this.#acquire(tokens, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
+  /** One token at once, or what the options of `policy` say. */
+  #layerFor(cost?: (call: Call) => number, maxWaitMs = 0): Layer {
+    const { timeline, details, word } = this.#primitive;
+    return {
+      timeline,
+      details,
+      run: (scope, next) => {
+        if (cost === undefined && maxWaitMs === 0 && this.#take() === true) return next(scope);
+        const tokens = cost === undefined ? 1 : cost(scope);
+        checkCount('bucket', 'cost', tokens, word);
+        // Nobody waits long enough to need the signal where nothing is to be waited for.
+        const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
+        // Asked here too: the cost function may have aborted its own call.
+        if (scope.ended) throw scope.reason;
+        return admit(this.#acquire(tokens, signal, maxWaitMs), scope, next);
+      },
     };
-    const { timeline, details } = this.#primitive;
-    return execute({ timeline, details, admit }, fn, options);
   }
 
   #open(options: TokenBucketOptions): Primitive<'bucket', BucketFunctions> {
@@ -301,7 +306,6 @@ export class TokenBucket implements Policy {
 
   /** Nothing when the tokens are taken at once. */
   #acquire(tokens: number, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
-    // Asked here too: the cost function of a policy may have aborted its own call.
     if (signal?.aborted) throw signal.reason;
     const primitive = this.#primitive;
     if (maxWaitMs === 0 || primitive.dryRun) {

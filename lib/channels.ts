@@ -4,9 +4,9 @@
  */
 import { type Channel, channel } from 'node:diagnostics_channel';
 
-/** The message of `breakwater:bucket:refused` and `breakwater:limiter:refused`. */
+/** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 export interface RefusedMessage {
-  readonly kind: 'bucket' | 'limiter';
+  readonly kind: 'bucket' | 'limiter' | 'breaker';
   /** The name or label of the primitive. */
   readonly primitive: string | undefined;
   /** Whether it was let through all the same. */
@@ -16,6 +16,7 @@ export interface RefusedMessage {
 const refused: Record<RefusedMessage['kind'], Channel> = {
   bucket: channel('breakwater:bucket:refused'),
   limiter: channel('breakwater:limiter:refused'),
+  breaker: channel('breakwater:breaker:refused'),
 };
 
 export function publishRefused(

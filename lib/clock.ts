@@ -10,6 +10,8 @@ export interface Timeline {
   now(): number;
   /** Calls `fire` once, `ms` from now. Keeps the process alive until then, or until cancelled. */
   after(ms: number, fire: () => void): Timer;
+  /** The same at an instant, for whoever has just read the time. */
+  at(instant: number, fire: () => void): Timer;
   cancel(timer: Timer): void;
 }
 
@@ -30,7 +32,10 @@ class LoopTimeline implements Timeline {
   }
 
   after(ms: number, fire: () => void): Timer {
-    const at = this.now() + ms;
+    return this.at(this.now() + ms, fire);
+  }
+
+  at(at: number, fire: () => void): Timer {
     const timer = this.#timers.add(at, fire);
     if (at < this.#armedAt) this.#arm(at);
     else if (this.#timers.size === 1) this.#armed?.ref();
@@ -89,6 +94,10 @@ class ManualTimeline implements Timeline {
     const at = wholeNanos(now + ms);
     // A wait that is too short to be told apart from none would be due now, again and again.
     return this.timers.add(ms > 0 && at <= now ? now + shortestStep(now) : at, fire);
+  }
+
+  at(instant: number, fire: () => void): Timer {
+    return this.after(instant - this.now(), fire);
   }
 
   cancel(timer: Timer): void {

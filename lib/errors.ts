@@ -5,7 +5,22 @@
  */
 
 /** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-export type Kind = 'bucket' | 'limiter' | 'clock' | 'policy' | 'middleware' | 'binding';
+export type Kind =
+  | 'bucket'
+  | 'limiter'
+  | 'breaker'
+  | 'budget'
+  | 'throttle'
+  | 'retry'
+  | 'timeout'
+  | 'hedge'
+  | 'fallback'
+  | 'pipeline'
+  | 'keyed'
+  | 'clock'
+  | 'policy'
+  | 'middleware'
+  | 'binding';
 
 /** Fields shared by all errors. */
 export interface ErrorDetails {
@@ -94,6 +109,20 @@ Object.defineProperty(RefusedError.prototype, 'stack', {
 /** A token bucket or a rate limiter said no. */
 export class RateLimitedError extends RefusedError {}
 
+/** A circuit breaker said no. */
+export class CircuitOpenError extends RefusedError {
+  /** What the call met. */
+  readonly state: 'open' | 'halfOpen' | 'isolated';
+
+  constructor(message: string, state: 'open' | 'halfOpen' | 'isolated', details: ErrorDetails) {
+    super(message, details);
+    this.state = state;
+  }
+}
+
+/** A load shedder or an adaptive throttle said no. */
+export class OverloadedError extends RefusedError {}
+
 /** A call did not settle within its `timeoutMs`. */
 export class TimeoutError extends BreakwaterError {}
 
@@ -130,6 +159,8 @@ export class NativeBindingError extends BreakwaterError {}
 brand(BreakwaterError, 'ERR_BREAKWATER');
 brand(RefusedError, 'ERR_REFUSED');
 brand(RateLimitedError, 'ERR_RATE_LIMITED');
+brand(CircuitOpenError, 'ERR_CIRCUIT_OPEN');
+brand(OverloadedError, 'ERR_OVERLOADED');
 brand(TimeoutError, 'ERR_TIMEOUT');
 brand(InvalidOptionError, 'ERR_INVALID_OPTION');
 brand(NameConflictError, 'ERR_NAME_CONFLICT');

@@ -10,6 +10,7 @@ const OFFER = 0;
 const REFUSED = 1;
 const REPLAN = 2;
 const ADVANCED = 3;
+const CHANGED = 4;
 
 /** Whoever waits for mail about a state. */
 export interface Listener {
@@ -19,10 +20,12 @@ export interface Listener {
   onReplan?(): void;
   /** Another thread advanced the clock. */
   onAdvanced?(): void;
+  /** The state has changed. */
+  onChanged?(): void;
 }
 
 /** The kinds that have a native part. */
-export type NativeKind = 'bucket' | 'limiter' | 'clock';
+export type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'clock';
 
 /** This thread's side of the binding. */
 export interface Host {
@@ -75,7 +78,13 @@ function dispatch(what: number, state: number, ticket: number): void {
     if (what === OFFER || what === REFUSED) listener.onTicket?.(ticket, what === OFFER);
     else if (what === REPLAN) listener.onReplan?.();
     else if (what === ADVANCED) listener.onAdvanced?.();
+    else if (what === CHANGED) listener.onChanged?.();
   }
+}
+
+/** Tells this thread's listeners that a call of this thread has changed a state. Other threads get mail. */
+export function changed(state: number): void {
+  dispatch(CHANGED, state, 0);
 }
 
 /** Mail for someone is awaited (1) or no more (-1): as long as it is, the process stays alive. */

@@ -2,6 +2,7 @@
 import { isUint8Array } from 'node:util/types';
 import type { LimiterFunctions, NativeLimit } from './binding.js';
 import type { Limit } from './bucket.js';
+import type { Call } from './call.js';
 import {
   type Decision,
   type LimitInForce,
@@ -10,15 +11,7 @@ import {
   readDecision,
   versionOf,
 } from './decision.js';
-import {
-  type Admission,
-  type Call,
-  type ExecuteOptions,
-  execute,
-  isPromise,
-  type Policy,
-  wrap,
-} from './execute.js';
+import { type Admission, admit, isPromise, type Policy, policyOf } from './execute.js';
 import { host } from './host.js';
 import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
@@ -260,19 +253,20 @@ export class RateLimiter {
       throw invalid('limiter', 'key', 'a string or a function', key, self.#primitive.word);
     const { cost, maxWaitMs = 0 } = others;
     checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive.word);
-    const admit = (call: Call): Admission => {
-      const whose = typeof key === 'function' ? key(call) : key;
-      if (typeof whose !== 'string') throw self.#badKey(whose);
-      const charged = cost === undefined ? 1 : cost(call);
-      return self.#acquire(whose, charged, maxWaitMs > 0 ? call.signal : undefined, maxWaitMs);
-    };
     const { timeline, details } = self.#primitive;
-    const executor = { timeline, details, admit };
-    const policy: Policy = {
-      execute: (fn, executeOptions?: ExecuteOptions) => execute(executor, fn, executeOptions),
-      wrap: (fn) => wrap(policy, fn, self.#primitive.details),
-    };
-    return policy;
+    return policyOf({
+      timeline,
+      details,
+      run: (scope, next) => {
+        const whose = typeof key === 'function' ? key(scope) : key;
+        if (typeof whose !== 'string') throw self.#badKey(whose);
+        const charged = cost === undefined ? 1 : cost(scope);
+        const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
+        // Asked here too: the functions may have aborted their own call.
+        if (scope.ended) throw scope.reason;
+        return admit(self.#acquire(whose, charged, signal, maxWaitMs), scope, next);
+      },
+    });
   }
 
   /**
@@ -351,7 +345,6 @@ export class RateLimiter {
 
   /** Nothing when the charge is covered at once. */
   #acquire(key: string, cost: Cost, signal: AbortSignal | undefined, maxWaitMs: number): Admission {
-    // Asked here too: the functions of a policy may have aborted their own call.
     if (signal?.aborted) throw signal.reason;
     const crossed = this.#crossCost(cost);
     const primitive = this.#primitive;

@@ -14,7 +14,9 @@ use crate::{
     clock::clock_of,
     error::{Result, invalid, name_conflict},
     fast::{Call, bind, bound},
-    host::{Cell, Host, Kind, Opened, Shared, Tally, Traits, Waits, deliver, find, host, join, private},
+    host::{
+        Cell, Counter, Host, Kind, Opened, Shared, Tally, Traits, Waits, deliver, find, host, join, private,
+    },
 };
 
 type BucketCell = Cell<Bucket>;
@@ -357,14 +359,13 @@ fn per_second(rate: &Rate) -> f64 {
 pub fn bucket_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<BucketSnapshot>> {
     let Some(state) = host(env, host_id)?.buckets.state(handle as usize) else { return Ok(None) };
     let rate = state.core.rate();
-    let (allowed, refused) = state.counts();
     Ok(Some(BucketSnapshot {
         capacity: rate.capacity as f64,
         refill_per_second: per_second(&rate),
         available: state.core.available(),
         waiting: state.core.waiting(),
-        allowed: allowed as f64,
-        refused: refused as f64,
+        allowed: state.total(Counter::Allowed),
+        refused: state.total(Counter::Refused),
     }))
 }
 

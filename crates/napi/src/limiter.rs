@@ -18,7 +18,7 @@ use crate::{
     clock::clock_of,
     error::{Result, invalid, name_conflict},
     fast::{Call, bind, bound},
-    host::{Cell, Given, Host, Kind, Opened, Shared, Traits, find, host, join, private},
+    host::{Cell, Counter, Given, Host, Kind, Opened, Shared, Traits, find, host, join, private},
 };
 
 type LimiterCell = Cell<Limiter>;
@@ -457,14 +457,13 @@ pub struct LimiterSnapshot {
 pub fn limiter_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<LimiterSnapshot>> {
     let Some(state) = state_of(env, host_id, handle)? else { return Ok(None) };
     let snapshot = state.core.snapshot();
-    let (allowed, refused) = state.counts();
     Ok(Some(LimiterSnapshot {
         size: snapshot.size as f64,
         evicted: snapshot.evicted as f64,
         waiting: snapshot.waiting as f64,
         bytes: snapshot.bytes as f64,
-        allowed: allowed as f64,
-        refused: refused as f64,
+        allowed: state.total(Counter::Allowed),
+        refused: state.total(Counter::Refused),
     }))
 }
 

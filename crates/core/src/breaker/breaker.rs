@@ -141,6 +141,13 @@ impl Breaker {
         self.enter_guarded(env, word)
     }
 
+    /// The permit that every call is given until something changes; None unless closed, and where each has an instant of its own.
+    pub fn closed(&self) -> Option<Permit> {
+        let word = self.state.load(Ordering::Acquire);
+        let closed = word & (MACHINE | OVERLAYS | TIMED) == CLOSED;
+        closed.then_some(Permit::Counted { generation: word >> GENERATION_SHIFT, since: None })
+    }
+
     fn enter_guarded(&self, env: EnvId, word: u64) -> Option<Permit> {
         if word & OVERLAYS != 0 {
             return overlaid(word);

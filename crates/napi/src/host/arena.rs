@@ -1,9 +1,15 @@
 //! Cells: what a bound function's `data` points to.
 //!
 //! A cell has a fixed address for as long as its environment lives. It is emptied when its facade object is disposed or collected,
-//! and used again only after the facade object was collected, because only then nobody can hold its functions any more.
+//! and used again only after the facade object was collected, because only then nobody can hold its functions any more. Where
+//! permits outlive `dispose`, the cell is retired instead: nothing new goes through it, and what was given can still be given back.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{self, RefCell},
+    sync::Arc,
+};
+
+use breakwater_core::rng::Rng;
 
 use super::{
     env::Host,
@@ -15,12 +21,15 @@ use crate::fast::Anchored;
 pub(crate) struct Cell<T> {
     /// The environment it belongs to, which outlives it.
     pub(crate) host: *const Host,
+    retired: cell::Cell<bool>,
     inner: RefCell<Option<Inner<T>>>,
 }
 
 struct Inner<T> {
     state: Arc<Shared<T>>,
     tally: Arc<Tally>,
+    /// The object's own, from its `seed`.
+    chance: RefCell<Rng>,
 }
 
 impl<T> Cell<T> {
@@ -36,6 +45,17 @@ impl<T> Cell<T> {
     pub(crate) fn with_state<R>(&self, body: impl FnOnce(&Shared<T>, &Tally) -> R) -> Option<R> {
         let inner = self.inner.borrow();
         inner.as_ref().map(|inner| body(&inner.state, &inner.tally))
+    }
+
+    /// The same for what goes on while the object is in use; None once retired.
+    #[inline]
+    pub(crate) fn with_live<R>(&self, body: impl FnOnce(&Shared<T>, &Tally) -> R) -> Option<R> {
+        if self.retired.get() { None } else { self.with_state(body) }
+    }
+
+    /// The object's next random number, in [0, 1).
+    pub(crate) fn chance(&self) -> f64 {
+        self.inner.borrow().as_ref().map_or(0.0, |inner| inner.chance.borrow_mut().unit())
     }
 
     /// The state itself; None once emptied.
@@ -67,16 +87,28 @@ impl<T> Default for Pool<T> {
 impl<T> Pool<T> {
     /// A cell that holds `state`: its handle and its address.
     pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, Anchored<Cell<T>>) {
+        self.open_seeded(host, state, None)
+    }
+
+    /// The same where there is chance, from `seed` or from entropy.
+    pub(crate) fn open_seeded(
+        &self,
+        host: &Host,
+        state: Arc<Shared<T>>,
+        seed: Option<f64>,
+    ) -> (usize, Anchored<Cell<T>>) {
         let tally = state.new_tally();
-        let inner = RefCell::new(Some(Inner { state, tally }));
+        let chance = RefCell::new(seed.map_or_else(Rng::from_entropy, |seed| Rng::seeded(seed.to_bits())));
+        let inner = RefCell::new(Some(Inner { state, tally, chance }));
         let mut cells = self.cells.borrow_mut();
         if let Some(handle) = self.free.borrow_mut().pop() {
             let cell = &cells[handle];
             cell.inner.swap(&inner);
+            cell.retired.set(false);
             // SAFETY: boxed, and freed with its host.
             return (handle, unsafe { Anchored::new(&raw const **cell) });
         }
-        cells.push(Box::new(Cell { host: std::ptr::from_ref(host), inner }));
+        cells.push(Box::new(Cell { host: std::ptr::from_ref(host), retired: cell::Cell::new(false), inner }));
         let handle = cells.len() - 1;
         // SAFETY: boxed, and freed with its host.
         (handle, unsafe { Anchored::new(&raw const *cells[handle]) })
@@ -85,6 +117,18 @@ impl<T> Pool<T> {
     /// The state of a cell; None once emptied.
     pub(crate) fn state(&self, handle: usize) -> Option<Arc<Shared<T>>> {
         self.cells.borrow().get(handle)?.state()
+    }
+
+    /// Retires a cell: its state, or None if it was retired before.
+    pub(crate) fn retire(&self, handle: usize) -> Option<Arc<Shared<T>>> {
+        let cells = self.cells.borrow();
+        let cell = cells.get(handle)?;
+        if cell.retired.replace(true) { None } else { cell.state() }
+    }
+
+    /// Whether the cell is in use.
+    pub(crate) fn is_live(&self, handle: usize) -> bool {
+        self.cells.borrow().get(handle).is_some_and(|cell| !cell.retired.get())
     }
 
     /// Empties a cell; None if it was empty.

@@ -23,6 +23,7 @@ use super::{
     registry::{self, Kind, Shared},
 };
 use crate::{
+    breaker::{Observed, Overlays},
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     limiter::{Reservations, own_bytes},
@@ -44,6 +45,8 @@ pub(crate) struct Host {
     holds: RefCell<HashMap<(Kind, String), usize>>,
     pub(crate) buckets: Pool<Bucket>,
     pub(crate) limiters: Pool<Limiter>,
+    pub(crate) breakers: Pool<Observed>,
+    pub(crate) overlays: Overlays,
     pub(crate) clocks: Pool<Arc<ManualClock>>,
     pub(crate) reservations: Reservations,
 }
@@ -112,6 +115,10 @@ impl Host {
         self.mailbox.close();
         self.reservations.cancel_all();
         drop((self.limiters.empty_all(), self.clocks.empty_all()));
+        self.overlays.end_all(self.id);
+        for breaker in self.breakers.empty_all() {
+            breaker.core.env_gone(self.id);
+        }
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
@@ -155,6 +162,7 @@ bound!(
                 Some(Mail::Refused(state, ticket)) => (1.0, state.id(), ticket),
                 Some(Mail::Replan(state)) => (2.0, state.id(), 0),
                 Some(Mail::Advanced(clock)) => (3.0, clock, 0),
+                Some(Mail::Changed(state)) => (4.0, state, 0),
             };
             host.set(3 * count, what);
             host.set(3 * count + 1, f64::from(state));
@@ -239,6 +247,8 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         holds: RefCell::default(),
         buckets: Pool::default(),
         limiters: Pool::default(),
+        breakers: Pool::default(),
+        overlays: Overlays::default(),
         clocks: Pool::default(),
         reservations: Reservations::default(),
     }));
@@ -321,6 +331,13 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
                 host.weigh(-own_bytes(&state));
             }
         }
+        // What permits say after `dispose` still counts: the cell is emptied when nobody can hold one any more.
+        "breaker" if !free => {
+            if let Some(state) = host.breakers.retire(handle) {
+                host.let_go(Kind::Breaker, &state);
+            }
+        }
+        "breaker" => drop(end(host, &host.breakers, Kind::Breaker, handle, free)),
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         _ => {}
     }

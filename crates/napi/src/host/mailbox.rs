@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -27,6 +27,8 @@ pub(crate) enum Mail {
     Replan(Arc<dyn Waits>),
     /// A named manual clock was advanced by another thread.
     Advanced(u32),
+    /// The state with this number has changed: what changed is read from it.
+    Changed(u32),
 }
 
 /// State with a wait list.
@@ -118,6 +120,38 @@ pub(crate) fn post(except: EnvId, mail: impl Fn() -> Mail) {
         .collect();
     for mailbox in envs {
         mailbox.put(mail());
+    }
+}
+
+/// The environments that listen to the changes of a state.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    envs: Mutex<Vec<EnvId>>,
+    /// The last change they were told of.
+    told: AtomicU64,
+}
+
+impl Listeners {
+    pub(crate) fn add(&self, env: EnvId) {
+        let mut envs = self.envs.lock();
+        if !envs.contains(&env) {
+            envs.push(env);
+        }
+    }
+
+    pub(crate) fn remove(&self, env: EnvId) {
+        self.envs.lock().retain(|other| *other != env);
+    }
+
+    /// Tells all but `here`, which knows, that the state numbered `id` has changed for the `generation`th time.
+    pub(crate) fn tell(&self, here: EnvId, id: u32, generation: u64) {
+        if self.told.fetch_max(generation, Ordering::AcqRel) >= generation {
+            return;
+        }
+        let envs: Vec<EnvId> = self.envs.lock().iter().copied().filter(|env| *env != here).collect();
+        for env in envs {
+            let _ = send(env, Mail::Changed(id));
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 pub(crate) enum Kind {
     Bucket,
     Limiter,
+    Breaker,
     Clock,
 }
 
@@ -29,6 +30,7 @@ impl Kind {
         match self {
             Self::Bucket => "bucket",
             Self::Limiter => "limiter",
+            Self::Breaker => "breaker",
             Self::Clock => "clock",
         }
     }
@@ -37,12 +39,23 @@ impl Kind {
 /// The options a state was made with, defaults filled in, in the order in which a difference is named.
 pub(crate) type Given = Vec<(&'static str, String)>;
 
+/// What a tally counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    Allowed,
+    Refused,
+    Succeeded,
+    Failed,
+    Ignored,
+}
+
+const COUNTERS: usize = 5;
+
 /// The counters of one environment: written by its thread alone, read by any.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Tally {
-    allowed: AtomicU64,
-    refused: AtomicU64,
+    counters: [AtomicU64; COUNTERS],
     refused_last: AtomicBool,
 }
 
@@ -57,7 +70,13 @@ impl Tally {
     #[inline]
     pub(crate) fn count(&self, allowed: bool) {
         self.refused_last.store(!allowed, Ordering::Relaxed);
-        let counter = if allowed { &self.allowed } else { &self.refused };
+        self.add(if allowed { Counter::Allowed } else { Counter::Refused });
+    }
+
+    /// Counts one.
+    #[inline]
+    pub(crate) fn add(&self, counter: Counter) {
+        let counter = &self.counters[counter as usize];
         // No other thread writes it: a plain load and store, without the cost of a locked instruction.
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
@@ -67,8 +86,7 @@ impl Tally {
 struct Tallies {
     live: Vec<Arc<Tally>>,
     /// What tallies that ended had counted.
-    allowed: u64,
-    refused: u64,
+    ended: [u64; COUNTERS],
 }
 
 /// What any object on a state has to know of it, however it got there.
@@ -134,17 +152,16 @@ impl<T> Shared<T> {
     pub(super) fn end_tally(&self, tally: &Arc<Tally>) {
         let mut tallies = self.tallies.lock();
         tallies.live.retain(|live| !Arc::ptr_eq(live, tally));
-        tallies.allowed += tally.allowed.load(Ordering::Relaxed);
-        tallies.refused += tally.refused.load(Ordering::Relaxed);
+        for (ended, counter) in tallies.ended.iter_mut().zip(&tally.counters) {
+            *ended += counter.load(Ordering::Relaxed);
+        }
     }
 
-    /// Calls allowed and refused since the state was made, over all environments.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    /// What was counted since the state was made, over all environments.
+    pub(crate) fn total(&self, counter: Counter) -> f64 {
         let tallies = self.tallies.lock();
-        let sum = |of: fn(&Tally) -> &AtomicU64| {
-            tallies.live.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum::<u64>()
-        };
-        (tallies.allowed + sum(|tally| &tally.allowed), tallies.refused + sum(|tally| &tally.refused))
+        let live = tallies.live.iter().map(|tally| tally.counters[counter as usize].load(Ordering::Relaxed));
+        (tallies.ended[counter as usize] + live.sum::<u64>()) as f64
     }
 }
 

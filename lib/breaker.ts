@@ -1,0 +1,570 @@
+/** CircuitBreaker: refuses calls to a dependency that fails, one state for all worker threads that share its name. */
+import type { BreakerFunctions, NativeThresholds } from './binding.js';
+import type { Call, ExecuteOptions } from './call.js';
+import { CircuitOpenError } from './errors.js';
+import { Ending, NumberedEvents } from './events.js';
+import { execute, type Policy, register, wrap } from './execute.js';
+import { changed, host, type Listener, listen, unlisten } from './host.js';
+import { type BreakerPermit, IGNORE, type IsFailure, Judge, SUCCESS } from './judge.js';
+import { checkShape, invalid } from './options.js';
+import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
+
+/** What a call meets. */
+export type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
+
+const STATES: readonly BreakerState[] = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
+
+/** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
+export type BreakerReason =
+  | 'failureRate'
+  | 'slowCallRate'
+  | 'consecutiveFailures'
+  | 'result'
+  | 'forced'
+  | 'elapsed'
+  | 'recovered'
+  | 'reset'
+  | 'isolated'
+  | 'disabled'
+  | 'released'
+  | 'restored';
+
+const REASONS: readonly BreakerReason[] = [
+  'failureRate',
+  'slowCallRate',
+  'consecutiveFailures',
+  'result',
+  'forced',
+  'elapsed',
+  'recovered',
+  'reset',
+  'isolated',
+  'disabled',
+  'released',
+  'restored',
+];
+
+/** A change of what calls meet. */
+export interface BreakerStateChange {
+  readonly from: BreakerState;
+  readonly to: BreakerState;
+  readonly reason: BreakerReason;
+  /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
+  readonly retryAfterMs: number;
+  /** The number of the change, from 1: the same in every thread. */
+  readonly generation: number;
+}
+
+/** How long breaks last. */
+export interface BreakBackoff {
+  /** Milliseconds of the first break, in (0, 1 day]. @default 5000 */
+  readonly initialMs?: number | undefined;
+  /** Each further break without a recovery between is so many times as long: from 1 to 100. @default 2 */
+  readonly factor?: number | undefined;
+  /** Milliseconds of the longest break, before jitter: from initialMs to a day. @default 60000 */
+  readonly maxMs?: number | undefined;
+  /** Up to so much is added at random, as a share of the break: from 0 to 1. @default 0 */
+  readonly jitter?: number | undefined;
+}
+
+/** What may be changed with `reconfigure`. */
+export interface BreakerThresholds {
+  /** Opens when so many of the calls in the window failed, in (0, 1]; false: no such rule. @default 0.5 */
+  readonly failureRateThreshold?: number | false | undefined;
+  /**
+   * Calls in the window before a rate says anything: from 1 to the size of a count window, else to a million. In a count window
+   * smaller than the default, its size. @default 20
+   */
+  readonly minimumCalls?: number | undefined;
+  /** Opens after so many failures in a row, whenever they were: from 1 to a million. Default: no such rule. */
+  readonly consecutiveFailures?: number | undefined;
+  /** A call that takes longer is slow: milliseconds in (0, 1 day]. Default: no call is. */
+  readonly slowCallMs?: number | undefined;
+  /** Opens when so many of the calls in the window were slow, in (0, 1]: only with slowCallMs. @default 1 */
+  readonly slowCallRateThreshold?: number | undefined;
+  /** How long a break lasts: milliseconds in (0, 1 day], or how it grows. @default 5000 */
+  readonly openMs?: number | BreakBackoff | undefined;
+  /**
+   * Milliseconds after which a probe that did not answer is replaced, in (0, 1 day]: the first break if that is longer than the
+   * default. @default 30000
+   */
+  readonly probeLeaseMs?: number | undefined;
+}
+
+/** Options of CircuitBreaker. */
+export interface CircuitBreakerOptions extends CommonOptions, BreakerThresholds {
+  /** Over what calls are counted: those of the last while, or the last so many. Default: the last 10 seconds. */
+  readonly window?:
+    | {
+        readonly kind: 'time';
+        /** Milliseconds, from 100 to a day. The window moves in tenths of it. @default 10000 */
+        readonly durationMs?: number | undefined;
+      }
+    | {
+        readonly kind: 'count';
+        /** Calls, from 1 to 10,000. @default 100 */
+        readonly size?: number | undefined;
+      }
+    | undefined;
+  /** How many probes decide whether a break is followed by another: from 1 to 1,000. @default 1 */
+  readonly halfOpenCalls?: number | undefined;
+  /**
+   * Whether a call failed: true or false, 'ignore' if it says nothing about the dependency, `{ openMs }` to open for that long
+   * (429 or 503 with Retry-After; at most a day). `error` is undefined when the function returned. Refusals and aborts are not
+   * asked about. Default: any error is a failure.
+   */
+  readonly isFailure?: IsFailure | undefined;
+  /** For the jitter of breaks: any number gives the same breaks again. Default: chance. */
+  readonly seed?: number | undefined;
+}
+
+/** Figures over all threads. Counters count since the state was made. */
+export interface CircuitBreakerSnapshot extends CommonSnapshot<'breaker'> {
+  /** What the next call would meet. */
+  readonly state: BreakerState;
+  /** How often the state has changed. */
+  readonly generation: number;
+  /** Breaks without a recovery between, the one under way included. */
+  readonly breaks: number;
+  /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
+  readonly retryAfterMs: number;
+  /** Calls in the window; half-open: probes that answered. */
+  readonly calls: number;
+  /** Failures among them. */
+  readonly failures: number;
+  /** Slow ones among them. */
+  readonly slowCalls: number;
+  /** Failures by calls; undefined below minimumCalls. */
+  readonly failureRate: number | undefined;
+  /** Slow calls by calls; undefined below minimumCalls. */
+  readonly slowCallRate: number | undefined;
+  /** Probes that are out. */
+  readonly probes: number;
+  /** Calls refused; with `dryRun` those that would have been. */
+  readonly refused: number;
+  /** Calls that succeeded. */
+  readonly succeeded: number;
+  /** Calls that failed. */
+  readonly failed: number;
+  /** Calls that said nothing about the dependency. */
+  readonly ignored: number;
+}
+
+/** What `export` gives: plain, safe as JSON, with ages instead of instants. */
+export interface BreakerExport {
+  readonly version: 1;
+  /** Milliseconds since 1970. */
+  readonly exportedAt: number;
+  readonly state: 'closed' | 'open';
+  readonly openedAgoMs?: number;
+  readonly openForMs?: number;
+  readonly breaks: number;
+  readonly consecutiveFailures: number;
+  readonly window: object;
+}
+
+const THRESHOLD_SHAPES = {
+  failureRateThreshold: 'anything',
+  minimumCalls: 'number',
+  consecutiveFailures: 'number',
+  slowCallMs: 'number',
+  slowCallRateThreshold: 'number',
+  openMs: 'anything',
+  probeLeaseMs: 'number',
+} as const;
+
+const SHAPES = {
+  ...COMMON_SHAPES,
+  ...THRESHOLD_SHAPES,
+  window: 'object',
+  halfOpenCalls: 'number',
+  isFailure: 'function',
+  seed: 'number',
+} as const;
+
+/** A method may be called on anything: what is no CircuitBreaker is an InvalidOptionError. */
+let checkThis: (breaker: CircuitBreaker) => CircuitBreaker;
+
+/** An object on state that was found by name. */
+class Found {
+  readonly primitive: Primitive<'breaker', BreakerFunctions>;
+
+  constructor(primitive: Primitive<'breaker', BreakerFunctions>) {
+    this.primitive = primitive;
+  }
+}
+
+/**
+ * A circuit breaker. Closed, it counts what comes of calls, and opens when too many failed or were slow; open, it refuses; when the
+ * break is over it lets in so many probes, and goes by what they say.
+ *
+ * ```js
+ * const breaker = new CircuitBreaker({ name: 'payments', openMs: { initialMs: 1_000, maxMs: 30_000, jitter: 0.2 } });
+ * const receipt = await breaker.execute(({ signal }) => fetch(url, { signal }), { timeoutMs: 2_000 });
+ * ```
+ */
+export class CircuitBreaker implements Policy {
+  readonly #primitive: Primitive<'breaker', BreakerFunctions>;
+  readonly #functions: BreakerFunctions;
+  readonly #registers: Float64Array;
+  readonly #judge: Judge;
+  readonly #events: NumberedEvents<BreakerStateChange>;
+  readonly #listener: Listener = { onChanged: () => this.#events.schedule() };
+  readonly #overlays = new Set<Ending>();
+  /** What `enter` would give, as long as only this thread can change that. */
+  #closed = 0;
+
+  /**
+   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+   * @throws {NameConflictError} when the name is in use with other options.
+   */
+  constructor(options: CircuitBreakerOptions = {}) {
+    const found = options instanceof Found;
+    const own = found ? {} : checkShape('breaker', options, SHAPES);
+    this.#primitive = found ? options.primitive : this.#open(own);
+    this.#functions = this.#primitive.functions;
+    this.#registers = host().registers;
+    const { timeline, details } = this.#primitive;
+    this.#judge = new Judge({
+      timeline,
+      details,
+      isFailure: own.isFailure,
+      shares: true,
+      enter: () => this.#enter(),
+      since: (token) => (token > 0 && token % 2 === 1 ? (this.#registers[0] as number) : 0),
+      ignoresRefusal: () => this.#primitive.refused(),
+      refusal: () => this.#refusal(),
+      leave: (token, since, verdict) => this.#leave(token, since, verdict),
+    });
+    this.#events = new NumberedEvents(
+      (since) => this.#changesSince(since),
+      (used) => this.#listen(used),
+    );
+    this.#foretell();
+    register(this, this.#judge);
+  }
+
+  /** An object on the breaker of this name, if one exists in the process; `isFailure` is the default. */
+  static find(name: string): CircuitBreaker | undefined {
+    return Primitive.find(
+      'breaker',
+      name,
+      (native, host) => native.findBreaker(host, name),
+      (primitive) => new CircuitBreaker(new Found(primitive) as CircuitBreakerOptions),
+    );
+  }
+
+  /**
+   * Runs `fn` if the breaker lets it, and counts what comes of it; else rejects with CircuitOpenError. A deadline (`timeoutMs`, or
+   * one of a policy around) that passes while `fn` runs counts as its error, at once; an abort counts as nothing.
+   */
+  execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>> {
+    try {
+      return execute(checkThis(this).#judge, fn, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+  wrap<This, Args extends unknown[], T>(
+    fn: (this: This, ...args: Args) => T,
+  ): (this: This, ...args: Args) => Promise<Awaited<T>> {
+    const self = checkThis(this);
+    return wrap(self, fn, self.#primitive.details);
+  }
+
+  /**
+   * A permit to make one call, to be left with `success()`, `failure()` or `ignore()`; undefined refuses. It stays valid after
+   * `dispose`. A call is slow when that comes more than slowCallMs after this.
+   * @throws {DisposedError}
+   */
+  tryAcquire(): BreakerPermit | undefined {
+    return checkThis(this).#judge.permit();
+  }
+
+  /** What the next call would meet: 'halfOpen' once a break is over. @throws {DisposedError} */
+  get state(): BreakerState {
+    const self = checkThis(this);
+    return STATES[self.#primitive.live(self.#functions.state())] as BreakerState;
+  }
+
+  /**
+   * Milliseconds until a call may pass: 0 when now, Infinity where somebody has to let go of it. With all probes out, the rest of
+   * the earliest lease, but no more than the last break.
+   * @throws {DisposedError}
+   */
+  retryAfterMs(): number {
+    const self = checkThis(this);
+    self.#primitive.live(self.#functions.state());
+    return millis(self.#primitive.live(self.#functions.wait()));
+  }
+
+  /**
+   * Refuses every call until the handle is disposed, and those of all others who isolated it. A handle ends with its thread and
+   * with this object.
+   * @throws {DisposedError}
+   */
+  isolate(): Disposable {
+    return checkThis(this).#overlay(1);
+  }
+
+  /** Lets every call pass, uncounted, until the handle is disposed, as with `isolate`, which comes first. @throws {DisposedError} */
+  disable(): Disposable {
+    return checkThis(this).#overlay(0);
+  }
+
+  /**
+   * Opens for `ms`, from any state. Default: the first break.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  forceOpen(ms?: number): void {
+    const self = checkThis(this);
+    if (ms !== undefined && !(typeof ms === 'number' && ms > 0 && ms <= 86_400_000)) {
+      throw invalid('breaker', 'ms', 'a number of milliseconds in (0, 86400000]', ms, self.#primitive.word);
+    }
+    self.#primitive.live(self.#functions.forceOpen(ms ?? Number.NaN));
+    self.#changed();
+  }
+
+  /** Closes and forgets what was counted. Who isolates or disables it still does. @throws {DisposedError} */
+  reset(): void {
+    const self = checkThis(this);
+    self.#primitive.live(self.#functions.reset());
+    self.#changed();
+  }
+
+  /**
+   * New thresholds for all who share the breaker; what is not given stays. A break under way ends when it would have, and what is
+   * in the window is judged by the new ones with the next call.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  reconfigure(options: BreakerThresholds): void {
+    const self = checkThis(this);
+    const thresholds = thresholdsOf(checkShape('breaker', options, THRESHOLD_SHAPES));
+    self.#primitive.cold(
+      (native, host, handle) => native.reconfigureBreaker(host, handle, thresholds) || null,
+    );
+    self.#foretell();
+  }
+
+  /** The state, for another process to go on from: without those who isolate or disable it. @throws {DisposedError} */
+  export(): BreakerExport {
+    const self = checkThis(this);
+    const json = self.#primitive.cold((native, host, handle) => native.exportBreaker(host, handle));
+    return JSON.parse(json) as BreakerExport;
+  }
+
+  /**
+   * Goes on from an export, as if the time since then had passed here. Half-open, it begins anew with probes. False, and nothing is
+   * changed, if this breaker has counted calls or changed its state before, or its window is of another kind or size.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  restore(state: BreakerExport): boolean {
+    const self = checkThis(this);
+    const json = typeof state === 'object' && state !== null ? JSON.stringify(state) : '';
+    const restored = self.#primitive.cold((native, host, handle) =>
+      native.restoreBreaker(host, handle, json),
+    );
+    self.#changed();
+    return restored;
+  }
+
+  /**
+   * Tells `listener` of changes of what calls meet, in whichever thread they come about: later in a microtask, in order, in the async
+   * context of this call. A thread that is more than 64 changes behind skips the oldest.
+   * @throws {InvalidOptionError | DisposedError}
+   */
+  on(event: 'stateChange', listener: (change: BreakerStateChange) => void): Disposable {
+    const self = checkThis(this);
+    const { word } = self.#primitive;
+    if (event !== 'stateChange') throw invalid('breaker', 'event', "'stateChange'", event, word);
+    if (typeof listener !== 'function') {
+      throw invalid('breaker', 'listener', 'a function', listener, word);
+    }
+    self.#primitive.live(self.#functions.state());
+    return self.#events.add(listener, self.#functions.generation() ?? 0);
+  }
+
+  /** Figures over all threads, safe to log. @throws {DisposedError} */
+  snapshot(): CircuitBreakerSnapshot {
+    const self = checkThis(this);
+    const figures = self.#primitive.cold((native, host, handle) => native.breakerSnapshot(host, handle));
+    const { state, retryAfterMs, enough, ...counts } = figures;
+    const rate = (part: number): number | undefined =>
+      enough && counts.calls > 0 ? part / counts.calls : undefined;
+    return {
+      ...self.#primitive.common(),
+      ...counts,
+      state: STATES[state] as BreakerState,
+      retryAfterMs: millis(retryAfterMs),
+      failureRate: rate(counts.failures),
+      slowCallRate: rate(counts.slowCalls),
+    };
+  }
+
+  /**
+   * Lets go of the breaker: later calls throw DisposedError, its isolations and listeners end. Permits and calls under way stay
+   * valid. A name is free again once every thread has let go of it. A second call does nothing.
+   */
+  dispose(): void {
+    const self = checkThis(this);
+    for (const overlay of [...self.#overlays]) overlay.dispose();
+    self.#events.clear();
+    self.#closed = 0;
+    self.#primitive.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    checkThis(this).dispose();
+  }
+
+  static {
+    checkThis = (breaker) => {
+      if (typeof breaker === 'object' && breaker !== null && #judge in breaker) return breaker;
+      throw invalid('breaker', 'this', 'a CircuitBreaker', breaker);
+    };
+  }
+
+  #open(own: CircuitBreakerOptions): Primitive<'breaker', BreakerFunctions> {
+    const { window, halfOpenCalls, seed } = own;
+    const thresholds = thresholdsOf(own);
+    const options = { window: windowOf(window), halfOpenCalls, thresholds, seed };
+    return Primitive.open(this, 'breaker', own, (native, host, common) =>
+      native.openBreaker(host, { ...common, ...options }),
+    );
+  }
+
+  #enter(): number {
+    if (this.#closed !== 0) return this.#closed;
+    const token = this.#primitive.live(this.#functions.enter());
+    // A probe: the first one of a round has ended a break.
+    if (token < 0) this.#changed();
+    return token;
+  }
+
+  #leave(token: number, since: number, verdict: number): void {
+    const functions = this.#functions;
+    let moved: boolean | undefined;
+    if (verdict === IGNORE) moved = functions.ignore(token);
+    else if (verdict >= 0 || (token > 0 && token % 2 === 1)) moved = functions.leave(token, since, verdict);
+    else moved = verdict === SUCCESS ? functions.success(token) : functions.failure(token);
+    if (moved === true) this.#changed();
+  }
+
+  #refusal(): CircuitOpenError {
+    const primitive = this.#primitive;
+    const ms = this.#functions.wait() ?? 0;
+    const met = STATES[this.#registers[0] as number];
+    const state = met === 'isolated' || met === 'halfOpen' ? met : 'open';
+    const subject = primitive.word === undefined ? 'breaker' : `breaker "${primitive.word}"`;
+    const when = ms < 0 ? '' : `: retry after ${Math.ceil(ms)} ms`;
+    return new CircuitOpenError(`${subject} is ${WORDS[state]}${when}`, state, {
+      kind: 'breaker',
+      primitive: primitive.word,
+      retryAfterMs: ms < 0 ? undefined : ms,
+    });
+  }
+
+  #overlay(isolate: 0 | 1): Disposable {
+    // Asked for what may be over: it throws then.
+    this.#primitive.live(this.#functions.state());
+    this.#functions.overlay(isolate, 1);
+    const overlay = new Ending(() => {
+      this.#overlays.delete(overlay);
+      this.#functions.overlay(isolate, 0);
+      this.#changed();
+    });
+    this.#overlays.add(overlay);
+    this.#changed();
+    return overlay;
+  }
+
+  /** Something may have changed in this thread. */
+  #changed(): void {
+    this.#foretell();
+    changed(this.#primitive.state);
+  }
+
+  /** A state that only this thread can change needs no native call to let calls in. */
+  #foretell(): void {
+    if (this.#primitive.name === undefined) this.#closed = this.#functions.closed() ?? 0;
+  }
+
+  #listen(used: boolean): void {
+    const { state } = this.#primitive;
+    if (used) listen(state, this.#listener);
+    else unlisten(state, this.#listener);
+    this.#primitive.cold((native, host, handle) => native.listenBreaker(host, handle, used));
+  }
+
+  #changesSince(generation: number): BreakerStateChange[] {
+    const changes: BreakerStateChange[] = [];
+    const registers = this.#registers;
+    for (let last = generation; ; last = registersLast(changes, last)) {
+      const count = this.#functions.changes(last) ?? 0;
+      if (count === 0) return changes;
+      for (let at = 0; at < count * 5; at += 5) {
+        changes.push({
+          from: STATES[registers[at + 1] as number] as BreakerState,
+          to: STATES[registers[at + 2] as number] as BreakerState,
+          reason: REASONS[registers[at + 3] as number] as BreakerReason,
+          retryAfterMs: millis(registers[at + 4] as number),
+          generation: registers[at] as number,
+        });
+      }
+    }
+  }
+}
+
+const WORDS = { open: 'open', halfOpen: 'half-open, its probes are out', isolated: 'isolated' } as const;
+
+function registersLast(changes: readonly BreakerStateChange[], before: number): number {
+  return changes.at(-1)?.generation ?? before;
+}
+
+/** Milliseconds as the native part says them: -1 is nobody knows. */
+function millis(ms: number): number {
+  return ms < 0 ? Number.POSITIVE_INFINITY : ms;
+}
+
+function windowOf(window: CircuitBreakerOptions['window']):
+  | {
+      readonly kind: string;
+      readonly durationMs?: number | undefined;
+      readonly size?: number | undefined;
+    }
+  | undefined {
+  if (window === undefined) return undefined;
+  const { kind } = window;
+  if (kind !== 'time' && kind !== 'count') throw invalid('breaker', 'window.kind', "'time' or 'count'", kind);
+  const size = kind === 'time' ? ({ durationMs: 'number' } as const) : ({ size: 'number' } as const);
+  return checkShape('breaker', window, { kind: 'string', ...size }, 'window');
+}
+
+function thresholdsOf(options: BreakerThresholds): NativeThresholds {
+  const { failureRateThreshold: rate, openMs } = options;
+  if (rate !== undefined && rate !== false && typeof rate !== 'number') {
+    throw invalid('breaker', 'failureRateThreshold', 'a number in (0, 1], or false', rate);
+  }
+  return {
+    failureRateThreshold: rate === false ? undefined : rate,
+    noFailureRate: rate === false,
+    minimumCalls: options.minimumCalls,
+    consecutiveFailures: options.consecutiveFailures,
+    slowCallMs: options.slowCallMs,
+    slowCallRateThreshold: options.slowCallRateThreshold,
+    openMs: breaksOf(openMs),
+    probeLeaseMs: options.probeLeaseMs,
+  };
+}
+
+function breaksOf(openMs: BreakerThresholds['openMs']): NativeThresholds['openMs'] {
+  if (openMs === undefined) return undefined;
+  if (typeof openMs === 'number') return { constant: openMs };
+  if (typeof openMs !== 'object' || openMs === null || Array.isArray(openMs)) {
+    throw invalid('breaker', 'openMs', 'a number of milliseconds, or an object', openMs);
+  }
+  const shapes = { initialMs: 'number', factor: 'number', maxMs: 'number', jitter: 'number' } as const;
+  return checkShape('breaker', openMs, shapes, 'openMs');
+}

@@ -4,6 +4,7 @@
 //! pure algorithm: state, event, now → state, decision) and `<word>.rs` (the shell: words, locks, the clock).
 //! The cores are passive: they start no thread and no timer, and say when to ask again.
 
+pub mod backoff;
 pub mod bucket;
 pub mod clock;
 pub mod limiter;

@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod bucket;
+pub mod budget;
 pub mod clock;
 pub mod limiter;
 pub mod option;

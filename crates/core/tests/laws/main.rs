@@ -8,6 +8,7 @@
 mod support;
 
 mod bucket;
+mod budget;
 mod limiter;
 mod rounding;
 #[path = "../support/spans.rs"]

@@ -13,5 +13,6 @@ pub mod option;
 pub mod rng;
 pub mod room;
 pub mod sync;
+pub mod throttle;
 mod window;
 mod words;

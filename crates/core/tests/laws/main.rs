@@ -13,6 +13,7 @@ mod limiter;
 mod rounding;
 #[path = "../support/spans.rs"]
 mod spans;
+mod throttle;
 
 use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 

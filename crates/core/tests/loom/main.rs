@@ -7,6 +7,7 @@
 #![cfg(loom)]
 
 mod budget;
+mod throttle;
 
 use breakwater_core::{
     bucket::{Bucket, Decision, Limit, Rate},

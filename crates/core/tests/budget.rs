@@ -13,6 +13,10 @@ fn options(ratio: f64, min_per_second: f64, window_ms: f64) -> Options {
     Options { ratio: Some(ratio), min_per_second: Some(min_per_second), window_ms: Some(window_ms) }
 }
 
+fn rates(ratio: f64, min_per_second: f64) -> Options {
+    Options { ratio: Some(ratio), min_per_second: Some(min_per_second), window_ms: None }
+}
+
 fn budget(ratio: f64, min_per_second: f64, window_ms: f64) -> OnClock<Budget> {
     let rules = options(ratio, min_per_second, window_ms).check().unwrap();
     OnClock::new(|clock| Budget::new(&rules, clock))
@@ -171,13 +175,12 @@ fn new_rules_count_what_was_counted_already() {
     let budget = budget(0.1, 0.0, 1_000.0);
     deposit(&budget, 100);
     assert_eq!(withdraw(&budget, 100), 10);
-    let change = Options { ratio: Some(0.5), ..Options::default() };
-    budget.reconfigure(&change.change(&budget.rules()).unwrap());
+    budget.reconfigure(&Options { ratio: Some(0.5), ..Options::default() }).unwrap();
     assert_eq!(withdraw(&budget, 100), 40);
-    budget.reconfigure(&options(0.0, 60.0, 1_000.0).check().unwrap());
+    budget.reconfigure(&rates(0.0, 60.0)).unwrap();
     assert_eq!(budget.rules(), Rules { ratio: 0.0, min_per_second: 60.0, window_ms: 1_000.0 });
     assert_eq!(withdraw(&budget, 100), 10);
-    budget.reconfigure(&options(0.0, 0.0, 1_000.0).check().unwrap());
+    budget.reconfigure(&rates(0.0, 0.0)).unwrap();
     assert_eq!(budget.balance(), 0.0);
 }
 
@@ -202,10 +205,16 @@ fn says_what_was_expected_and_what_came() {
         said(options(0.1, 1.0, 99.0).check()),
         "windowMs must be a number of milliseconds from 100 to 86400000, got 99"
     );
-    let rules = Options::default().check().unwrap();
+}
+
+#[test]
+fn new_rules_that_are_no_rules_change_nothing() {
+    let budget = budget(0.1, 1.0, 1_000.0);
+    let said = |change: Options| budget.reconfigure(&change).unwrap_err().to_string();
     assert_eq!(
-        said(options(0.1, 1.0, 10_000.0).change(&rules)),
-        "windowMs must be absent: the window keeps its length, got 10000"
+        said(options(0.5, 5.0, 1_000.0)),
+        "windowMs must be absent: the window keeps its length, got 1000"
     );
-    assert!(Options { ratio: Some(2.0), ..Options::default() }.change(&rules).is_err());
+    assert_eq!(said(rates(0.5, -1.0)), "minPerSecond must be a number from 0 to 1000000, got -1");
+    assert_eq!(budget.rules(), Rules { ratio: 0.1, min_per_second: 1.0, window_ms: 1_000.0 });
 }

@@ -191,11 +191,9 @@ fn a_request_that_nobody_calls_accepted_was_rejected() {
 fn new_rules_count_what_was_counted_already() {
     let throttle = throttle(2.0, 10_000.0, 0.9);
     count(&throttle, 9, 3);
-    let change = Options { multiplier: Some(1.0), ..Options::default() };
-    throttle.reconfigure(&change.change(&throttle.rules()).unwrap());
+    throttle.reconfigure(&Options { multiplier: Some(1.0), ..Options::default() }).unwrap();
     assert_eq!(throttle.refusal_rate(), 0.6);
-    let change = Options { max_refusal_rate: Some(0.25), ..Options::default() };
-    throttle.reconfigure(&change.change(&throttle.rules()).unwrap());
+    throttle.reconfigure(&Options { max_refusal_rate: Some(0.25), ..Options::default() }).unwrap();
     assert_eq!(throttle.refusal_rate(), 0.25);
     let rules = Rules { multiplier: 1.0, max_refusal_rate: 0.25, window_ms: 10_000.0 };
     assert_eq!(throttle.rules(), rules);
@@ -221,9 +219,17 @@ fn says_what_was_expected_and_what_came() {
     assert_eq!(said(options(2.0, 1_000.0, 1.0).check()), "maxRefusalRate must be a number in [0, 1), got 1");
     assert!(options(f64::NAN, 1_000.0, 0.9).check().is_err());
     assert!(options(2.0, 1_000.0, f64::NAN).check().is_err());
-    let rules = Options::default().check().unwrap();
+}
+
+#[test]
+fn new_rules_that_are_no_rules_change_nothing() {
+    let throttle = throttle(2.0, 10_000.0, 0.9);
+    let said = |change: Options| throttle.reconfigure(&change).unwrap_err().to_string();
     assert_eq!(
-        said(options(2.0, 1_000.0, 0.9).change(&rules)),
+        said(options(3.0, 1_000.0, 0.5)),
         "windowMs must be absent: the window keeps its length, got 1000"
     );
+    let no_rate = Options { multiplier: Some(3.0), max_refusal_rate: Some(1.0), window_ms: None };
+    assert_eq!(said(no_rate), "maxRefusalRate must be a number in [0, 1), got 1");
+    assert_eq!(throttle.rules(), Rules { multiplier: 2.0, max_refusal_rate: 0.9, window_ms: 10_000.0 });
 }

@@ -1,8 +1,12 @@
 //! The shell: the counts and the rules under one lock, the clock.
 
-use super::model::{self, Rules};
+use super::{
+    model::{self, Rules},
+    options::Options,
+};
 use crate::{
     clock::{Clock, NANOS_PER_MILLI},
+    option::InvalidOption,
     window::Window,
     words::{Double, Lock},
 };
@@ -95,11 +99,18 @@ impl Budget {
         self.rules_held()
     }
 
-    /// New rules over what was counted already. The window keeps its length.
-    pub fn reconfigure(&self, rules: &Rules) {
+    /// New rules over what was counted already; what is not given stays, and so does the window.
+    pub fn reconfigure(&self, change: &Options) -> Result<(), InvalidOption> {
+        change.change(&self.rules())?;
+        // Only what is given is written: of two changes of different rules at once none is lost.
         let _held = self.lock.lock();
-        self.ratio.store(rules.ratio);
-        self.min_per_second.store(rules.min_per_second);
+        if let Some(ratio) = change.ratio {
+            self.ratio.store(ratio);
+        }
+        if let Some(min_per_second) = change.min_per_second {
+            self.min_per_second.store(min_per_second);
+        }
+        Ok(())
     }
 
     fn rules_held(&self) -> Rules {

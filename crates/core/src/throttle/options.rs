@@ -36,7 +36,7 @@ impl Options {
     }
 
     /// The rules after a change of `current`: what is not given stays, and so does the window.
-    pub fn change(&self, current: &Rules) -> Result<Rules, InvalidOption> {
+    pub(super) fn change(&self, current: &Rules) -> Result<Rules, InvalidOption> {
         match self.window_ms {
             None => self.reaction(current),
             Some(window_ms) => {

@@ -1,8 +1,12 @@
 //! The shell: the counts and the rules under one lock, the clock. Chance belongs to the caller.
 
-use super::model::{self, Rules};
+use super::{
+    model::{self, Rules},
+    options::Options,
+};
 use crate::{
     clock::{Clock, NANOS_PER_MILLI},
+    option::InvalidOption,
     window::Window,
     words::{Double, Lock},
 };
@@ -95,11 +99,18 @@ impl Throttle {
         self.rules_held()
     }
 
-    /// New rules over what was counted already. The window keeps its length.
-    pub fn reconfigure(&self, rules: &Rules) {
+    /// New rules over what was counted already; what is not given stays, and so does the window.
+    pub fn reconfigure(&self, change: &Options) -> Result<(), InvalidOption> {
+        change.change(&self.rules())?;
+        // Only what is given is written: of two changes of different rules at once none is lost.
         let _held = self.lock.lock();
-        self.multiplier.store(rules.multiplier);
-        self.max_refusal_rate.store(rules.max_refusal_rate);
+        if let Some(multiplier) = change.multiplier {
+            self.multiplier.store(multiplier);
+        }
+        if let Some(max_refusal_rate) = change.max_refusal_rate {
+            self.max_refusal_rate.store(max_refusal_rate);
+        }
+        Ok(())
     }
 
     #[inline]

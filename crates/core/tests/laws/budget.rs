@@ -1,7 +1,7 @@
 //! One budget against a naive one that keeps every event.
 
 use breakwater_core::{
-    budget::{Budget, Options, Rules},
+    budget::{Budget, Options},
     clock::Nanos,
 };
 use proptest::prelude::*;
@@ -41,13 +41,12 @@ impl Naive {
     }
 }
 
-fn rules(per_mille: u64, min_per_second: u64, window_ms: u64) -> Rules {
-    let options = Options {
+fn options(per_mille: u64, min_per_second: u64, window_ms: Option<u64>) -> Options {
+    Options {
         ratio: Some(per_mille as f64 / 1_000.0),
         min_per_second: Some(min_per_second as f64),
-        window_ms: Some(window_ms as f64),
-    };
-    options.check().unwrap()
+        window_ms: window_ms.map(|ms| ms as f64),
+    }
 }
 
 fn step(real: &OnClock<Budget>, naive: &mut Naive, op: Op) {
@@ -75,7 +74,7 @@ fn step(real: &OnClock<Budget>, naive: &mut Naive, op: Op) {
             naive.withdrawals.pop();
         }
         Op::Reconfigure { per_mille, min_per_second } => {
-            real.reconfigure(&rules(per_mille, min_per_second, naive.window_ms));
+            real.reconfigure(&options(per_mille, min_per_second, None)).unwrap();
             (naive.per_mille, naive.min_per_second) = (per_mille, min_per_second);
         }
     }
@@ -119,7 +118,7 @@ proptest! {
         window_ms in prop_oneof![Just(100), Just(500), 100..1_000u64],
         ops in prop::collection::vec(ops(), 1..80),
     ) {
-        let rules = rules(per_mille, min_per_second, window_ms);
+        let rules = options(per_mille, min_per_second, Some(window_ms)).check().unwrap();
         let real = OnClock::new(|clock| Budget::new(&rules, clock));
         let (deposits, withdrawals) = (Vec::new(), Vec::new());
         let mut naive = Naive { per_mille, min_per_second, window_ms, deposits, withdrawals };

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use breakwater_core::{
     clock::Nanos,
-    throttle::{Options, Rules, Throttle},
+    throttle::{Options, Throttle},
 };
 use proptest::prelude::*;
 
@@ -60,19 +60,17 @@ impl Naive {
     }
 }
 
-fn rules(reaction: Reaction, window_ms: u64) -> Rules {
-    let options = Options {
+fn options(reaction: Reaction, window_ms: Option<u64>) -> Options {
+    Options {
         multiplier: Some(reaction.halves as f64 / 2.0),
-        window_ms: Some(window_ms as f64),
+        window_ms: window_ms.map(|ms| ms as f64),
         max_refusal_rate: Some(reaction.per_mille as f64 / 1_000.0),
-    };
-    options.check().unwrap()
+    }
 }
 
 struct Run {
     real: OnClock<Throttle>,
     naive: Naive,
-    window_ms: u64,
     /// Of every admitted request: the slot it was told, and when that was.
     admitted: Vec<(u64, Nanos)>,
 }
@@ -110,7 +108,7 @@ impl Run {
                 }
             }
             Op::Reconfigure(reaction) => {
-                real.reconfigure(&rules(reaction, self.window_ms));
+                real.reconfigure(&options(reaction, None)).unwrap();
                 naive.reaction = reaction;
             }
         }
@@ -156,11 +154,11 @@ proptest! {
         window_ms in prop_oneof![Just(1_000), Just(5_000), 1_000..10_000u64],
         ops in prop::collection::vec(ops(), 1..120),
     ) {
-        let rules = rules(reaction, window_ms);
+        let rules = options(reaction, Some(window_ms)).check().unwrap();
         let real = OnClock::new(|clock| Throttle::new(&rules, clock));
         let slot = window_ms * 100_000;
         let naive = Naive { reaction, slot, requests: Vec::new(), accepts: Vec::new() };
-        let mut run = Run { real, naive, window_ms, admitted: Vec::new() };
+        let mut run = Run { real, naive, admitted: Vec::new() };
         for op in ops {
             run.step(op);
         }

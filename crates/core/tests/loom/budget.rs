@@ -69,7 +69,7 @@ fn a_refund_beside_a_retry_is_not_lost() {
 fn rules_are_read_whole_while_they_change() {
     let change = |budget: &Budget| {
         let options = Options { ratio: Some(1.0), min_per_second: Some(5.0), window_ms: None };
-        budget.reconfigure(&options.change(&budget.rules()).unwrap());
+        budget.reconfigure(&options).unwrap();
     };
     let read = |budget: &Budget| {
         let rules = budget.rules();
@@ -78,5 +78,19 @@ fn rules_are_read_whole_while_they_change() {
     race(budget(1.0), read, change, |budget, seen, ()| {
         assert!([(0.5, 1.0), (1.0, 5.0)].contains(&seen), "{seen:?}");
         assert_eq!(budget.rules().min_per_second, 5.0);
+    });
+}
+
+#[test]
+fn of_two_changes_of_different_rules_both_hold() {
+    let share = |budget: &Budget| {
+        budget.reconfigure(&Options { ratio: Some(1.0), ..Options::default() }).unwrap();
+    };
+    let free = |budget: &Budget| {
+        budget.reconfigure(&Options { min_per_second: Some(5.0), ..Options::default() }).unwrap();
+    };
+    race(budget(1.0), share, free, |budget, (), ()| {
+        let rules = budget.rules();
+        assert_eq!((rules.ratio, rules.min_per_second), (1.0, 5.0));
     });
 }

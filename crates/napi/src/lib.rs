@@ -1,13 +1,15 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
 
+mod backoff;
 mod bucket;
+mod budget;
 mod clock;
 mod error;
 mod fast;
@@ -15,6 +17,7 @@ mod host;
 mod limiter;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod throttle;
 
 use napi_derive::napi;
 

@@ -5,6 +5,8 @@
 
 use std::{cell::RefCell, sync::Arc};
 
+use breakwater_core::rng::Rng;
+
 use super::{
     env::Host,
     registry::{Shared, Tally},
@@ -21,6 +23,8 @@ pub(crate) struct Cell<T> {
 struct Inner<T> {
     state: Arc<Shared<T>>,
     tally: Arc<Tally>,
+    /// The chance of this object alone; made when first drawn, unless it has a seed.
+    chance: RefCell<Option<Rng>>,
 }
 
 impl<T> Cell<T> {
@@ -36,6 +40,15 @@ impl<T> Cell<T> {
     pub(crate) fn with_state<R>(&self, body: impl FnOnce(&Shared<T>, &Tally) -> R) -> Option<R> {
         let inner = self.inner.borrow();
         inner.as_ref().map(|inner| body(&inner.state, &inner.tally))
+    }
+
+    /// A draw of this object's chance, in [0, 1); 0 once emptied.
+    #[inline]
+    pub(crate) fn chance(&self) -> f64 {
+        let inner = self.inner.borrow();
+        inner
+            .as_ref()
+            .map_or(0.0, |inner| inner.chance.borrow_mut().get_or_insert_with(Rng::from_entropy).unit())
     }
 
     /// The state itself; None once emptied.
@@ -65,10 +78,19 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// A cell that holds `state`: its handle and its address.
-    pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, Anchored<Cell<T>>) {
+    /// A cell that holds `state`: its handle and its address. Its chance comes from `seed`, or else from entropy; with a name
+    /// each environment has a stream of its own.
+    pub(crate) fn open(
+        &self,
+        host: &Host,
+        state: Arc<Shared<T>>,
+        seed: Option<u64>,
+    ) -> (usize, Anchored<Cell<T>>) {
         let tally = state.new_tally();
-        let inner = RefCell::new(Some(Inner { state, tally }));
+        let named = state.name.is_some();
+        let chance =
+            seed.map(|seed| if named { Rng::stream(seed, host.id.into()) } else { Rng::seeded(seed) });
+        let inner = RefCell::new(Some(Inner { state, tally, chance: RefCell::new(chance) }));
         let mut cells = self.cells.borrow_mut();
         if let Some(handle) = self.free.borrow_mut().pop() {
             let cell = &cells[handle];

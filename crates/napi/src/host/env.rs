@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use breakwater_core::{bucket::Bucket, clock::ManualClock, limiter::Limiter, room::EnvId};
+use breakwater_core::{
+    backoff::Backoff, bucket::Bucket, budget::Budget, clock::ManualClock, limiter::Limiter, room::EnvId,
+    throttle::Throttle,
+};
 use napi::{Env, sys};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -45,6 +48,10 @@ pub(crate) struct Host {
     pub(crate) buckets: Pool<Bucket>,
     pub(crate) limiters: Pool<Limiter>,
     pub(crate) clocks: Pool<Arc<ManualClock>>,
+    /// Never shared: each draws from a chance of its own.
+    pub(crate) backoffs: Pool<RefCell<Backoff>>,
+    pub(crate) budgets: Pool<Budget>,
+    pub(crate) throttles: Pool<Throttle>,
     pub(crate) reservations: Reservations,
 }
 
@@ -112,6 +119,7 @@ impl Host {
         self.mailbox.close();
         self.reservations.cancel_all();
         drop((self.limiters.empty_all(), self.clocks.empty_all()));
+        drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
@@ -240,6 +248,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         buckets: Pool::default(),
         limiters: Pool::default(),
         clocks: Pool::default(),
+        backoffs: Pool::default(),
+        budgets: Pool::default(),
+        throttles: Pool::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -322,6 +333,15 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
             }
         }
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
+        "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
+        "throttle" => drop(end(host, &host.throttles, Kind::Throttle, handle, free)),
+        // It has no name to let go of.
+        "backoff" => {
+            host.backoffs.empty(handle);
+            if free {
+                host.backoffs.free(handle);
+            }
+        }
         _ => {}
     }
 }

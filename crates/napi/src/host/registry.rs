@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Bucket,
     Limiter,
     Clock,
+    Budget,
+    Throttle,
 }
 
 impl Kind {
@@ -30,6 +32,8 @@ impl Kind {
             Self::Bucket => "bucket",
             Self::Limiter => "limiter",
             Self::Clock => "clock",
+            Self::Budget => "budget",
+            Self::Throttle => "throttle",
         }
     }
 }

@@ -4,13 +4,16 @@
 //! pure algorithm: state, event, now → state, decision) and `<word>.rs` (the shell: words, locks, the clock).
 //! The cores are passive: they start no thread and no timer, and say when to ask again.
 
+pub mod backoff;
 pub mod breaker;
 pub mod bucket;
+pub mod budget;
 pub mod clock;
 pub mod limiter;
 pub mod option;
 pub mod rng;
 pub mod room;
 pub mod sync;
+pub mod throttle;
 mod window;
 mod words;

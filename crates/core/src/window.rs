@@ -71,6 +71,16 @@ impl<const K: usize> Window<K> {
         }
     }
 
+    /// Takes one back from counter `which` in the newest slot that has counted any.
+    pub(crate) fn take_back_latest(&self, which: usize) {
+        let newest = self.newest.load(Ordering::Relaxed);
+        let counted = |slot: &u64| self.slots[(slot % SLOTS) as usize][which].load(Ordering::Relaxed) > 0;
+        let mut slots = (0..SLOTS).filter_map(|age| newest.checked_sub(age));
+        if let Some(slot) = slots.find(counted) {
+            self.take_back(slot, which);
+        }
+    }
+
     /// The number of the slot of `now`.
     #[inline]
     pub(crate) fn slot(&self, now: Nanos) -> u64 {
@@ -187,5 +197,17 @@ mod tests {
         window.add(10, [1]);
         window.take_back(slot, 0);
         assert_eq!(window.totals(10), [1]);
+    }
+    #[test]
+    fn takes_back_the_latest_first() {
+        let window = Window::<2>::new(10);
+        window.take_back_latest(1);
+        window.add(0, [1, 1]);
+        window.add(5, [0, 1]);
+        window.take_back_latest(1);
+        assert_eq!(window.totals(9), [1, 1]);
+        window.take_back_latest(1);
+        window.take_back_latest(1);
+        assert_eq!(window.totals(9), [1, 0]);
     }
 }

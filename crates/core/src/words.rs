@@ -40,6 +40,25 @@ impl Drop for Held<'_> {
     }
 }
 
+/// A double that is a word: written and read under the owner's lock.
+#[derive(Debug)]
+pub(crate) struct Double(AtomicU64);
+
+impl Double {
+    pub(crate) fn new(value: f64) -> Self {
+        Self(AtomicU64::new(value.to_bits()))
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn store(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+}
+
 /// The rates of up to [`MAX_LIMITS`] limits as one record, with the generation of the limits: how often they were changed.
 #[derive(Debug)]
 pub(crate) struct Rates {

@@ -8,6 +8,7 @@ use breakwater_core::{
         OPEN_JITTER, OPEN_MAX_MS, OPEN_MS, OpenOption, Options, Outcome, PROBE_LEASE_MS, Permit, Reason,
         SIZE, SLOW_CALL_RATE, State, Thresholds, Wait, WindowOption, check_open_ms,
     },
+    rng::check_seed,
     room::EnvId,
 };
 use napi::Env;
@@ -474,6 +475,7 @@ pub fn open_breaker(env: Env, host_id: u32, options: BreakerOptions) -> Result<O
     let thresholds = options.thresholds.into();
     let checked =
         Options { window, half_open_calls: options.half_open_calls, thresholds }.check().map_err(invalid)?;
+    let seed = options.seed.map(check_seed).transpose().map_err(invalid)?;
     let (clock, clock_state) = clock_of(host, options.clock)?;
     let make = || Observed { breaker: Breaker::new(&checked, clock), listeners: Listeners::default() };
     let traits = Traits { limits: Vec::new(), dry_run: options.dry_run, clock: clock_state };
@@ -499,7 +501,7 @@ pub fn open_breaker(env: Env, host_id: u32, options: BreakerOptions) -> Result<O
             state
         }
     };
-    Ok(opened(env, host, state, options.seed))
+    Ok(opened(env, host, state, seed))
 }
 
 /// Joins the breaker of this name if there is one.
@@ -511,9 +513,9 @@ pub fn find_breaker(env: Env, host_id: u32, name: String) -> Result<Option<Opene
     Ok(Some(opened(env, host, state, None)))
 }
 
-fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<f64>) -> Opened {
+fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
-    let (handle, cell) = host.breakers.open_seeded(host, state, seed);
+    let (handle, cell) = host.breakers.open(host, state, seed);
     let functions = bind(
         env,
         cell,
@@ -540,7 +542,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<f64>
 #[napi(catch_unwind)]
 pub fn listen_breaker(env: Env, host_id: u32, handle: u32, on: bool) -> Result<bool> {
     let host = host(env, host_id)?;
-    let Some(state) = live(host, handle) else { return Ok(false) };
+    let Some(state) = host.breakers.live(handle as usize) else { return Ok(false) };
     if on {
         state.core.listeners.add(host.id);
     } else {
@@ -583,7 +585,7 @@ pub struct BreakerSnapshot {
 /// The breaker's figures over all threads.
 #[napi(catch_unwind)]
 pub fn breaker_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<BreakerSnapshot>> {
-    let Some(state) = live(host(env, host_id)?, handle) else { return Ok(None) };
+    let Some(state) = host(env, host_id)?.breakers.live(handle as usize) else { return Ok(None) };
     let figures = state.core.figures();
     Ok(Some(BreakerSnapshot {
         state: number_of(figures.state) as u32,
@@ -610,7 +612,7 @@ pub fn reconfigure_breaker(
     handle: u32,
     thresholds: ThresholdOptions,
 ) -> Result<bool> {
-    let Some(state) = live(host(env, host_id)?, handle) else { return Ok(false) };
+    let Some(state) = host(env, host_id)?.breakers.live(handle as usize) else { return Ok(false) };
     state.core.reconfigure(&thresholds.into()).map_err(invalid)?;
     Ok(true)
 }
@@ -618,22 +620,16 @@ pub fn reconfigure_breaker(
 /// The breaker's state as JSON.
 #[napi(catch_unwind)]
 pub fn export_breaker(env: Env, host_id: u32, handle: u32) -> Result<Option<String>> {
-    Ok(live(host(env, host_id)?, handle).map(|state| exported(&state.core.export())))
+    Ok(host(env, host_id)?.breakers.live(handle as usize).map(|state| exported(&state.core.export())))
 }
 
 /// Goes on from an export: false if the breaker was used before or has another window. None if it was disposed.
 #[napi(catch_unwind)]
 pub fn restore_breaker(env: Env, host_id: u32, handle: u32, json: String) -> Result<Option<bool>> {
     let host = host(env, host_id)?;
-    let Some(state) = live(host, handle) else { return Ok(None) };
+    let Some(state) = host.breakers.live(handle as usize) else { return Ok(None) };
     let (export, elapsed) = restored(&json).map_err(invalid)?;
     let restored = state.core.restore(&export, elapsed);
     tell(host.id, &state);
     Ok(Some(restored))
-}
-
-/// The state of an object that was not disposed.
-fn live(host: &Host, handle: u32) -> Option<Arc<Shared<Observed>>> {
-    let handle = handle as usize;
-    if host.breakers.is_live(handle) { host.breakers.state(handle) } else { None }
 }

@@ -312,7 +312,7 @@ pub fn find_bucket(env: Env, host_id: u32, name: String) -> Result<Option<Opened
 
 fn opened(env: Env, host: &Host, state: Arc<Shared<Bucket>>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
-    let (handle, cell) = host.buckets.open(host, state);
+    let (handle, cell) = host.buckets.open(host, state, None);
     let functions = bind(
         env,
         cell,

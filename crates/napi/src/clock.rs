@@ -54,7 +54,7 @@ pub fn open_clock(env: Env, host_id: u32, name: Option<String>) -> Result<Opened
         }
     };
     let id = state.id;
-    let (handle, cell) = host.clocks.open(host, state);
+    let (handle, cell) = host.clocks.open(host, state, None);
     let functions = bind(env, cell, &[(c"now", now()), (c"advanceTo", advance_to())]);
     Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock: 0, functions })
 }

@@ -1,15 +1,17 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
 //! - `export.rs`: exported state as JSON.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
 
+mod backoff;
 mod breaker;
 mod bucket;
+mod budget;
 mod clock;
 mod error;
 mod export;
@@ -18,6 +20,7 @@ mod host;
 mod limiter;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod throttle;
 
 use napi_derive::napi;
 

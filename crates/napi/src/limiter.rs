@@ -403,7 +403,7 @@ pub fn find_limiter(env: Env, host_id: u32, name: String) -> Result<Option<Opene
 fn opened(env: Env, host: &Host, state: Arc<Shared<Limiter>>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     host.weigh(own_bytes(&state));
-    let (handle, cell) = host.limiters.open(host, state);
+    let (handle, cell) = host.limiters.open(host, state, None);
     let functions = bind(
         env,
         cell,

@@ -8,10 +8,12 @@
 mod support;
 
 mod bucket;
+mod budget;
 mod limiter;
 mod rounding;
 #[path = "../support/spans.rs"]
 mod spans;
+mod throttle;
 
 use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 

@@ -28,8 +28,8 @@ pub(crate) struct Cell<T> {
 struct Inner<T> {
     state: Arc<Shared<T>>,
     tally: Arc<Tally>,
-    /// The object's own, from its `seed`.
-    chance: RefCell<Rng>,
+    /// The chance of this object alone; made when first drawn, unless it has a seed.
+    chance: RefCell<Option<Rng>>,
 }
 
 impl<T> Cell<T> {
@@ -53,9 +53,13 @@ impl<T> Cell<T> {
         if self.retired.get() { None } else { self.with_state(body) }
     }
 
-    /// The object's next random number, in [0, 1).
+    /// A draw of this object's chance, in [0, 1); 0 once emptied.
+    #[inline]
     pub(crate) fn chance(&self) -> f64 {
-        self.inner.borrow().as_ref().map_or(0.0, |inner| inner.chance.borrow_mut().unit())
+        let inner = self.inner.borrow();
+        inner
+            .as_ref()
+            .map_or(0.0, |inner| inner.chance.borrow_mut().get_or_insert_with(Rng::from_entropy).unit())
     }
 
     /// The state itself; None once emptied.
@@ -85,21 +89,19 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// A cell that holds `state`: its handle and its address.
-    pub(crate) fn open(&self, host: &Host, state: Arc<Shared<T>>) -> (usize, Anchored<Cell<T>>) {
-        self.open_seeded(host, state, None)
-    }
-
-    /// The same where there is chance, from `seed` or from entropy.
-    pub(crate) fn open_seeded(
+    /// A cell that holds `state`: its handle and its address. Its chance comes from `seed`, or else from entropy; with a name
+    /// each environment has a stream of its own.
+    pub(crate) fn open(
         &self,
         host: &Host,
         state: Arc<Shared<T>>,
-        seed: Option<f64>,
+        seed: Option<u64>,
     ) -> (usize, Anchored<Cell<T>>) {
         let tally = state.new_tally();
-        let chance = RefCell::new(seed.map_or_else(Rng::from_entropy, |seed| Rng::seeded(seed.to_bits())));
-        let inner = RefCell::new(Some(Inner { state, tally, chance }));
+        let named = state.name.is_some();
+        let chance =
+            seed.map(|seed| if named { Rng::stream(seed, host.id.into()) } else { Rng::seeded(seed) });
+        let inner = RefCell::new(Some(Inner { state, tally, chance: RefCell::new(chance) }));
         let mut cells = self.cells.borrow_mut();
         if let Some(handle) = self.free.borrow_mut().pop() {
             let cell = &cells[handle];
@@ -126,9 +128,9 @@ impl<T> Pool<T> {
         if cell.retired.replace(true) { None } else { cell.state() }
     }
 
-    /// Whether the cell is in use.
-    pub(crate) fn is_live(&self, handle: usize) -> bool {
-        self.cells.borrow().get(handle).is_some_and(|cell| !cell.retired.get())
+    /// The state of a cell that is in use; None once retired or emptied.
+    pub(crate) fn live(&self, handle: usize) -> Option<Arc<Shared<T>>> {
+        self.cells.borrow().get(handle).filter(|cell| !cell.retired.get())?.state()
     }
 
     /// Empties a cell; None if it was empty.

@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use breakwater_core::{bucket::Bucket, clock::ManualClock, limiter::Limiter, room::EnvId};
+use breakwater_core::{
+    backoff::Backoff, bucket::Bucket, budget::Budget, clock::ManualClock, limiter::Limiter, room::EnvId,
+    throttle::Throttle,
+};
 use napi::{Env, sys};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -48,6 +51,10 @@ pub(crate) struct Host {
     pub(crate) breakers: Pool<Observed>,
     pub(crate) overlays: Overlays,
     pub(crate) clocks: Pool<Arc<ManualClock>>,
+    /// Never shared: each draws from a chance of its own.
+    pub(crate) backoffs: Pool<RefCell<Backoff>>,
+    pub(crate) budgets: Pool<Budget>,
+    pub(crate) throttles: Pool<Throttle>,
     pub(crate) reservations: Reservations,
 }
 
@@ -119,6 +126,7 @@ impl Host {
         for breaker in self.breakers.empty_all() {
             breaker.core.env_gone(self.id);
         }
+        drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
@@ -250,6 +258,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         breakers: Pool::default(),
         overlays: Overlays::default(),
         clocks: Pool::default(),
+        backoffs: Pool::default(),
+        budgets: Pool::default(),
+        throttles: Pool::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -324,6 +335,12 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         }
         state
     }
+    /// Disposed where permits may be out: what they say still counts, so the cell is emptied when nobody can hold one any more.
+    fn retire<T>(host: &Host, pool: &Pool<T>, kind: Kind, handle: usize) {
+        if let Some(state) = pool.retire(handle) {
+            host.let_go(kind, &state);
+        }
+    }
     match kind {
         "bucket" => drop(end(host, &host.buckets, Kind::Bucket, handle, free)),
         "limiter" => {
@@ -331,14 +348,19 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
                 host.weigh(-own_bytes(&state));
             }
         }
-        // What permits say after `dispose` still counts: the cell is emptied when nobody can hold one any more.
-        "breaker" if !free => {
-            if let Some(state) = host.breakers.retire(handle) {
-                host.let_go(Kind::Breaker, &state);
+        "breaker" if !free => retire(host, &host.breakers, Kind::Breaker, handle),
+        "breaker" => drop(end(host, &host.breakers, Kind::Breaker, handle, free)),
+        "throttle" if !free => retire(host, &host.throttles, Kind::Throttle, handle),
+        "throttle" => drop(end(host, &host.throttles, Kind::Throttle, handle, free)),
+        "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
+        "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
+        // It has no name to let go of.
+        "backoff" => {
+            host.backoffs.empty(handle);
+            if free {
+                host.backoffs.free(handle);
             }
         }
-        "breaker" => drop(end(host, &host.breakers, Kind::Breaker, handle, free)),
-        "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         _ => {}
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Limiter,
     Breaker,
     Clock,
+    Budget,
+    Throttle,
 }
 
 impl Kind {
@@ -32,6 +34,8 @@ impl Kind {
             Self::Limiter => "limiter",
             Self::Breaker => "breaker",
             Self::Clock => "clock",
+            Self::Budget => "budget",
+            Self::Throttle => "throttle",
         }
     }
 }

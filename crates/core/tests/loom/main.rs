@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
 #![cfg(loom)]
 
+mod budget;
+mod throttle;
+
 use breakwater_core::{
     bucket::{Bucket, Decision, Limit, Rate},
     clock::{Clock, ManualClock},

@@ -180,7 +180,7 @@ type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict
  */
 
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter' | 'breaker';
+type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -526,7 +526,7 @@ declare class TokenBucket implements Policy {
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter' | 'breaker';
+    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -570,7 +570,7 @@ interface LimitInForce {
  */
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;

@@ -90,6 +90,66 @@ export interface BreakerFunctions {
   changes(since: number): Bound<number>;
 }
 
+export interface BackoffFunctions {
+  /** Milliseconds to wait after this attempt, from 1, has failed. */
+  delay(attempt: number, previousMs: number): Bound<number>;
+}
+
+export interface NativeBackoff {
+  readonly constantMs?: number | undefined;
+  readonly initialMs?: number | undefined;
+  readonly factor?: number | undefined;
+  readonly maxMs?: number | undefined;
+  readonly jitter?: string | undefined;
+}
+
+export interface BudgetFunctions {
+  deposit(): Bound<true>;
+  withdraw(): Bound<boolean>;
+  refund(): Bound<true>;
+  balance(): Bound<number>;
+}
+
+export interface NativeBudgetShares {
+  readonly ratio?: number | undefined;
+  readonly minPerSecond?: number | undefined;
+}
+
+export interface NativeBudgetSnapshot {
+  readonly ratio: number;
+  readonly minPerSecond: number;
+  readonly windowMs: number;
+  readonly deposits: number;
+  readonly withdrawals: number;
+  readonly balance: number;
+  readonly allowed: number;
+  readonly refused: number;
+}
+
+export interface ThrottleFunctions {
+  /** A token, 0 if refused. */
+  enter(): Bound<number>;
+  accept(token: number): Bound<true>;
+  ignore(token: number): Bound<true>;
+  refusalRate(): Bound<number>;
+}
+
+export interface NativeThrottleRules {
+  readonly multiplier?: number | undefined;
+  readonly maxRefusalRate?: number | undefined;
+}
+
+export interface NativeThrottleSnapshot {
+  readonly multiplier: number;
+  readonly windowMs: number;
+  readonly maxRefusalRate: number;
+  readonly requests: number;
+  readonly accepts: number;
+  readonly refusalRate: number;
+  readonly allowed: number;
+  readonly refused: number;
+}
+
 export interface NativeThresholds {
   readonly failureRateThreshold?: number | undefined;
   readonly noFailureRate: boolean;
@@ -202,6 +262,37 @@ export interface Native {
   findBucket(host: number, name: string): Opened<BucketFunctions> | null;
   bucketSnapshot(host: number, handle: number): NativeBucketSnapshot | null;
   reconfigureBucket(host: number, handle: number, limit: NativeLimit): boolean;
+  backoffDefaults(): Readonly<Record<string, number | string>>;
+  openBackoff(
+    host: number,
+    options: NativeBackoff & { readonly seed?: number | undefined },
+  ): Opened<BackoffFunctions>;
+  budgetDefaults(): Readonly<Record<string, number>>;
+  openBudget(
+    host: number,
+    options: NativeBudgetShares & {
+      readonly windowMs?: number | undefined;
+      readonly name?: string | undefined;
+      readonly clock?: number | undefined;
+    },
+  ): Opened<BudgetFunctions>;
+  findBudget(host: number, name: string): Opened<BudgetFunctions> | null;
+  budgetSnapshot(host: number, handle: number): NativeBudgetSnapshot | null;
+  reconfigureBudget(host: number, handle: number, shares: NativeBudgetShares): boolean;
+  throttleDefaults(): Readonly<Record<string, number>>;
+  openThrottle(
+    host: number,
+    options: NativeThrottleRules & {
+      readonly windowMs?: number | undefined;
+      readonly seed?: number | undefined;
+      readonly name?: string | undefined;
+      readonly clock?: number | undefined;
+      readonly dryRun: boolean;
+    },
+  ): Opened<ThrottleFunctions>;
+  findThrottle(host: number, name: string): Opened<ThrottleFunctions> | null;
+  throttleSnapshot(host: number, handle: number): NativeThrottleSnapshot | null;
+  reconfigureThrottle(host: number, handle: number, rules: NativeThrottleRules): boolean;
   breakerDefaults(): Readonly<Record<string, number>>;
   openBreaker(host: number, options: NativeBreakerOptions): Opened<BreakerFunctions>;
   findBreaker(host: number, name: string): Opened<BreakerFunctions> | null;

@@ -229,7 +229,7 @@ export class CircuitBreaker implements Policy {
       timeline,
       details,
       isFailure: own.isFailure,
-      shares: true,
+      shares: (token) => token > 0 && token % 2 === 0,
       enter: () => this.#enter(),
       since: (token) => (token > 0 && token % 2 === 1 ? (this.#registers[0] as number) : 0),
       ignoresRefusal: () => this.#primitive.refused(),

@@ -6,7 +6,7 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 export interface RefusedMessage {
-  readonly kind: 'bucket' | 'limiter' | 'breaker';
+  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
   /** The name or label of the primitive. */
   readonly primitive: string | undefined;
   /** Whether it was let through all the same. */
@@ -17,6 +17,8 @@ const refused: Record<RefusedMessage['kind'], Channel> = {
   bucket: channel('breakwater:bucket:refused'),
   limiter: channel('breakwater:limiter:refused'),
   breaker: channel('breakwater:breaker:refused'),
+  budget: channel('breakwater:budget:refused'),
+  throttle: channel('breakwater:throttle:refused'),
 };
 
 export function publishRefused(

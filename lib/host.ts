@@ -25,7 +25,7 @@ export interface Listener {
 }
 
 /** The kinds that have a native part. */
-export type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'clock';
+export type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
 
 /** This thread's side of the binding. */
 export interface Host {

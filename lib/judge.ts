@@ -34,13 +34,13 @@ export const IGNORE = -3;
 /** The longest `openMs` a result may ask for, whatever a server wrote into its Retry-After: a day. */
 const MAX_OPEN_MS = 86_400_000;
 
-/** A permit as the native part gave it: a token, and since when where the call is timed. */
+/** Where permits come from. The native part gives them as tokens, with since when where a call is timed. */
 export interface Gate {
   readonly timeline: Timeline;
   readonly details: ErrorDetails;
   readonly isFailure: IsFailure | undefined;
-  /** Whether what a token stands for is the same for many calls: a positive even one. */
-  readonly shares: boolean;
+  /** Whether calls with this token leave alike, until another one comes. */
+  shares(token: number): boolean;
   /** Asks to be let in: a token, or 0. Throws once disposed. */
   enter(): number;
   /** Since when the last token counts. */
@@ -66,7 +66,7 @@ export class Judge implements Layer {
     this.timeline = gate.timeline;
     this.details = gate.details;
     this.#gate = gate;
-    this.#plain = gate.shares && gate.isFailure === undefined;
+    this.#plain = gate.isFailure === undefined;
   }
 
   run(scope: Scope, next: Next): unknown {
@@ -89,7 +89,7 @@ export class Judge implements Layer {
       this.#leaveWithValue(token, since, result, scope);
       return result;
     }
-    if (this.#plain && token > 0 && token % 2 === 0) {
+    if (this.#plain && gate.shares(token)) {
       if (token !== this.#token) this.#share(token);
       return result.then(this.#passed, this.#failed);
     }

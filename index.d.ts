@@ -1,4 +1,87 @@
 /// <reference lib="esnext.disposable" />
+/**
+ * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
+ * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
+ * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
+ */
+/** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
+type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
+/** Fields shared by all errors. */
+interface ErrorDetails {
+    readonly kind: Kind;
+    /** The name or label of the primitive. */
+    readonly primitive?: string | undefined;
+    readonly retryAfterMs?: number | undefined;
+    readonly cause?: unknown;
+}
+/** The parent of every error of this package. */
+declare class BreakwaterError extends Error {
+    /** A stable word for programs, such as `'ERR_RATE_LIMITED'`. */
+    readonly code: string;
+    /** The kind of primitive that made this error. */
+    readonly kind: Kind;
+    /** The name or label of the primitive that made this error, if it has one. */
+    readonly primitive?: string;
+    /** Milliseconds until the same call may pass; Infinity if it never can. Absent where that is not known. */
+    readonly retryAfterMs?: number;
+    constructor(message: string, details: ErrorDetails);
+}
+/** The parent of every refusal. A refusal carries no stack frames: it says nothing about the code, and it has to be cheap. */
+declare class RefusedError extends BreakwaterError {
+    constructor(message: string, details: ErrorDetails);
+}
+/** A token bucket or a rate limiter said no. */
+declare class RateLimitedError extends RefusedError {
+}
+/** A circuit breaker said no. */
+declare class CircuitOpenError extends RefusedError {
+    /** What the call met. */
+    readonly state: 'open' | 'halfOpen' | 'isolated';
+    constructor(message: string, state: 'open' | 'halfOpen' | 'isolated', details: ErrorDetails);
+}
+/** A load shedder or an adaptive throttle said no. */
+declare class OverloadedError extends RefusedError {
+}
+/** A call did not settle within its `timeoutMs`. */
+declare class TimeoutError extends BreakwaterError {
+}
+/** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
+declare class InvalidOptionError extends BreakwaterError {
+    readonly option: string;
+    readonly expected: string;
+    readonly got: string;
+    constructor(option: string, expected: string, got: string, details: ErrorDetails);
+}
+/** The name is taken by a primitive of the same kind that was made with other options: `option` names the first that differs. */
+declare class NameConflictError extends BreakwaterError {
+    readonly option: string;
+    constructor(option: string, message: string, details: ErrorDetails);
+}
+/** The object was disposed: by `dispose()`, or while this call waited. */
+declare class DisposedError extends BreakwaterError {
+}
+/** The native part could not be loaded: the message says which files were looked for and how to mend it. */
+declare class NativeBindingError extends BreakwaterError {
+}
+
+/** Delays that grow, spread at random so that callers who failed together do not come back together. */
+interface ExponentialBackoff {
+    readonly kind: 'exponential';
+    /** Milliseconds of the first delay, before jitter: from 0 to a day. @default 100 */
+    readonly initialMs?: number | undefined;
+    /** Each further delay is so many times as long: from 1 to 1,000. @default 2 */
+    readonly factor?: number | undefined;
+    /** Milliseconds that no delay passes, jitter included: from initialMs to a day. @default 10000 */
+    readonly maxMs?: number | undefined;
+    /**
+     * 'full': anywhere between 0 and the delay; 'equal': in its upper half; 'decorrelated': between the first delay and three times
+     * the last one; 'none'. @default 'full'
+     */
+    readonly jitter?: 'full' | 'equal' | 'decorrelated' | 'none' | undefined;
+}
+/** The same delay each time, in milliseconds from 0 to a day, or delays that grow. */
+type Backoff = number | ExponentialBackoff;
+
 /** Options of ManualClock. */
 interface ManualClockOptions {
     /** One clock for all worker threads that construct it with this name: 1 to 128 characters. */
@@ -74,71 +157,6 @@ interface ExecuteOptions {
     readonly weight?: number | undefined;
     /** Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. */
     readonly onDiscard?: ((value: unknown) => void) | undefined;
-}
-
-/**
- * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
- * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
- * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
- */
-/** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
-/** Fields shared by all errors. */
-interface ErrorDetails {
-    readonly kind: Kind;
-    /** The name or label of the primitive. */
-    readonly primitive?: string | undefined;
-    readonly retryAfterMs?: number | undefined;
-    readonly cause?: unknown;
-}
-/** The parent of every error of this package. */
-declare class BreakwaterError extends Error {
-    /** A stable word for programs, such as `'ERR_RATE_LIMITED'`. */
-    readonly code: string;
-    /** The kind of primitive that made this error. */
-    readonly kind: Kind;
-    /** The name or label of the primitive that made this error, if it has one. */
-    readonly primitive?: string;
-    /** Milliseconds until the same call may pass; Infinity if it never can. Absent where that is not known. */
-    readonly retryAfterMs?: number;
-    constructor(message: string, details: ErrorDetails);
-}
-/** The parent of every refusal. A refusal carries no stack frames: it says nothing about the code, and it has to be cheap. */
-declare class RefusedError extends BreakwaterError {
-    constructor(message: string, details: ErrorDetails);
-}
-/** A token bucket or a rate limiter said no. */
-declare class RateLimitedError extends RefusedError {
-}
-/** A circuit breaker said no. */
-declare class CircuitOpenError extends RefusedError {
-    /** What the call met. */
-    readonly state: 'open' | 'halfOpen' | 'isolated';
-    constructor(message: string, state: 'open' | 'halfOpen' | 'isolated', details: ErrorDetails);
-}
-/** A load shedder or an adaptive throttle said no. */
-declare class OverloadedError extends RefusedError {
-}
-/** A call did not settle within its `timeoutMs`. */
-declare class TimeoutError extends BreakwaterError {
-}
-/** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
-declare class InvalidOptionError extends BreakwaterError {
-    readonly option: string;
-    readonly expected: string;
-    readonly got: string;
-    constructor(option: string, expected: string, got: string, details: ErrorDetails);
-}
-/** The name is taken by a primitive of the same kind that was made with other options: `option` names the first that differs. */
-declare class NameConflictError extends BreakwaterError {
-    readonly option: string;
-    constructor(option: string, message: string, details: ErrorDetails);
-}
-/** The object was disposed: by `dispose()`, or while this call waited. */
-declare class DisposedError extends BreakwaterError {
-}
-/** The native part could not be loaded: the message says which files were looked for and how to mend it. */
-declare class NativeBindingError extends BreakwaterError {
 }
 
 /**
@@ -524,6 +542,73 @@ declare class TokenBucket implements Policy {
     [Symbol.dispose](): void;
 }
 
+/** What may be changed with `reconfigure`. */
+interface RetryBudgetShares {
+    /** Retries and hedges for each call: in [0, 1]. @default 0.2 */
+    readonly ratio?: number | undefined;
+    /** Retries and hedges that are allowed each second beside those: from 0 to a million. @default 10 */
+    readonly minPerSecond?: number | undefined;
+}
+/** Options of RetryBudget. */
+interface RetryBudgetOptions extends RetryBudgetShares {
+    /** Milliseconds over which calls and retries are counted, from 100 to a day; it moves in tenths of it. @default 10000 */
+    readonly windowMs?: number | undefined;
+    /** One budget for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the object in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/** Figures over all threads. `allowed` and `refused` count since the state was made, the rest over the window. */
+interface RetryBudgetSnapshot extends Omit<CommonSnapshot<'budget'>, 'dryRun'> {
+    readonly ratio: number;
+    readonly minPerSecond: number;
+    readonly windowMs: number;
+    /** Calls. */
+    readonly deposits: number;
+    /** Retries and hedges. */
+    readonly withdrawals: number;
+    /** Retries that would be allowed now. */
+    readonly balance: number;
+    readonly allowed: number;
+    readonly refused: number;
+}
+/**
+ * A budget for tries beyond the first, shared by every `retry` and `hedge` that is given it: as many as `ratio` of the calls of the
+ * last `windowMs`, and `minPerSecond` more. When a dependency is down, retries then add a fifth to its load instead of tripling it.
+ *
+ * ```js
+ * const budget = new RetryBudget({ name: 'search' });
+ * const calls = pipeline(retry({ budget }), hedge({ delayMs: 50, budget }));
+ * ```
+ */
+declare class RetryBudget {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options?: RetryBudgetOptions);
+    /** An object on the budget of this name, if one exists in the process. */
+    static find(name: string): RetryBudget | undefined;
+    /** Counts a call. `retry` and `hedge` do it, once for each call. @throws {DisposedError} */
+    deposit(): void;
+    /** Whether one more try is allowed; it is charged then. A refusal charges nothing. @throws {DisposedError} */
+    withdraw(): boolean;
+    /** Gives back a withdrawal whose try was never made. @throws {DisposedError} */
+    refund(): void;
+    /** How many tries would be allowed now. @throws {DisposedError} */
+    get balance(): number;
+    /** New shares for all who use the budget; what is not given stays. @throws {InvalidOptionError | DisposedError} */
+    reconfigure(options: RetryBudgetShares): void;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): RetryBudgetSnapshot;
+    /** Lets go of the budget: later calls throw DisposedError. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
     readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
@@ -531,6 +616,18 @@ interface RefusedMessage {
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
     readonly dryRun: boolean;
+}
+/** The message of `breakwater:retry:retried`. */
+interface RetriedMessage {
+    /** The attempt that failed, from 1. */
+    readonly attempt: number;
+    /** Milliseconds until the next one. */
+    readonly delayMs: number;
+}
+/** The message of `breakwater:hedge:hedged`. */
+interface HedgedMessage {
+    /** Which call beside the first one, from 1. */
+    readonly hedge: number;
 }
 
 /** Decisions: what a RateLimiter says of a call, read from the result registers. */
@@ -564,6 +661,54 @@ interface LimitInForce {
     readonly windowMs: number;
 }
 
+/** fallback: something else instead of an error. */
+
+/** Options of `fallback`. */
+interface FallbackOptions {
+    /** For which errors. Default: all. */
+    readonly when?: ((error: unknown) => boolean) | undefined;
+}
+/**
+ * A policy that gives `value`, or what the function given in its place makes of the error, where what is inside fails. Not when the
+ * caller aborted the call. What the function throws is the caller's error.
+ *
+ * ```js
+ * const page = await fallback(() => cachedPage(id), { when: (error) => error instanceof RefusedError }).execute(() => render(id));
+ * ```
+ * @throws {InvalidOptionError}
+ */
+declare function fallback<Alt>(value: Alt | ((error: unknown, call: Call) => Alt | Promise<Alt>), options?: FallbackOptions): Policy<Awaited<Alt>>;
+
+/** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
+
+/** Options of `hedge`: `delayMs` or `quantile`. */
+interface HedgeOptions {
+    /** Milliseconds after which the next call starts: a number ≥ 0. */
+    readonly delayMs?: number | undefined;
+    /**
+     * The next call starts when the last one takes longer than this share of those that succeeded lately, in (0, 1): 0.95 hedges about
+     * one call in twenty. No call is hedged before 20 have succeeded through this object.
+     */
+    readonly quantile?: number | undefined;
+    /** Calls beside the first: a whole number from 1 to 100. @default 1 */
+    readonly maxHedges?: number | undefined;
+    /** Charged for each further call. Default: none. */
+    readonly budget?: RetryBudget | undefined;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/**
+ * A policy that hedges (Dean and Barroso, The Tail at Scale): the first success wins, the other calls are aborted. A failure starts
+ * the next call at once; when all have failed, the caller gets the error of the first. A further call that a policy inside refuses
+ * counts as never started. What is not idempotent (`{ idempotent: false }`) is never hedged.
+ *
+ * ```js
+ * const price = await hedge({ quantile: 0.95, budget }).execute(({ signal }) => askPrice(id, { signal }));
+ * ```
+ * @throws {InvalidOptionError}
+ */
+declare function hedge(options: HedgeOptions): Policy;
+
 /**
  * This thread's side of the binding: its mailbox, its result registers, and the objects whose native part has to be let go.
  * Nothing here exists before the first constructor runs.
@@ -578,6 +723,35 @@ interface NameInUse {
 }
 /** All names in use in this process, over all threads: one entry for each kind and name. */
 declare function list(): NameInUse[];
+
+/** Options of `keyed`. */
+interface KeyedOptions {
+    /** How many keys are kept: a whole number ≥ 1. @default 1000 */
+    readonly maxKeys?: number | undefined;
+}
+/** Primitives by key. */
+interface Keyed<T> {
+    /** The primitive of this key, made if there is none. */
+    for(key: string): T;
+    /** How many there are. */
+    readonly size: number;
+    /** Disposes all of them; `for` then begins anew. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+/**
+ * A primitive for each key. Past `maxKeys` the least recently used one is disposed, but never one with permits out, calls under way
+ * or callers waiting: as long as all are in use there are more.
+ *
+ * ```js
+ * const breakers = keyed((host) => new CircuitBreaker({ label: host }));
+ * await breakers.for(url.host).execute(() => fetch(url));
+ * ```
+ * @throws {InvalidOptionError}
+ */
+declare function keyed<T extends {
+    dispose(): void;
+}>(make: (key: string) => T, options?: KeyedOptions): Keyed<T>;
 
 /** A limit of a RateLimiter. */
 type KeyedLimit = Limit & {
@@ -708,5 +882,159 @@ declare class RateLimiter {
     [Symbol.dispose](): void;
 }
 
-export { BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, TimeoutError, TokenBucket, list };
-export type { BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, FailureVerdict, IsFailure, KeyedLimit, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+/** What the policies of a pipeline may give besides the function's own result. */
+type AltOf<P> = P extends {
+    execute(fn: () => never): Promise<infer Alt>;
+} ? Alt : never;
+/**
+ * A policy made of others, outermost first. Recommended: fallback, timeout for all tries together, retry, hedge, breaker, bulkhead,
+ * timeout for each try. With retry outside a breaker each try is counted, and a refusal ends the tries.
+ *
+ * ```js
+ * const calls = pipeline(retry({ budget }), breaker, timeout({ ms: 500 }));
+ * await calls.execute(({ signal }) => fetch(url, { signal }));
+ * ```
+ * @throws {InvalidOptionError} where something is no policy.
+ */
+declare function pipeline<P extends readonly Policy<unknown>[]>(...policies: P): Policy<AltOf<P[number]>>;
+
+/** retry: tries again what failed, after a while, as far as a budget allows. */
+
+/** What `onRetry` is told, before the wait. */
+interface RetryEvent {
+    /** The attempt that failed, from 1. */
+    readonly attempt: number;
+    /** Milliseconds until the next one. */
+    readonly delayMs: number;
+    /** Undefined where a result is tried again. */
+    readonly error: unknown;
+    readonly result: unknown;
+}
+/** Options of `retry`. */
+interface RetryOptions {
+    /** Attempts in all, the first one included: a whole number ≥ 1, or Infinity. @default 3 */
+    readonly maxAttempts?: number | undefined;
+    /** How long to wait between attempts. Default: exponential, from 100 ms to 10 s, full jitter. */
+    readonly backoff?: Backoff | undefined;
+    /** Charged before each wait; when it is spent the caller gets the real error. Default: none. */
+    readonly budget?: RetryBudget | undefined;
+    /**
+     * Whether to try again: of an error, or with `error` undefined of a result. Default: any error but refusals, aborts and errors of
+     * this package that say the call itself is wrong; no result.
+     */
+    readonly retryIf?: ((error: unknown, result: unknown, call: Call) => boolean) | undefined;
+    /** A server that asks for a longer pause than so many milliseconds (Retry-After) is not asked again. @default 60000 */
+    readonly maxRetryAfterMs?: number | undefined;
+    /** Told before each wait. What it throws is an uncaught exception. */
+    readonly onRetry?: ((event: RetryEvent) => void) | undefined;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+    /** For the jitter: any number gives the same delays again. Default: chance. */
+    readonly seed?: number | undefined;
+}
+/**
+ * A policy that tries again what failed. The wait is the longer of the backoff and what the server asked for (`retryAfterMs` of the
+ * error, else a Retry-After header of the error, its `response` or the result); the real error is given at once where the deadline
+ * or `maxRetryAfterMs` would pass before. An abort ends the wait. What was not idempotent (`{ idempotent: false }`) is tried again
+ * only where `retryIf` is given and says so.
+ *
+ * ```js
+ * const budget = new RetryBudget();
+ * const answer = await retry({ maxAttempts: 4, budget }).execute(({ signal }) => get(url, { signal }), { timeoutMs: 2_000 });
+ * ```
+ * @throws {InvalidOptionError}
+ */
+declare function retry(options?: RetryOptions): Policy;
+
+/** What may be changed with `reconfigure`. */
+interface AdaptiveThrottleRules {
+    /** How many calls go out for each that is accepted, before calls are refused here: from 1 to 100. @default 2 */
+    readonly multiplier?: number | undefined;
+    /** The most likely a refusal gets, in [0, 1): some calls have to go out, or nothing is ever known again. @default 0.9 */
+    readonly maxRefusalRate?: number | undefined;
+}
+/** Options of AdaptiveThrottle. */
+interface AdaptiveThrottleOptions extends CommonOptions, AdaptiveThrottleRules {
+    /**
+     * Milliseconds over which calls are counted, from 1,000 to a day, in tenths of it: longer than calls take. @default 120000
+     */
+    readonly windowMs?: number | undefined;
+    /**
+     * Whether the backend did not accept a call: as `isFailure` of CircuitBreaker, where `{ openMs }` counts as true. Default: any
+     * error.
+     */
+    readonly isFailure?: IsFailure | undefined;
+    /** For the chance of a refusal: any number gives the same again. Default: chance. */
+    readonly seed?: number | undefined;
+}
+/** Figures over all threads. `allowed` and `refused` count since the state was made, the rest over the window. */
+interface AdaptiveThrottleSnapshot extends CommonSnapshot<'throttle'> {
+    readonly multiplier: number;
+    readonly windowMs: number;
+    readonly maxRefusalRate: number;
+    /** Calls, those refused here among them. */
+    readonly requests: number;
+    /** Calls that the backend accepted. */
+    readonly accepts: number;
+    /** How likely the next call is refused. */
+    readonly refusalRate: number;
+    readonly allowed: number;
+    readonly refused: number;
+}
+/**
+ * Client-side throttling as in Google's SRE book: a call is refused here with probability max(0, (requests − multiplier × accepts) /
+ * (requests + 1)), over the last `windowMs`. Unlike a breaker it never closes the door: it lets through about as much as is accepted.
+ *
+ * ```js
+ * const throttle = new AdaptiveThrottle({ name: 'search' });
+ * const found = await throttle.execute(() => search(query));
+ * ```
+ */
+declare class AdaptiveThrottle implements Policy {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options?: AdaptiveThrottleOptions);
+    /** An object on the throttle of this name, if one exists in the process; `isFailure` is the default. */
+    static find(name: string): AdaptiveThrottle | undefined;
+    /** Runs `fn` and counts whether it was accepted, or rejects with OverloadedError. */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /** A permit to make one call, to be left with what came of it; undefined refuses. @throws {DisposedError} */
+    tryAcquire(): BreakerPermit | undefined;
+    /** How likely the next call is refused, in 0..1. @throws {DisposedError} */
+    get refusalRate(): number;
+    /** New rules for all who share the throttle; what is not given stays. @throws {InvalidOptionError | DisposedError} */
+    reconfigure(options: AdaptiveThrottleRules): void;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): AdaptiveThrottleSnapshot;
+    /** Lets go of the throttle: later calls throw DisposedError; calls under way still count. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+/** timeout: a deadline for what is inside, with a signal of its own. */
+
+/** Options of `timeout`. */
+interface TimeoutOptions {
+    /** Milliseconds: a number > 0. */
+    readonly ms: number;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/**
+ * A policy that rejects with TimeoutError when what is inside takes longer than `ms`, and aborts the `signal` of that call alone.
+ * A result that comes after the deadline is late even where a blocked event loop kept the timer from firing; it goes to `onDiscard`.
+ *
+ * ```js
+ * const fetched = await timeout({ ms: 500 }).execute(({ signal }) => fetch(url, { signal }));
+ * ```
+ * @throws {InvalidOptionError}
+ */
+declare function timeout(options: TimeoutOptions): Policy;
+
+export { AdaptiveThrottle, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

@@ -5,6 +5,7 @@ import { CircuitOpenError } from './errors.js';
 import { Ending, NumberedEvents } from './events.js';
 import { execute, type Policy, register, wrap } from './execute.js';
 import { changed, host, type Listener, listen, unlisten } from './host.js';
+import { reportUse } from './in-use.js';
 import { type BreakerPermit, IGNORE, type IsFailure, Judge, SUCCESS } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
@@ -242,6 +243,7 @@ export class CircuitBreaker implements Policy {
     );
     this.#foretell();
     register(this, this.#judge);
+    reportUse(this, () => this.#judge.held > 0);
   }
 
   /** An object on the breaker of this name, if one exists in the process; `isFailure` is the default. */

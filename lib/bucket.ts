@@ -14,6 +14,7 @@ import {
   wrap,
 } from './execute.js';
 import { host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
+import { reportUse } from './in-use.js';
 import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
@@ -121,6 +122,7 @@ export class TokenBucket implements Policy {
     this.#take = this.#functions.take;
     this.#layer = this.#layerFor();
     register(this, this.#layer);
+    reportUse(this, () => this.#waiters.size > 0);
   }
 
   /** An object on the bucket of this name, if one exists in the process. */

@@ -37,6 +37,11 @@ export interface ExecuteOptions {
   readonly onDiscard?: ((value: unknown) => void) | undefined;
 }
 
+/** What a budget has to be able to do. */
+export interface Paying {
+  deposit(): void;
+}
+
 /** Told when a scope ends, with the reason. */
 export type Watcher = (reason: unknown) => void;
 
@@ -54,6 +59,8 @@ export class Scope implements Call {
   called = false;
   ended = false;
   reason: unknown = undefined;
+  /** What pays for tries in here. */
+  budget: Paying | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #watchers: Watcher | Watcher[] | undefined = undefined;
 
@@ -89,6 +96,26 @@ export class Scope implements Call {
 
   get context(): unknown {
     return this.options.context;
+  }
+
+  /**
+   * The scope for tries that `budget` pays for: of all policies of one call that share it, the outermost counts the call. Inside
+   * another retry or hedge attempts count from 1 again.
+   */
+  withBudget(budget: Paying | undefined): Scope {
+    const pays = budget !== undefined && !this.#isPaid(budget);
+    if (pays) budget.deposit();
+    if (!pays && this.attempt === 1) return this;
+    const part = new Part(this, 1);
+    part.budget = budget;
+    return part;
+  }
+
+  #isPaid(budget: Paying): boolean {
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.parent) {
+      if (scope.budget === budget) return true;
+    }
+    return false;
   }
 
   /** Whether the scope is over, asked where a blocked event loop may have kept a timer from firing. */

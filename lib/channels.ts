@@ -29,3 +29,28 @@ export function publishRefused(
   const target = refused[kind];
   if (target.hasSubscribers) target.publish({ kind, primitive, dryRun } satisfies RefusedMessage);
 }
+
+/** The message of `breakwater:retry:retried`. */
+export interface RetriedMessage {
+  /** The attempt that failed, from 1. */
+  readonly attempt: number;
+  /** Milliseconds until the next one. */
+  readonly delayMs: number;
+}
+
+/** The message of `breakwater:hedge:hedged`. */
+export interface HedgedMessage {
+  /** Which call beside the first one, from 1. */
+  readonly hedge: number;
+}
+
+const retried = channel('breakwater:retry:retried');
+const hedged = channel('breakwater:hedge:hedged');
+
+export function publishRetried(attempt: number, delayMs: number): void {
+  if (retried.hasSubscribers) retried.publish({ attempt, delayMs } satisfies RetriedMessage);
+}
+
+export function publishHedged(hedge: number): void {
+  if (hedged.hasSubscribers) hedged.publish({ hedge } satisfies HedgedMessage);
+}

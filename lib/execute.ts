@@ -60,9 +60,18 @@ const callFunction: Next = (scope) => {
     if (scope.ended) throw scope.reason;
     scope.markCalled();
   }
-  const result = fn(scope);
-  return result instanceof Promise || !isThenable(result) ? result : Promise.resolve(result);
+  return adopt(fn(scope));
 };
+
+/** A thenable as a native promise, of which `then` is called once; everything else as it is. */
+export function adopt(result: unknown): unknown {
+  return result instanceof Promise || !isThenable(result) ? result : Promise.resolve(result);
+}
+
+/** Nobody gets this value: the caller may want to close or release it. */
+export function discard(scope: Scope, value: unknown): void {
+  scope.options.onDiscard?.(value);
+}
 
 /** Runs `fn` under a layer. Never throws. */
 export function execute<T>(

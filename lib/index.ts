@@ -1,3 +1,4 @@
+export type { Backoff, ExponentialBackoff } from './backoff.js';
 export {
   type BreakBackoff,
   type BreakerExport,
@@ -16,8 +17,14 @@ export {
   type TokenBucketPolicyOptions,
   type TokenBucketSnapshot,
 } from './bucket.js';
+export {
+  RetryBudget,
+  type RetryBudgetOptions,
+  type RetryBudgetShares,
+  type RetryBudgetSnapshot,
+} from './budget.js';
 export type { Call, ExecuteOptions } from './call.js';
-export type { RefusedMessage } from './channels.js';
+export type { HedgedMessage, RefusedMessage, RetriedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';
 export type { Decision, LimitDecision, LimitInForce } from './decision.js';
 export {
@@ -35,8 +42,11 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { Policy } from './execute.js';
+export { type FallbackOptions, fallback } from './fallback.js';
+export { type HedgeOptions, hedge } from './hedge.js';
 export { list, type NameInUse, type NativeKind } from './host.js';
 export type { BreakerPermit, FailureVerdict, IsFailure } from './judge.js';
+export { type Keyed, type KeyedOptions, keyed } from './keyed.js';
 export {
   type Cost,
   type KeyedLimit,
@@ -45,4 +55,13 @@ export {
   type RateLimiterPolicyOptions,
   type RateLimiterSnapshot,
 } from './limiter.js';
+export { type AltOf, pipeline } from './pipeline.js';
+export { type RetryEvent, type RetryOptions, retry } from './retry.js';
+export {
+  AdaptiveThrottle,
+  type AdaptiveThrottleOptions,
+  type AdaptiveThrottleRules,
+  type AdaptiveThrottleSnapshot,
+} from './throttle.js';
+export { type TimeoutOptions, timeout } from './timeout.js';
 export type { WaitOptions } from './waiters.js';

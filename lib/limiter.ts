@@ -13,6 +13,7 @@ import {
 } from './decision.js';
 import { type Admission, admit, isPromise, type Policy, policyOf } from './execute.js';
 import { host } from './host.js';
+import { reportUse } from './in-use.js';
 import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
@@ -122,6 +123,7 @@ export class RateLimiter {
     this.#functions = this.#primitive.functions;
     this.#pass = this.#functions.pass;
     this.#registers = host().registers;
+    reportUse(this, () => this.#waiters.size > 0);
   }
 
   /** An object on the limiter of this name, if one exists in the process. */

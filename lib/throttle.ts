@@ -3,6 +3,7 @@ import type { ThrottleFunctions } from './binding.js';
 import type { Call, ExecuteOptions } from './call.js';
 import { OverloadedError } from './errors.js';
 import { execute, type Policy, register, wrap } from './execute.js';
+import { reportUse } from './in-use.js';
 import { type BreakerPermit, IGNORE, type IsFailure, Judge, SUCCESS } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
@@ -99,6 +100,7 @@ export class AdaptiveThrottle implements Policy {
       },
     });
     register(this, this.#judge);
+    reportUse(this, () => this.#judge.held > 0);
   }
 
   /** An object on the throttle of this name, if one exists in the process; `isFailure` is the default. */

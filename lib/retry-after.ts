@@ -1,0 +1,36 @@
+/** How long a server asks to be left alone: from what it said with an error or a response. */
+
+/** Milliseconds that `error` or, failing that, `result` asks for; 0 where neither says anything that can be read. */
+export function retryAfterOf(error: unknown, result: unknown): number {
+  const own = property(error, 'retryAfterMs');
+  if (typeof own === 'number' && own > 0) return own;
+  for (const carrier of [error, property(error, 'response'), result]) {
+    const header = headerOf(property(carrier, 'headers'));
+    if (header !== undefined) return parse(header);
+  }
+  return 0;
+}
+
+function property(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+}
+
+/** `Headers`, a Map, or a plain object whose keys are in any case. */
+function headerOf(headers: unknown): string | undefined {
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  const { get } = headers as { get?: unknown };
+  const found: unknown =
+    typeof get === 'function'
+      ? get.call(headers, 'retry-after')
+      : Object.entries(headers).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
+  const value: unknown = Array.isArray(found) ? found[0] : found;
+  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : undefined;
+}
+
+/** Seconds, or an HTTP date (RFC 9110, 10.2.3). What is neither, or past, says nothing. */
+function parse(header: string): number {
+  if (/^\d+(\.\d+)?$/.test(header)) return Number(header) * 1_000;
+  // A date is the other server's wall clock: the only one it can be compared with is ours.
+  const at = /^[A-Z]/i.test(header) ? Date.parse(header) : Number.NaN;
+  return Number.isNaN(at) ? 0 : Math.max(at - Date.now(), 0);
+}

@@ -2,6 +2,7 @@
 import type { BucketFunctions, NativeLimit } from './binding.js';
 import type { Call, ExecuteOptions } from './call.js';
 import { loopTime } from './clock.js';
+import type { RateLimitedError } from './errors.js';
 import {
   type Admission,
   admit,
@@ -286,7 +287,10 @@ export class TokenBucket implements Policy {
       timeline,
       details,
       run: (scope, next) => {
-        if (cost === undefined && maxWaitMs === 0 && this.#take() === true) return next(scope);
+        if (cost === undefined && maxWaitMs === 0) {
+          if (this.tryAcquire()) return next(scope);
+          return Promise.reject(this.#refusal(1));
+        }
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);
         // Nobody waits long enough to need the signal where nothing is to be waited for.
@@ -313,12 +317,16 @@ export class TokenBucket implements Policy {
     if (maxWaitMs === 0 || primitive.dryRun) {
       if (primitive.live(this.#functions.takeMany(tokens))) return undefined;
       if (primitive.dryRun) return void primitive.refused();
-      return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
+      primitive.refused();
+      return this.#refusal(tokens);
     }
     const answer = primitive.live(this.#functions.acquire(tokens, maxWaitMs));
     if (answer === 0) return undefined;
     const [ms, ticket] = host().registers as unknown as [number, number];
-    if (answer === 2) return primitive.refusal(ms, NEVER);
+    if (answer === 2) {
+      primitive.refused();
+      return primitive.refusal(ms, NEVER);
+    }
     if (this.#waiters.size === 0) {
       listen(primitive.state, this.#listener);
       // Another thread may serve those who wait here, and then there is no timer until its mail comes.
@@ -332,6 +340,10 @@ export class TokenBucket implements Policy {
     });
     this.#arm(ms);
     return promise;
+  }
+
+  #refusal(tokens: number): RateLimitedError {
+    return this.#primitive.refusal(this.#primitive.live(this.#functions.retryAfter(tokens)), NEVER);
   }
 
   /** Not granted: false if that is a decision (true in a dry run), an error if the object was disposed. */
@@ -364,7 +376,10 @@ export class TokenBucket implements Policy {
     // Mail goes to all objects on the state: the ticket may be another's.
     if (!this.#waiters.has(ticket)) return;
     if (granted) this.#waiters.resolve(ticket);
-    else this.#waiters.reject(ticket, this.#primitive.refusal(Number.POSITIVE_INFINITY, NEVER));
+    else {
+      this.#primitive.refused();
+      this.#waiters.reject(ticket, this.#primitive.refusal(Number.POSITIVE_INFINITY, NEVER));
+    }
     this.#functions.settled(granted ? 1 : 0);
     this.#rest();
   }

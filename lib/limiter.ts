@@ -356,7 +356,12 @@ export class RateLimiter {
     }
     const answer = this.#live(key, this.#functions.reserve(key, crossed, maxWaitMs));
     if (answer === 0) return undefined;
-    if (answer === 2) return primitive.refusal(this.#decision(false).retryAfterMs, NEVER);
+    if (answer === 2) {
+      // Read before anyone hears of it: a subscriber that calls a limiter writes the registers.
+      const { retryAfterMs } = this.#decision(false);
+      primitive.refused();
+      return primitive.refusal(retryAfterMs, NEVER);
+    }
     const [ms, ticket] = [this.#registers[0] as number, this.#registers[1] as number];
     const promise = this.#waiters.wait(ticket, signal, () => {
       this.#functions.cancel(ticket);

@@ -147,9 +147,8 @@ export class Primitive<K extends SharedKind, Functions> {
     return this.dryRun;
   }
 
-  /** A refusal that was published. `never` says why no wait would help. */
+  /** The error of a refusal. `never` says why no wait would help. */
   refusal(retryAfterMs: number, never: string): RateLimitedError {
-    this.refused();
     const when = retryAfterMs === Number.POSITIVE_INFINITY ? never : `retry after ${retryAfterMs} ms`;
     const message = `${this.#subject()} refused: ${when}`;
     return new RateLimitedError(message, { kind: this.kind, primitive: this.word, retryAfterMs });

@@ -70,6 +70,8 @@ export interface LimiterFunctions {
 export interface BreakerFunctions {
   /** A token, 0 if refused. An odd one: register [since]. */
   enter(): Bound<number>;
+  /** The same; refused: registers [state, milliseconds until a call may pass or -1 if nobody knows] */
+  enterOrTell(): Bound<number>;
   /** The token that every call gets until something changes; 0 where it cannot be foretold. */
   closed(): Bound<number>;
   /** Whether the state has changed, as for all that leave. */
@@ -79,7 +81,7 @@ export interface BreakerFunctions {
   /** Verdict: -2 success, -1 failure, else a failure that opens for so many milliseconds. */
   leave(token: number, since: number, verdict: number): Bound<boolean>;
   state(): Bound<number>;
-  /** Milliseconds until a call may pass, -1 if nobody knows; register [state] */
+  /** Milliseconds until a call may pass, -1 if nobody knows. */
   wait(): Bound<number>;
   overlay(isolate: 0 | 1, begin: 0 | 1): Bound<true>;
   /** NaN: the first break. */

@@ -231,10 +231,16 @@ export class CircuitBreaker implements Policy {
       details,
       isFailure: own.isFailure,
       shares: (token) => token > 0 && token % 2 === 0,
-      enter: () => this.#enter(),
+      enter: () => this.#enter(this.#functions.enter),
+      enterOrTell: () => this.#enter(this.#functions.enterOrTell),
       since: (token) => (token > 0 && token % 2 === 1 ? (this.#registers[0] as number) : 0),
       ignoresRefusal: () => this.#primitive.refused(),
-      refusal: () => this.#refusal(),
+      refusal: () => {
+        // Read before anyone hears of it: a subscriber that calls a primitive writes the registers.
+        const refusal = this.#primitive.dryRun ? undefined : this.#refusal();
+        this.#primitive.refused();
+        return refusal;
+      },
       leave: (token, since, verdict) => this.#leave(token, since, verdict),
     });
     this.#events = new NumberedEvents(
@@ -298,7 +304,6 @@ export class CircuitBreaker implements Policy {
    */
   retryAfterMs(): number {
     const self = checkThis(this);
-    self.#primitive.live(self.#functions.state());
     return millis(self.#primitive.live(self.#functions.wait()));
   }
 
@@ -437,9 +442,9 @@ export class CircuitBreaker implements Policy {
     );
   }
 
-  #enter(): number {
+  #enter(enter: () => number | undefined): number {
     if (this.#closed !== 0) return this.#closed;
-    const token = this.#primitive.live(this.#functions.enter());
+    const token = this.#primitive.live(enter());
     // A probe: the first one of a round has ended a break.
     if (token < 0) this.#changed();
     return token;
@@ -456,9 +461,8 @@ export class CircuitBreaker implements Policy {
 
   #refusal(): CircuitOpenError {
     const primitive = this.#primitive;
-    const ms = this.#functions.wait() ?? 0;
-    const met = STATES[this.#registers[0] as number];
-    const state = met === 'isolated' || met === 'halfOpen' ? met : 'open';
+    const [met, ms] = this.#registers as unknown as [number, number];
+    const state = STATES[met] as CircuitOpenError['state'];
     const subject = primitive.word === undefined ? 'breaker' : `breaker "${primitive.word}"`;
     const when = ms < 0 ? '' : `: retry after ${Math.ceil(ms)} ms`;
     return new CircuitOpenError(`${subject} is ${WORDS[state]}${when}`, state, {

@@ -54,7 +54,7 @@ export class BreakwaterError extends Error {
   /** A stable word for programs, such as `'ERR_RATE_LIMITED'`. */
   declare readonly code: string;
   /** The kind of primitive that made this error. */
-  readonly kind: Kind;
+  declare readonly kind: Kind;
   /** The name or label of the primitive that made this error, if it has one. */
   declare readonly primitive?: string;
   /** Milliseconds until the same call may pass; Infinity if it never can. Absent where that is not known. */
@@ -62,8 +62,9 @@ export class BreakwaterError extends Error {
 
   constructor(message: string, details: ErrorDetails) {
     super(message);
-    this.kind = details.kind;
-    const self = this as { primitive?: string; retryAfterMs?: number; cause?: unknown };
+    // Assigned, not declared as fields: JavaScriptCore defines a field of an error for more than the error costs.
+    const self = this as { kind: Kind; primitive?: string; retryAfterMs?: number; cause?: unknown };
+    self.kind = details.kind;
     if (details.primitive !== undefined) self.primitive = details.primitive;
     if (details.retryAfterMs !== undefined) self.retryAfterMs = details.retryAfterMs;
     if (details.cause !== undefined) {
@@ -112,11 +113,11 @@ export class RateLimitedError extends RefusedError {}
 /** A circuit breaker said no. */
 export class CircuitOpenError extends RefusedError {
   /** What the call met. */
-  readonly state: 'open' | 'halfOpen' | 'isolated';
+  declare readonly state: 'open' | 'halfOpen' | 'isolated';
 
   constructor(message: string, state: 'open' | 'halfOpen' | 'isolated', details: ErrorDetails) {
     super(message, details);
-    this.state = state;
+    (this as { state: string }).state = state;
   }
 }
 

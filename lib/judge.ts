@@ -43,11 +43,14 @@ export interface Gate {
   shares(token: number): boolean;
   /** Asks to be let in: a token, or 0. Throws once disposed. */
   enter(): number;
+  /** The same for whoever needs the error of a refusal. */
+  enterOrTell(): number;
   /** Since when the last token counts. */
   since(token: number): number;
-  /** Publishes a refusal, and answers whether the call is let through all the same, uncounted. */
+  /** Publishes a refusal, and answers whether the call is let through all the same, uncounted: in a dry run. */
   ignoresRefusal(): boolean;
-  refusal(): RefusedError;
+  /** Publishes what `enterOrTell` has just refused: its error, or undefined in a dry run. */
+  refusal(): RefusedError | undefined;
   leave(token: number, since: number, verdict: number): void;
 }
 
@@ -71,9 +74,10 @@ export class Judge implements Layer {
 
   run(scope: Scope, next: Next): unknown {
     const gate = this.#gate;
-    const token = gate.enter();
+    const token = gate.enterOrTell();
     if (token === 0) {
-      return gate.ignoresRefusal() ? next(scope) : Promise.reject(gate.refusal());
+      const refusal = gate.refusal();
+      return refusal === undefined ? next(scope) : Promise.reject(refusal);
     }
     const since = gate.since(token);
     this.held += 1;

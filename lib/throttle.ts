@@ -91,9 +91,10 @@ export class AdaptiveThrottle implements Policy {
       isFailure: (own as AdaptiveThrottleOptions).isFailure,
       shares: () => true,
       enter: () => primitive.live(functions.enter()),
+      enterOrTell: () => primitive.live(functions.enter()),
       since: () => 0,
       ignoresRefusal: () => primitive.refused(),
-      refusal: () => this.#refusal(),
+      refusal: () => (primitive.refused() ? undefined : this.#refusal()),
       leave: (token, _since, verdict) => {
         if (verdict === SUCCESS) functions.accept(token);
         else if (verdict === IGNORE) functions.ignore(token);

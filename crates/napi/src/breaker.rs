@@ -122,24 +122,43 @@ fn permit_of(token: f64, since: f64) -> Permit {
     Permit::Counted { generation: (word / 2).saturating_sub(1), since }
 }
 
+/// Enters: a token, or 0 after `refused` was told.
+#[inline]
+fn enter_then(cell: &BreakerCell, refused: impl FnOnce(&Host, &Observed)) -> Option<f64> {
+    let host = cell.host();
+    cell.with_live(|state, tally| match state.core.enter(host.id) {
+        None => {
+            tally.add(Counter::Refused);
+            refused(host, &state.core);
+            REFUSED
+        }
+        Some(permit) => {
+            if let Permit::Probe(_) = permit {
+                tell(host.id, state);
+            }
+            token_of(host, permit)
+        }
+    })
+}
+
 bound!(
     /// `enter()`: a token, or 0 if refused. An odd one is timed: register 0 says since when. Undefined once disposed.
     enter,
     BreakerCell,
     0,
+    |cell, _call: Call<0>| enter_then(cell, |_, _| ())
+);
+
+bound!(
+    /// `enterOrTell()`: the same; where refused the registers say the state and the milliseconds until a call may pass, as `wait`.
+    enter_or_tell,
+    BreakerCell,
+    0,
     |cell, _call: Call<0>| {
-        let host = cell.host();
-        cell.with_live(|state, tally| match state.core.enter(host.id) {
-            None => {
-                tally.add(Counter::Refused);
-                REFUSED
-            }
-            Some(permit) => {
-                if let Permit::Probe(_) = permit {
-                    tell(host.id, state);
-                }
-                token_of(host, permit)
-            }
+        enter_then(cell, |host, breaker| {
+            let (state, wait) = breaker.refusal();
+            host.set(0, number_of(state));
+            host.set(1, millis_of(wait));
         })
     }
 );
@@ -220,14 +239,11 @@ bound!(
 );
 
 bound!(
-    /// `wait()`: milliseconds until a call may pass, -1 if nobody knows; register 0: the state.
+    /// `wait()`: milliseconds until a call may pass, -1 if nobody knows.
     wait,
     BreakerCell,
     0,
-    |cell, _call: Call<0>| cell.with_state(|state, _| {
-        cell.host().set(0, number_of(state.core.state()));
-        millis_of(state.core.wait())
-    })
+    |cell, _call: Call<0>| cell.with_live(|state, _| millis_of(state.core.wait()))
 );
 
 bound!(
@@ -521,6 +537,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>
         cell,
         &[
             (c"enter", enter()),
+            (c"enterOrTell", enter_or_tell()),
             (c"closed", closed()),
             (c"success", success()),
             (c"failure", failure()),

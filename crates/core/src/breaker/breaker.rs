@@ -265,6 +265,22 @@ impl Breaker {
         self.wait_held(&held, now)
     }
 
+    /// What a call that was just refused has met, and how soon it may pass. In between somebody may have closed the breaker: then
+    /// it has met an open one that is over.
+    pub fn refusal(&self) -> (State, Wait) {
+        let word = self.state.load(Ordering::Acquire);
+        if word & (MACHINE | OVERLAYS) == OPEN {
+            let left = self.due.load(Ordering::Relaxed).saturating_sub(self.clock.now());
+            return (state_of(word), Wait::For(left));
+        }
+        match state_of(word) {
+            State::Machine(Machine::Closed) | State::Disabled => {
+                (State::Machine(Machine::Open), Wait::For(0))
+            }
+            state => (state, self.wait()),
+        }
+    }
+
     /// What the next call would meet, how soon one may pass, and everything that was counted.
     pub fn figures(&self) -> Figures {
         let now = self.clock.now();

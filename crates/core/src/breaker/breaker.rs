@@ -227,7 +227,6 @@ impl Breaker {
         let slow = answered.late || model::is_slow(answered.took, &rules);
         let counts = self.probes.count(outcome != Outcome::Success, slow);
         if let Outcome::OpenFor(span) = outcome {
-            self.breaks.store(self.breaks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             self.open(&held, Reason::Result, span);
             return true;
         }
@@ -426,11 +425,14 @@ impl Breaker {
     fn break_off(&self, held: &Held<'_>, reason: Reason, rules: &Rules, chance: impl FnOnce() -> f64) {
         let breaks = self.breaks.load(Ordering::Relaxed);
         let chance = if rules.open.jitter > 0.0 { chance() } else { 0.0 };
-        self.breaks.store(breaks + 1, Ordering::Relaxed);
         self.open(held, reason, model::break_for(&rules.open, breaks, chance));
     }
 
+    /// Every break counts, however it began; one that is opened again by hand is still the same.
     fn open(&self, held: &Held<'_>, reason: Reason, span: Nanos) {
+        if self.state.load(Ordering::Relaxed) & MACHINE != OPEN {
+            self.breaks.store(self.breaks.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        }
         let now = self.clock.now();
         self.since.store(now, Ordering::Relaxed);
         self.due.store(now.saturating_add(span), Ordering::Relaxed);

@@ -192,6 +192,24 @@ fn a_probe_says_for_how_long_to_open() {
 }
 
 #[test]
+fn the_break_after_one_that_a_result_or_a_hand_began_is_the_second() {
+    let result = with(growing(1_000, 2.0, 60_000));
+    let permit = result.let_in();
+    result.tell(permit, Outcome::OpenFor(secs(10)));
+    let hand = with(growing(1_000, 2.0, 60_000));
+    hand.force_open(Some(secs(10)));
+    for breaker in [result, hand] {
+        assert_eq!(breaker.figures().breaks, 1);
+        breaker.pass(secs(10));
+        assert_eq!(next_break(&breaker), secs(2));
+        assert_eq!(breaker.figures().breaks, 2);
+        breaker.force_open(None);
+        assert_eq!(breaker.figures().breaks, 2, "the same break, of another length");
+        assert_eq!(next_break(&breaker), secs(1));
+    }
+}
+
+#[test]
 fn a_hand_opens_from_every_state_for_as_long_as_it_says() {
     let breaker = five(1);
     let of_closed = breaker.let_in();

@@ -297,27 +297,27 @@ impl Breaker {
 
     /// Refuses everything until as many have let go as have isolated it.
     pub fn isolate(&self) {
-        self.overlay(&self.isolated, ISOLATED, Reason::Isolated, 1);
+        self.overlay(&self.isolated, ISOLATED, Reason::Isolated, |holders| holders + 1);
     }
 
     /// Ends so many isolations.
     pub fn end_isolation(&self, times: u64) {
-        self.overlay(&self.isolated, ISOLATED, Reason::Released, times.wrapping_neg());
+        self.overlay(&self.isolated, ISOLATED, Reason::Released, |holders| holders.saturating_sub(times));
     }
 
     /// Lets everything pass, uncounted, until as many have let go as have disabled it.
     pub fn disable(&self) {
-        self.overlay(&self.disabled, DISABLED, Reason::Disabled, 1);
+        self.overlay(&self.disabled, DISABLED, Reason::Disabled, |holders| holders + 1);
     }
 
     /// Ends so many disablings.
     pub fn end_disabling(&self, times: u64) {
-        self.overlay(&self.disabled, DISABLED, Reason::Released, times.wrapping_neg());
+        self.overlay(&self.disabled, DISABLED, Reason::Released, |holders| holders.saturating_sub(times));
     }
 
-    fn overlay(&self, holders: &AtomicU64, flag: u64, reason: Reason, change: u64) {
+    fn overlay(&self, holders: &AtomicU64, flag: u64, reason: Reason, change: impl FnOnce(u64) -> u64) {
         let held = self.lock.lock();
-        let count = holders.load(Ordering::Relaxed).wrapping_add(change);
+        let count = change(holders.load(Ordering::Relaxed));
         holders.store(count, Ordering::Relaxed);
         let word = self.state.load(Ordering::Relaxed);
         let next = if count > 0 { word | flag } else { word & !flag };

@@ -38,6 +38,18 @@ fn a_thread_that_ends_lets_go_of_all_its_handles_at_once() {
     assert_eq!((breaker.state(), breaker.generation()), (CLOSED, 3));
 }
 
+#[test]
+fn what_is_let_go_of_too_often_holds_nothing() {
+    let breaker = five(1);
+    breaker.isolate();
+    breaker.end_isolation(2);
+    assert_eq!(breaker.state(), CLOSED);
+    breaker.end_disabling(1);
+    assert_eq!(breaker.state(), CLOSED);
+    breaker.isolate();
+    assert_eq!(breaker.state(), State::Isolated);
+}
+
 // Polly: a failure that arrives while isolated keeps it isolated
 #[test]
 fn calls_that_come_back_while_it_is_isolated_are_counted_and_change_nothing_callers_meet() {

@@ -134,3 +134,14 @@ fn a_reset_leaves_those_who_isolate_or_disable_it() {
     breaker.end_disabling(1);
     assert_eq!(breaker.state(), CLOSED);
 }
+
+#[test]
+fn who_listens_hears_that_calls_pass_while_disabled_and_not_when_they_will_while_isolated() {
+    let breaker = five(1);
+    breaker.calls("FFFFF");
+    breaker.disable();
+    breaker.isolate();
+    breaker.end_isolation(1);
+    let waits: Vec<_> = breaker.changes_since(1).iter().map(|change| change.wait).collect();
+    assert_eq!(waits, [Wait::For(0), Wait::Unknown, Wait::For(0)]);
+}

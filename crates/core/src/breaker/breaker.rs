@@ -369,13 +369,13 @@ impl Breaker {
         Exported { broken, breaks: self.breaks.load(Ordering::Relaxed), run, recorded }
     }
 
-    /// Goes on from an export that was made `elapsed` ago. False if this breaker has counted calls or changed its state before, or
-    /// its window is another.
+    /// Goes on from an export that was made `elapsed` ago. False if this breaker has ever counted a call, changed its state or
+    /// been restored, or its window is another.
     pub fn restore(&self, exported: &Exported, elapsed: Nanos) -> bool {
         let now = self.clock.now();
         let held = self.lock.lock();
-        let fresh = self.state.load(Ordering::Relaxed) >> GENERATION_SHIFT == FIRST_GENERATION
-            && self.calls.counts(self.window_time()) == Counts::default();
+        let fresh =
+            self.state.load(Ordering::Relaxed) >> GENERATION_SHIFT == FIRST_GENERATION && !self.calls.used();
         if !fresh || !self.calls.restore(self.window_time(), &exported.recorded, exported.run, elapsed) {
             return false;
         }

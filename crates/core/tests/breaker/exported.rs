@@ -134,6 +134,47 @@ fn listeners_hear_that_a_break_was_restored() {
 }
 
 #[test]
+fn a_breaker_that_was_used_restores_nothing() {
+    let old = five(1);
+    old.calls("FFFFF");
+    let exported = old.export();
+    let used: [fn(&Breaker); 4] = [
+        |it| it.calls("S"),
+        |it| assert!(it.force_open(None)),
+        |it| assert!(it.reset()),
+        |it| {
+            it.force_open(None);
+            it.reset();
+        },
+    ];
+    for used in used {
+        let new = five(1);
+        used(&new);
+        let before = new.export();
+        assert!(!new.restore(&exported, 0));
+        assert_eq!(new.export(), before);
+    }
+    let ignored = five(1);
+    ignored.calls("II");
+    assert!(ignored.restore(&exported, 0), "what is ignored was not counted");
+    assert!(!ignored.restore(&exported, 0), "once");
+    let closed = five(1);
+    let empty = five(1).export();
+    assert!(closed.restore(&empty, 0));
+    assert!(!closed.restore(&empty, 0), "once");
+}
+
+#[test]
+fn calls_that_have_left_the_window_were_counted_all_the_same() {
+    let make = || breaker(time_window(1_000), 1, Thresholds::default());
+    let new = make();
+    new.calls("S");
+    new.pass(secs(60));
+    assert_eq!(new.counted(), (0, 0));
+    assert!(!new.restore(&make().export(), 0));
+}
+
+#[test]
 fn another_window_is_refused_and_nothing_changes() {
     let old = five(1);
     old.calls("FFFFF");

@@ -186,3 +186,52 @@ fn another_window_is_refused_and_nothing_changes() {
     let timed = breaker(time_window(5_000), 1, Thresholds::default());
     assert!(!breaker(time_window(6_000), 1, Thresholds::default()).restore(&timed.export(), 0));
 }
+
+#[test]
+fn numbers_that_no_export_gives_do_no_harm() {
+    let row = Thresholds { open_ms: growing(1_000, 2.0, 60_000), ..Thresholds::default() };
+    let make = |window| breaker(window, 1, row);
+    let end = u64::MAX;
+    let slots = [(end, [end; 3]), (8, [end, 0, 0]), (9, [3, end, end]), (2, [end, 5, 5]), (0, [0, 7, 7])];
+    let calls = [0xFF; 1_000];
+    for broken in [None, Some((0, end)), Some((end, end)), Some((end, 0)), Some((7, 3)), Some((0, 0))] {
+        for elapsed in [0, 1, secs(1), end] {
+            let width = secs(1);
+            for (window, recorded) in [
+                (time_window(10_000), Recorded::Time { width, slots: slots.to_vec() }),
+                (count_window(5), Recorded::Count { size: 5, calls: calls.to_vec() }),
+            ] {
+                let new = make(window);
+                new.at(secs(3));
+                assert!(new.restore(&Exported { broken, breaks: end, run: end, recorded }, elapsed));
+                let shares = || {
+                    let counts = new.figures().counts;
+                    assert!(counts.failures <= counts.calls && counts.slow <= counts.calls, "{counts:?}");
+                };
+                shares();
+                new.wait();
+                new.export();
+                if broken == Some((0, end)) && elapsed == 0 {
+                    assert_eq!(new.state(), OPEN);
+                    new.force_open(Some(secs(1)));
+                    new.pass(secs(1));
+                } else if broken.is_some() {
+                    let span = broken.map_or(0, |(_, span)| span);
+                    new.pass(span.min(secs(1)));
+                }
+                if new.state() == HALF_OPEN {
+                    new.calls("F");
+                    assert_eq!(new.figures().breaks, end);
+                    assert_eq!(new.wait(), Wait::For(secs(60)), "the longest break");
+                }
+                for _ in 0..12 {
+                    new.pass(secs(1));
+                    shares();
+                }
+                new.reset();
+                new.calls("SF");
+                assert_eq!((new.state(), new.counted()), (CLOSED, (2, 1)));
+            }
+        }
+    }
+}

@@ -617,4 +617,17 @@ mod breaker {
             },
         );
     }
+
+    #[test]
+    fn a_break_that_begins_while_it_is_exported_is_not_older_than_it_is() {
+        race(
+            || Gate::closed(1.0, 0.5),
+            |gate| {
+                gate.clock.advance_to(200);
+                gate.breaker.force_open(Some(10))
+            },
+            |gate| gate.breaker.export().broken,
+            |_, _, broken| assert!([None, Some((0, 10))].contains(&broken), "{broken:?}"),
+        );
+    }
 }

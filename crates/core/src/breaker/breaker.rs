@@ -353,8 +353,9 @@ impl Breaker {
 
     /// What another process needs to go on from here.
     pub fn export(&self) -> Exported {
-        let now = self.clock.now();
         let _held = self.lock.lock();
+        // Read under the lock: not before a break that has just begun.
+        let now = self.clock.now();
         let word = self.state.load(Ordering::Relaxed);
         let due = self.due.load(Ordering::Relaxed);
         let since = self.since.load(Ordering::Relaxed);

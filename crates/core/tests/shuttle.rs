@@ -485,3 +485,151 @@ mod table {
         });
     }
 }
+
+mod breaker {
+    use breakwater_core::breaker::{Breaker, Machine, Options, Outcome, Permit, Reason, State};
+
+    use super::*;
+
+    const CLOSED: State = State::Machine(Machine::Closed);
+    const HALF_OPEN: State = State::Machine(Machine::HalfOpen);
+    const THREADS: u32 = 4;
+    const BREAK: Nanos = 1_000;
+
+    struct Gate {
+        breaker: Breaker,
+        clock: Arc<ManualClock>,
+        probes: u64,
+    }
+
+    impl Gate {
+        /// The break is over, and nobody has called yet.
+        fn over(probes: u64) -> Arc<Self> {
+            let options = Options { half_open_calls: Some(probes as f64), ..Options::default() };
+            let clock = Arc::new(ManualClock::new());
+            let breaker = Breaker::new(&options.check().unwrap(), Clock::Manual(clock.clone()));
+            breaker.force_open(Some(BREAK));
+            clock.advance_to(BREAK);
+            Arc::new(Self { breaker, clock, probes })
+        }
+
+        /// As a probe, if it may: whether it was one, and whether it decided.
+        fn call(&self, env: EnvId, outcome: Outcome) -> Option<(Permit, bool)> {
+            let permit = self.breaker.enter(env)?;
+            if !matches!(permit, Permit::Probe(_)) {
+                return None;
+            }
+            self.check();
+            thread::yield_now();
+            let decided = self.breaker.leave(permit, outcome, || 0.0);
+            Some((permit, decided))
+        }
+
+        fn at_once<T: Send + 'static>(
+            self: &Arc<Self>,
+            call: impl Fn(&Gate, u32) -> T + Copy + Send + 'static,
+        ) -> Vec<T> {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let gate = self.clone();
+                    thread::spawn(move || call(&gate, thread))
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        }
+
+        /// Each change follows from the one before, and no more probes are out or counted than decide.
+        fn check(&self) -> Vec<Reason> {
+            let changes = self.breaker.changes_since(0);
+            assert!(changes.windows(2).all(|pair| pair[0].to == pair[1].from), "{changes:?}");
+            let figures = self.breaker.figures();
+            if figures.state == HALF_OPEN {
+                assert!(figures.probes + figures.counts.calls <= self.probes, "{figures:?}");
+            }
+            changes.iter().skip(1).map(|change| change.reason).collect()
+        }
+    }
+
+    #[test]
+    fn of_four_threads_at_the_half_open_instant_as_many_get_through_as_there_are_probes() {
+        explore(|| {
+            for probes in [1, 3] {
+                let gate = Gate::over(probes);
+                let admitted = gate.at_once(|gate, env| gate.breaker.enter(env).is_some());
+                assert_eq!(admitted.into_iter().filter(|admitted| *admitted).count() as u64, probes);
+                assert_eq!(gate.breaker.figures().probes, probes);
+                assert_eq!(gate.check(), [Reason::Elapsed]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_round_in_which_all_fail_is_decided_once() {
+        explore(|| {
+            for probes in [1, 3] {
+                let gate = Gate::over(probes);
+                let calls = gate.at_once(|gate, env| gate.call(env, Outcome::Failure));
+                let decided = calls.iter().flatten().filter(|(_, decided)| *decided).count();
+                assert_eq!(decided, 1);
+                assert_eq!(gate.check(), [Reason::Elapsed, Reason::FailureRate]);
+                assert_eq!(gate.breaker.state(), State::Machine(Machine::Open));
+                assert_eq!(gate.breaker.figures().breaks, 2);
+            }
+        });
+    }
+
+    #[test]
+    fn rounds_of_mixed_answers_are_decided_once_each_and_never_have_too_many_out() {
+        explore(|| {
+            for probes in [1, 3] {
+                let gate = Gate::over(probes);
+                let calls = gate.at_once(|gate, env| {
+                    let outcomes = [Outcome::Failure, Outcome::Ignore, Outcome::Success, Outcome::Failure];
+                    let mut calls = Vec::new();
+                    for turn in 0..3 {
+                        calls.extend(gate.call(env, outcomes[(env + turn) as usize % 4]));
+                        // The next break is over too, for whoever comes then.
+                        gate.clock.advance_to(BREAK + u64::from(turn + 1) * 5_000_000_000);
+                    }
+                    calls
+                });
+                let calls = calls.concat();
+                let serials: BTreeSet<_> = calls.iter().map(|(permit, _)| format!("{permit:?}")).collect();
+                assert_eq!(serials.len(), calls.len(), "a number is used once");
+                let decided = calls.iter().filter(|(_, decided)| *decided).count();
+                let told = gate.check();
+                let rounds = told.iter().filter(|reason| **reason == Reason::Elapsed).count();
+                let ended = told
+                    .iter()
+                    .filter(|reason| matches!(reason, Reason::FailureRate | Reason::Recovered))
+                    .count();
+                assert_eq!(decided, ended);
+                assert!(rounds - ended <= 1, "{told:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn probes_of_environments_that_end_go_to_those_that_live() {
+        explore(|| {
+            let gate = Gate::over(3);
+            gate.at_once(|gate, env| {
+                if env == 0 {
+                    let probes = [gate.breaker.enter(env), gate.breaker.enter(env)];
+                    thread::yield_now();
+                    gate.breaker.env_gone(env);
+                    for probe in probes.into_iter().flatten() {
+                        assert!(!gate.breaker.leave(probe, Outcome::Failure, || 0.0));
+                    }
+                } else {
+                    gate.call(env, Outcome::Success);
+                }
+            });
+            // One success of three could still be outvoted, two could not.
+            while gate.breaker.state() != CLOSED {
+                gate.call(9, Outcome::Success).expect("nobody holds a probe any more");
+            }
+            assert_eq!(gate.check(), [Reason::Elapsed, Reason::Recovered]);
+        });
+    }
+}

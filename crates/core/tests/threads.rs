@@ -1,4 +1,4 @@
-//! Four threads of the system on one bucket and one limiter. The only tests on the real clock; what they assert holds whatever
+//! Four threads of the system on one bucket, one limiter and one breaker. The only tests on the real clock; what they assert holds whatever
 //! the machine does meanwhile.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
 
@@ -6,17 +6,23 @@ mod support;
 
 use std::{
     slice,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Barrier,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
 use breakwater_core::{
+    breaker::{Breaker, Options, Outcome, Thresholds},
     bucket::{Bucket, Decision, Limit, Rate},
     clock::{Clock, Nanos},
     limiter::{Costs, Limiter, WhenFull},
     rng::Rng,
 };
-use support::{bucket, checked, ms, rate, windowed};
+use support::{
+    CLOSED, Call, HALF_OPEN, OPEN, breaker, bucket, checked, count_window, ms, rate, secs, windowed,
+};
 
 const THREADS: u64 = 4;
 const DAY_MS: u64 = 86_400_000;
@@ -189,4 +195,79 @@ fn a_full_table_that_limits_lets_no_key_over_its_limit_in_four_threads() {
     });
     assert!(limiter.snapshot().evicted > 0);
     assert!(granted.into_iter().all(|granted| granted.into_inner() <= 3));
+}
+
+#[test]
+fn of_four_threads_at_the_half_open_instant_exactly_the_probes_get_through() {
+    for probes in [1, 3] {
+        let breaker = breaker(count_window(10), probes, Thresholds::default());
+        let (begin, end) = (Barrier::new(THREADS as usize), Barrier::new(THREADS as usize));
+        let admitted = AtomicU64::new(0);
+        let right = sum(|thread| {
+            let mut right = 0;
+            for round in 1..=100 {
+                if thread == 0 {
+                    breaker.force_open(None);
+                    breaker.pass(secs(5));
+                }
+                begin.wait();
+                let permits = (0..3).filter_map(|_| breaker.enter(thread as u32)).count() as u64;
+                admitted.fetch_add(permits, Ordering::Relaxed);
+                end.wait();
+                if thread == 0 && admitted.load(Ordering::Relaxed) == round * probes {
+                    right += u64::from(breaker.state() == HALF_OPEN);
+                }
+            }
+            right
+        });
+        assert_eq!(right, 100);
+    }
+}
+
+#[test]
+fn what_four_threads_say_is_counted_to_the_last_call() {
+    let breaker = breaker(
+        count_window(10_000),
+        1,
+        Thresholds { failure_rate_threshold: Some(None), ..Thresholds::default() },
+    );
+    sum(|thread| {
+        for call in 0..2_500 {
+            let permit = breaker.let_in();
+            breaker.tell(permit, if (call + thread) % 5 == 0 { Outcome::Failure } else { Outcome::Success });
+        }
+        0
+    });
+    assert_eq!((breaker.state(), breaker.counted()), (CLOSED, (10_000, 2_000)));
+}
+
+#[test]
+fn of_four_threads_that_fail_a_closed_breaker_one_opens_it() {
+    for _ in 0..100 {
+        let breaker = breaker(count_window(100), 1, Thresholds::default());
+        let opened = sum(|_| {
+            let fail = |_| breaker.enter(1).is_some_and(|permit| breaker.tell(permit, Outcome::Failure));
+            (0..100).map(fail).filter(|opened| *opened).count() as u64
+        });
+        assert_eq!((opened, breaker.state(), breaker.counted()), (1, OPEN, (20, 20)));
+    }
+}
+
+#[test]
+fn nobody_gets_through_before_a_break_is_over_and_one_does_then() {
+    let clock = Clock::monotonic();
+    let breaker = Breaker::new(&Options::default().check().unwrap(), clock.clone());
+    for _ in 0..3 {
+        let begin = clock.now();
+        breaker.force_open(Some(ms(70)));
+        let admitted = sum(|thread| {
+            count(&clock, ms(75), || {
+                let permit = breaker.enter(thread as u32);
+                assert!(permit.is_none() || clock.now() >= begin + ms(70));
+                permit.is_some()
+            })
+        });
+        // Once more, for a machine that was busy with something else for all of the time after the break.
+        assert_eq!(admitted + u64::from(breaker.enter(9).is_some()), 1);
+    }
 }

@@ -234,7 +234,6 @@ impl Breaker {
         let slow = answered.late || model::is_slow(answered.took, &rules);
         let counts = self.probes.count(outcome != Outcome::Success, slow);
         if let Outcome::OpenFor(span) = outcome {
-            self.breaks.store(self.breaks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             self.open(&held, Reason::Result, span);
             return true;
         }
@@ -321,32 +320,31 @@ impl Breaker {
 
     /// Refuses everything until as many have let go as have isolated it.
     pub fn isolate(&self) {
-        self.overlay(&self.isolated, ISOLATED, Reason::Isolated, 1);
+        self.overlay(&self.isolated, ISOLATED, Reason::Isolated, |holders| holders + 1);
     }
 
     /// Ends so many isolations.
     pub fn end_isolation(&self, times: u64) {
-        self.overlay(&self.isolated, ISOLATED, Reason::Released, times.wrapping_neg());
+        self.overlay(&self.isolated, ISOLATED, Reason::Released, |holders| holders.saturating_sub(times));
     }
 
     /// Lets everything pass, uncounted, until as many have let go as have disabled it.
     pub fn disable(&self) {
-        self.overlay(&self.disabled, DISABLED, Reason::Disabled, 1);
+        self.overlay(&self.disabled, DISABLED, Reason::Disabled, |holders| holders + 1);
     }
 
     /// Ends so many disablings.
     pub fn end_disabling(&self, times: u64) {
-        self.overlay(&self.disabled, DISABLED, Reason::Released, times.wrapping_neg());
+        self.overlay(&self.disabled, DISABLED, Reason::Released, |holders| holders.saturating_sub(times));
     }
 
-    fn overlay(&self, holders: &AtomicU64, flag: u64, reason: Reason, change: u64) {
+    fn overlay(&self, holders: &AtomicU64, flag: u64, reason: Reason, change: impl FnOnce(u64) -> u64) {
         let held = self.lock.lock();
-        let count = holders.load(Ordering::Relaxed).wrapping_add(change);
+        let count = change(holders.load(Ordering::Relaxed));
         holders.store(count, Ordering::Relaxed);
         let word = self.state.load(Ordering::Relaxed);
         let next = if count > 0 { word | flag } else { word & !flag };
-        let wait =
-            if next & OVERLAYS == 0 { self.wait_of(&held, next, self.clock.now()) } else { Wait::Unknown };
+        let wait = self.wait_of(&held, next, self.clock.now());
         self.publish(&held, next, reason, wait);
     }
 
@@ -378,8 +376,9 @@ impl Breaker {
 
     /// What another process needs to go on from here.
     pub fn export(&self) -> Exported {
-        let now = self.clock.now();
         let _held = self.lock.lock();
+        // Read under the lock: not before a break that has just begun.
+        let now = self.clock.now();
         let word = self.state.load(Ordering::Relaxed);
         let due = self.due.load(Ordering::Relaxed);
         let since = self.since.load(Ordering::Relaxed);
@@ -394,13 +393,13 @@ impl Breaker {
         Exported { broken, breaks: self.breaks.load(Ordering::Relaxed), run, recorded }
     }
 
-    /// Goes on from an export that was made `elapsed` ago. False if this breaker has counted calls or changed its state before, or
-    /// its window is another.
+    /// Goes on from an export that was made `elapsed` ago. False if this breaker has ever counted a call, changed its state or
+    /// been restored, or its window is another.
     pub fn restore(&self, exported: &Exported, elapsed: Nanos) -> bool {
         let now = self.clock.now();
         let held = self.lock.lock();
-        let fresh = self.state.load(Ordering::Relaxed) >> GENERATION_SHIFT == FIRST_GENERATION
-            && self.calls.counts(self.window_time()) == Counts::default();
+        let fresh =
+            self.state.load(Ordering::Relaxed) >> GENERATION_SHIFT == FIRST_GENERATION && !self.calls.used();
         if !fresh || !self.calls.restore(self.window_time(), &exported.recorded, exported.run, elapsed) {
             return false;
         }
@@ -449,11 +448,14 @@ impl Breaker {
     fn break_off(&self, held: &Held<'_>, reason: Reason, rules: &Rules, chance: impl FnOnce() -> f64) {
         let breaks = self.breaks.load(Ordering::Relaxed);
         let chance = if rules.open.jitter > 0.0 { chance() } else { 0.0 };
-        self.breaks.store(breaks + 1, Ordering::Relaxed);
         self.open(held, reason, model::break_for(&rules.open, breaks, chance));
     }
 
+    /// Every break counts, however it began; one that is opened again by hand is still the same.
     fn open(&self, held: &Held<'_>, reason: Reason, span: Nanos) {
+        if self.state.load(Ordering::Relaxed) & MACHINE != OPEN {
+            self.breaks.store(self.breaks.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        }
         let now = self.clock.now();
         self.since.store(now, Ordering::Relaxed);
         self.due.store(now.saturating_add(span), Ordering::Relaxed);

@@ -17,6 +17,8 @@ pub(super) struct Calls {
     over: Over,
     /// Failures in a row up to the last call, however long ago they were.
     run: AtomicU64,
+    /// 1 once anything was counted, though it may have left the window.
+    used: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Calls {
             Span::Time(span) => Over::Time(Box::new(Window::new(span))),
             Span::Count(size) => Over::Count(Ring::new(size)),
         };
-        Self { over, run: AtomicU64::new(0) }
+        Self { over, run: AtomicU64::new(0), used: AtomicU64::new(0) }
     }
 
     /// Whether `now` matters.
@@ -64,6 +66,7 @@ impl Calls {
     pub(super) fn add(&self, now: Nanos, failed: bool, slow: bool) -> Counts {
         let run = if failed { self.run.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
         self.run.store(run, Ordering::Relaxed);
+        self.used.store(1, Ordering::Relaxed);
         match &self.over {
             Over::Time(window) => {
                 window.add(now, [1, u64::from(failed), u64::from(slow)]);
@@ -80,6 +83,11 @@ impl Calls {
             Over::Count(ring) => ring.totals(),
         };
         Counts { calls, failures, slow, run: self.run.load(Ordering::Relaxed) }
+    }
+
+    /// Whether anything was ever counted or taken over.
+    pub(super) fn used(&self) -> bool {
+        self.used.load(Ordering::Relaxed) != 0
     }
 
     pub(super) fn clear(&self) {
@@ -122,12 +130,17 @@ impl Calls {
             _ => return false,
         }
         self.run.store(run, Ordering::Relaxed);
+        self.used.store(1, Ordering::Relaxed);
         true
     }
 }
 
-/// No more failures or slow calls than calls, whoever wrote the export.
+/// More calls than a slot of any window sees; ten such slots are far from the end of a word.
+const MOST: u64 = 1 << 48;
+
+/// No more failures or slow calls than calls, and no more of them than can be added up, whoever wrote the export.
 fn sound(&[calls, failures, slow]: &[u64; 3]) -> [u64; 3] {
+    let calls = calls.min(MOST);
     let mut counts = [calls; 3];
     counts[FAILURES] = failures.min(calls);
     counts[SLOW] = slow.min(calls);

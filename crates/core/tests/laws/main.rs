@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod breaker;
 mod bucket;
 mod budget;
 mod limiter;

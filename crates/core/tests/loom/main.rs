@@ -370,3 +370,267 @@ mod line {
         );
     }
 }
+
+mod breaker {
+    use breakwater_core::breaker::{
+        Breaker, Machine, Options, Outcome, Permit, State, Thresholds, Wait, WindowOption,
+    };
+
+    use super::*;
+
+    const CLOSED: State = State::Machine(Machine::Closed);
+    const OPEN: State = State::Machine(Machine::Open);
+    const HALF_OPEN: State = State::Machine(Machine::HalfOpen);
+
+    /// Two of two failures open, or the first of the calls that are needed.
+    struct Gate {
+        breaker: Breaker,
+        clock: Arc<ManualClock>,
+        permits: Vec<Permit>,
+    }
+
+    impl Gate {
+        /// Closed, with two calls out.
+        fn closed(minimum: f64, threshold: f64) -> Self {
+            let thresholds = Thresholds {
+                failure_rate_threshold: Some(Some(threshold)),
+                minimum_calls: Some(minimum),
+                ..Thresholds::default()
+            };
+            let window = Some(WindowOption::Count { size: Some(2.0) });
+            let options = Options { window, half_open_calls: None, thresholds }.check().unwrap();
+            let clock = Arc::new(ManualClock::new());
+            let breaker = Breaker::new(&options, Clock::Manual(clock.clone()));
+            clock.advance_to(100);
+            let permits = (0..2).map(|_| breaker.enter(1).unwrap()).collect();
+            Self { breaker, clock, permits }
+        }
+
+        /// The break is over, and nobody has called yet.
+        fn over() -> Self {
+            let mut gate = Self::closed(1.0, 0.5);
+            gate.breaker.force_open(Some(10));
+            gate.clock.advance_to(110);
+            gate.permits.clear();
+            gate
+        }
+
+        /// Its only probe is out.
+        fn half_open() -> Self {
+            let mut gate = Self::over();
+            gate.permits = vec![gate.breaker.enter(1).unwrap()];
+            gate
+        }
+
+        fn enter(&self) -> Option<Permit> {
+            self.breaker.enter(2)
+        }
+
+        fn leave(&self, permit: usize, outcome: Outcome) -> bool {
+            self.breaker.leave(self.permits[permit], outcome, || 0.0)
+        }
+
+        fn changes(&self) -> usize {
+            let changes = self.breaker.changes_since(0);
+            assert!(changes.windows(2).all(|pair| pair[0].to == pair[1].from), "{changes:?}");
+            changes.len()
+        }
+    }
+
+    #[test]
+    fn of_two_callers_at_the_half_open_instant_one_is_the_probe() {
+        race(Gate::over, Gate::enter, Gate::enter, |gate, a, b| {
+            assert!(a.is_some() != b.is_some(), "{a:?} {b:?}");
+            assert!(matches!(a.or(b), Some(Permit::Probe(_))));
+            assert_eq!((gate.breaker.state(), gate.changes()), (HALF_OPEN, 2));
+            assert_eq!(gate.breaker.figures().probes, 1);
+        });
+    }
+
+    #[test]
+    fn of_two_failures_that_could_each_open_one_does() {
+        let fail = |which| move |gate: &Gate| gate.leave(which, Outcome::Failure);
+        race(
+            || Gate::closed(1.0, 0.5),
+            fail(0),
+            fail(1),
+            |gate, a, b| {
+                assert!(a != b);
+                assert_eq!((gate.breaker.state(), gate.changes()), (OPEN, 1));
+                assert_eq!(gate.breaker.figures().breaks, 1);
+            },
+        );
+    }
+
+    #[test]
+    fn two_failures_that_only_together_open_are_both_counted() {
+        let fail = |which| move |gate: &Gate| gate.leave(which, Outcome::Failure);
+        race(
+            || Gate::closed(2.0, 1.0),
+            fail(0),
+            fail(1),
+            |gate, a, b| {
+                assert!(a != b);
+                let figures = gate.breaker.figures();
+                assert_eq!((figures.counts.calls, figures.counts.failures), (2, 2));
+                assert_eq!((gate.breaker.state(), gate.changes()), (OPEN, 1));
+            },
+        );
+    }
+
+    #[test]
+    fn a_failure_beside_a_reset_leaves_no_trace() {
+        race(
+            || Gate::closed(1.0, 0.5),
+            |gate| gate.leave(0, Outcome::Failure),
+            |gate| gate.breaker.reset(),
+            |gate, opened, _| {
+                assert_eq!((gate.breaker.state(), gate.changes()), (CLOSED, if opened { 2 } else { 0 }));
+                assert_eq!(gate.breaker.figures().counts.calls, 0);
+            },
+        );
+    }
+
+    #[test]
+    fn what_a_call_says_beside_a_forced_break_does_not_move_it() {
+        let forced = |gate: &Gate| gate.breaker.force_open(Some(70));
+        let check = |gate: &Gate, _, _| {
+            assert_eq!((gate.breaker.state(), gate.breaker.wait()), (OPEN, Wait::For(70)));
+            gate.changes();
+        };
+        race(|| Gate::closed(1.0, 0.5), |gate| gate.leave(0, Outcome::Failure), forced, check);
+        race(Gate::half_open, |gate| gate.leave(0, Outcome::Success), forced, check);
+        race(Gate::half_open, |gate| gate.leave(0, Outcome::Failure), forced, check);
+    }
+
+    #[test]
+    fn a_newcomer_beside_the_end_of_an_environment_gets_its_probe_then_or_the_next_time() {
+        race(
+            Gate::half_open,
+            Gate::enter,
+            |gate| gate.breaker.env_gone(1),
+            |gate, beside, ()| {
+                assert_eq!(gate.enter().is_some(), beside.is_none());
+                assert_eq!(gate.breaker.figures().probes, 1);
+                assert!(!gate.leave(0, Outcome::Success), "of the environment that is gone");
+                assert_eq!(gate.breaker.state(), HALF_OPEN);
+            },
+        );
+    }
+
+    #[test]
+    fn nobody_passes_once_it_was_isolated() {
+        let isolate = |gate: &Gate| gate.breaker.isolate();
+        let check = |gate: &Gate, _, ()| {
+            assert_eq!((gate.enter(), gate.breaker.state()), (None, State::Isolated));
+            gate.changes();
+            gate.breaker.end_isolation(1);
+        };
+        race(|| Gate::closed(1.0, 0.5), Gate::enter, isolate, check);
+        race(Gate::over, Gate::enter, isolate, move |gate, probe, ()| {
+            check(gate, probe, ());
+            assert_eq!(gate.enter().is_some(), probe.is_none(), "one probe, before or after");
+        });
+    }
+
+    #[test]
+    fn two_who_isolate_are_both_counted() {
+        let isolate = |gate: &Gate| gate.breaker.isolate();
+        race(Gate::over, isolate, isolate, |gate, (), ()| {
+            gate.breaker.end_isolation(1);
+            assert_eq!(gate.breaker.state(), State::Isolated);
+            gate.breaker.end_isolation(1);
+            assert_eq!((gate.breaker.state(), gate.changes()), (HALF_OPEN, 3));
+        });
+    }
+
+    #[test]
+    fn who_comes_in_beside_a_recovery_counts_in_the_new_window_or_not_at_all() {
+        race(
+            Gate::half_open,
+            Gate::enter,
+            |gate| gate.leave(0, Outcome::Success),
+            |gate, permit, closed| {
+                assert!(closed);
+                assert_eq!((gate.breaker.state(), gate.breaker.figures().counts.calls), (CLOSED, 0));
+                if let Some(permit) = permit {
+                    assert!(matches!(permit, Permit::Counted { .. }), "{permit:?}");
+                    assert!(gate.breaker.leave(permit, Outcome::Failure, || 0.0));
+                }
+            },
+        );
+    }
+
+    #[test]
+    fn a_probe_that_answers_beside_its_replacement_is_heard_or_replaced() {
+        let late = || {
+            let gate = Gate::half_open();
+            gate.clock.advance_to(1_000_000_000_000);
+            gate
+        };
+        race(
+            late,
+            |gate| gate.leave(0, Outcome::Success),
+            Gate::enter,
+            |gate, heard, permit| {
+                assert_eq!(gate.breaker.state(), if heard { CLOSED } else { HALF_OPEN });
+                assert_eq!(matches!(permit, Some(Permit::Counted { .. })), heard);
+                assert_eq!(gate.breaker.figures().probes, u64::from(!heard));
+            },
+        );
+    }
+
+    #[test]
+    fn who_sees_a_break_sees_when_it_ends() {
+        // The words of the break still say that it ended before it began: whoever believed them would be a probe.
+        let forced = |gate: &Gate| gate.breaker.force_open(Some(70));
+        race(
+            || Gate::closed(1.0, 0.5),
+            |gate| gate.breaker.state(),
+            forced,
+            |_, state, _| {
+                assert!([CLOSED, OPEN].contains(&state), "{state:?}");
+            },
+        );
+        race(
+            || Gate::closed(1.0, 0.5),
+            Gate::enter,
+            forced,
+            |gate, permit, _| {
+                assert!(matches!(permit, None | Some(Permit::Counted { .. })), "{permit:?}");
+                assert_eq!((gate.enter(), gate.breaker.wait()), (None, Wait::For(70)));
+            },
+        );
+    }
+
+    #[test]
+    fn new_thresholds_beside_a_change_of_state_are_both_there() {
+        race(
+            || Gate::closed(1.0, 0.5),
+            |gate| {
+                let timed = Thresholds { slow_call_ms: Some(5.0), ..Thresholds::default() };
+                gate.breaker.reconfigure(&timed).unwrap();
+            },
+            |gate| gate.leave(0, Outcome::Failure),
+            |gate, (), opened| {
+                assert!(opened);
+                assert_eq!(gate.breaker.state(), OPEN);
+                gate.breaker.reset();
+                assert!(matches!(gate.enter(), Some(Permit::Counted { since: Some(100), .. })));
+            },
+        );
+    }
+
+    #[test]
+    fn a_break_that_begins_while_it_is_exported_is_not_older_than_it_is() {
+        race(
+            || Gate::closed(1.0, 0.5),
+            |gate| {
+                gate.clock.advance_to(200);
+                gate.breaker.force_open(Some(10))
+            },
+            |gate| gate.breaker.export().broken,
+            |_, _, broken| assert!([None, Some((0, 10))].contains(&broken), "{broken:?}"),
+        );
+    }
+}

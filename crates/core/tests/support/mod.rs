@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use breakwater_core::{
+    breaker::{self, Breaker, Machine, OpenOption, Outcome, Permit, State, Thresholds, WindowOption},
     bucket::{Acquire, Bucket, Decision, Limit, Rate, Woken},
     clock::{Clock, ManualClock, NANOS_PER_MILLI, Nanos},
     limiter::{Checked, Limiter, Options, WhenFull},
@@ -117,6 +118,95 @@ impl Ask for Bucket {
             (Acquire::Waiting { ticket, wait }, _) => (ticket, wait),
             (answer, _) => panic!("expected to wait, got {answer:?}"),
         }
+    }
+}
+
+pub const CLOSED: State = State::Machine(Machine::Closed);
+pub const OPEN: State = State::Machine(Machine::Open);
+pub const HALF_OPEN: State = State::Machine(Machine::HalfOpen);
+
+/// The environment that calls where a story has only one.
+pub const ENV: EnvId = 1;
+
+/// Over the last `size` calls.
+pub fn count_window(size: u64) -> Option<WindowOption> {
+    Some(WindowOption::Count { size: Some(size as f64) })
+}
+
+/// Over the last `duration_ms`.
+pub fn time_window(duration_ms: u64) -> Option<WindowOption> {
+    Some(WindowOption::Time { duration_ms: Some(duration_ms as f64) })
+}
+
+/// Breaks that grow and are not jittered.
+pub fn growing(initial_ms: u64, factor: f64, max_ms: u64) -> Option<OpenOption> {
+    Some(OpenOption::Growing {
+        initial_ms: Some(initial_ms as f64),
+        factor: Some(factor),
+        max_ms: Some(max_ms as f64),
+        jitter: None,
+    })
+}
+
+/// A breaker at instant 0.
+pub fn breaker(
+    window: Option<WindowOption>,
+    half_open_calls: u64,
+    thresholds: Thresholds,
+) -> OnClock<Breaker> {
+    let options =
+        breaker::Options { window, half_open_calls: Some(half_open_calls as f64), thresholds }.check();
+    OnClock::new(|clock| Breaker::new(&options.unwrap(), clock))
+}
+
+/// What a breaker is asked and told in most stories.
+pub trait Call {
+    fn let_in(&self) -> Permit;
+    fn refuses(&self) -> bool;
+    fn tell(&self, permit: Permit, outcome: Outcome) -> bool;
+    fn calls(&self, letters: &str);
+    /// Calls and failures.
+    fn counted(&self) -> (u64, u64);
+}
+
+impl Call for Breaker {
+    fn let_in(&self) -> Permit {
+        self.enter(ENV).expect("a story in which the call passes")
+    }
+
+    /// Leaves nothing behind: what was let in says nothing.
+    fn refuses(&self) -> bool {
+        let permit = self.enter(ENV);
+        if let Some(permit) = permit {
+            self.tell(permit, Outcome::Ignore);
+        }
+        permit.is_none()
+    }
+
+    /// By the shortest jitter.
+    fn tell(&self, permit: Permit, outcome: Outcome) -> bool {
+        self.leave(permit, outcome, || 0.0)
+    }
+
+    /// One after the other: F fails, S succeeds, I is ignored.
+    fn calls(&self, letters: &str) {
+        for letter in letters.chars() {
+            let permit = self.let_in();
+            self.tell(
+                permit,
+                match letter {
+                    'F' => Outcome::Failure,
+                    'S' => Outcome::Success,
+                    'I' => Outcome::Ignore,
+                    other => panic!("no such call: {other}"),
+                },
+            );
+        }
+    }
+
+    fn counted(&self) -> (u64, u64) {
+        let counts = self.figures().counts;
+        (counts.calls, counts.failures)
     }
 }
 

@@ -63,7 +63,7 @@ pub enum Outcome {
 /// How soon the same call may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// After so long, 0 for now; for a half-open breaker with all its probes out at the latest.
+    /// After so long, 0 for now. A guess for a half-open breaker with all its probes out: nobody knows what they will say.
     For(Nanos),
     /// When somebody lets go of it.
     Unknown,
@@ -173,7 +173,8 @@ impl Breaker {
         }
     }
 
-    /// Says what came of a call; `chance` in [0, 1) is asked for when a break begins. Whether the state has changed.
+    /// Says what came of a call; `chance` in [0, 1) is asked for when a break begins. Whether the machine has moved,
+    /// though callers of an isolated or disabled breaker do not notice.
     #[inline]
     pub fn leave(&self, permit: Permit, outcome: Outcome, chance: impl FnOnce() -> f64) -> bool {
         match permit {

@@ -107,10 +107,10 @@ impl Counts {
     #[must_use]
     pub fn and(self, failed: bool, slow: bool) -> Self {
         Self {
-            calls: self.calls + 1,
-            failures: self.failures + u64::from(failed),
-            slow: self.slow + u64::from(slow),
-            run: if failed { self.run + 1 } else { 0 },
+            calls: self.calls.saturating_add(1),
+            failures: self.failures.saturating_add(u64::from(failed)),
+            slow: self.slow.saturating_add(u64::from(slow)),
+            run: if failed { self.run.saturating_add(1) } else { 0 },
         }
     }
 }
@@ -170,9 +170,9 @@ pub fn probes_decide(counts: &Counts, probes: u64, rules: &Rules) -> Option<Verd
     let out = probes.saturating_sub(counts.calls);
     let worst = Counts {
         calls: probes,
-        failures: counts.failures + out,
-        slow: counts.slow + out,
-        run: counts.run + out,
+        failures: counts.failures.saturating_add(out),
+        slow: counts.slow.saturating_add(out),
+        run: counts.run.saturating_add(out),
     };
     let hopeless = row.is_some_and(|most| worst.run >= most) || by_rates(&worst, probes, rules).is_some();
     if hopeless { None } else { Some(Verdict::Close) }
@@ -244,6 +244,19 @@ mod tests {
         assert_eq!(probes_decide(&failed, 1, &rules), Some(Verdict::Open(Reason::ConsecutiveFailures)));
         assert_eq!(probes_decide(&Counts::default().and(false, false), 1, &rules), Some(Verdict::Close));
         assert_eq!(probes_decide(&failed, 2, &rules), None);
+    }
+
+    #[test]
+    fn counts_at_the_end_of_a_word_are_judged_as_any() {
+        let most = Counts { calls: u64::MAX, failures: u64::MAX, slow: u64::MAX, run: u64::MAX };
+        assert_eq!(most.and(true, true), most);
+        assert_eq!(trips(&most, &RULES), Some(Reason::FailureRate));
+        for counts in [most, Counts { calls: 0, ..most }] {
+            let verdict = probes_decide(&counts, u64::MAX, &RULES);
+            assert_eq!(verdict, Some(Verdict::Open(Reason::FailureRate)));
+        }
+        let hopeless = Counts { failures: 1, ..Counts::default() };
+        assert_eq!(probes_decide(&hopeless, u64::MAX, &RULES), None);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::bucket::millis;
 
 const VERSION: u32 = 1;
 
+/// No break is longer, jitter included: an export by somebody else's hand must not open for ever.
+const LONGEST_BREAK_MS: f64 = 2.0 * 86_400_000.0;
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BreakerExport {
@@ -101,7 +104,7 @@ pub(crate) fn restored(json: &str) -> Result<(Exported, Nanos), InvalidOption> {
     }
     let broken = match (export.state, export.opened_ago_ms, export.open_for_ms) {
         (State::Closed, ..) => None,
-        (State::Open, Some(age), Some(span)) => Some((nanos(age), nanos(span))),
+        (State::Open, Some(age), Some(span)) => Some((nanos(age), nanos(span.min(LONGEST_BREAK_MS)))),
         (State::Open, ..) => return Err(wrong()),
     };
     let recorded = match export.window {

@@ -14,6 +14,7 @@ import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } fro
 export type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
 
 const STATES: readonly BreakerState[] = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
+const OPEN = 1;
 
 /** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
 export type BreakerReason =
@@ -208,12 +209,17 @@ export class CircuitBreaker implements Policy {
   readonly #primitive: Primitive<'breaker', BreakerFunctions>;
   readonly #functions: BreakerFunctions;
   readonly #registers: Float64Array;
+  readonly #messages: Readonly<Record<CircuitOpenError['state'], string>>;
   readonly #judge: Judge;
   readonly #events: NumberedEvents<BreakerStateChange>;
   readonly #listener: Listener = { onChanged: () => this.#events.schedule() };
   readonly #overlays = new Set<Ending>();
-  /** What `enter` would give, as long as only this thread can change that. */
+  /** What `enter` would give to every call, where only this thread can change that: a token, or until when it refuses. */
   #closed = 0;
+  #openUntil = 0;
+  /** Calls refused without asking the native part, and for how long the last one was. */
+  #refused = 0;
+  #leftMs = 0;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
@@ -225,6 +231,7 @@ export class CircuitBreaker implements Policy {
     this.#primitive = found ? options.primitive : this.#open(own);
     this.#functions = this.#primitive.functions;
     this.#registers = host().registers;
+    this.#messages = messagesFor(this.#primitive.word);
     const { timeline, details } = this.#primitive;
     this.#judge = new Judge({
       timeline,
@@ -403,6 +410,7 @@ export class CircuitBreaker implements Policy {
     return {
       ...self.#primitive.common(),
       ...counts,
+      refused: counts.refused + self.#refused,
       state: STATES[state] as BreakerState,
       retryAfterMs: millis(retryAfterMs),
       failureRate: rate(counts.failures),
@@ -419,6 +427,7 @@ export class CircuitBreaker implements Policy {
     for (const overlay of [...self.#overlays]) overlay.dispose();
     self.#events.clear();
     self.#closed = 0;
+    self.#openUntil = 0;
     self.#primitive.dispose();
   }
 
@@ -444,6 +453,14 @@ export class CircuitBreaker implements Policy {
 
   #enter(enter: () => number | undefined): number {
     if (this.#closed !== 0) return this.#closed;
+    if (this.#openUntil !== 0) {
+      this.#leftMs = this.#openUntil - this.#primitive.timeline.now();
+      if (this.#leftMs > 0) {
+        this.#refused += 1;
+        return 0;
+      }
+      this.#openUntil = 0;
+    }
     const token = this.#primitive.live(enter());
     // A probe: the first one of a round has ended a break.
     if (token < 0) this.#changed();
@@ -459,17 +476,20 @@ export class CircuitBreaker implements Policy {
     if (moved === true) this.#changed();
   }
 
+  /** The error of the call that has just been refused. */
   #refusal(): CircuitOpenError {
-    const primitive = this.#primitive;
+    const { kind, word } = this.#primitive;
+    if (this.#openUntil !== 0) {
+      return new CircuitOpenError(this.#messages.open, 'open', {
+        kind,
+        primitive: word,
+        retryAfterMs: this.#leftMs,
+      });
+    }
     const [met, ms] = this.#registers as unknown as [number, number];
     const state = STATES[met] as CircuitOpenError['state'];
-    const subject = primitive.word === undefined ? 'breaker' : `breaker "${primitive.word}"`;
-    const when = ms < 0 ? '' : `: retry after ${Math.ceil(ms)} ms`;
-    return new CircuitOpenError(`${subject} is ${WORDS[state]}${when}`, state, {
-      kind: 'breaker',
-      primitive: primitive.word,
-      retryAfterMs: ms < 0 ? undefined : ms,
-    });
+    const retryAfterMs = ms < 0 ? undefined : ms;
+    return new CircuitOpenError(this.#messages[state], state, { kind, primitive: word, retryAfterMs });
   }
 
   #overlay(isolate: 0 | 1): Disposable {
@@ -492,9 +512,12 @@ export class CircuitBreaker implements Policy {
     changed(this.#primitive.state);
   }
 
-  /** A state that only this thread can change needs no native call to let calls in. */
+  /** A state that only this thread can change needs no native call to let calls in, nor to refuse them. */
   #foretell(): void {
-    if (this.#primitive.name === undefined) this.#closed = this.#functions.closed() ?? 0;
+    const { name, timeline } = this.#primitive;
+    if (name !== undefined) return;
+    this.#closed = this.#functions.closed() ?? 0;
+    this.#openUntil = this.#functions.state() === OPEN ? timeline.now() + (this.#functions.wait() ?? 0) : 0;
   }
 
   #listen(used: boolean): void {
@@ -523,7 +546,15 @@ export class CircuitBreaker implements Policy {
   }
 }
 
-const WORDS = { open: 'open', halfOpen: 'half-open, its probes are out', isolated: 'isolated' } as const;
+/** What refusals say; made once, because a refusal has to be cheap. */
+function messagesFor(word: string | undefined): Readonly<Record<CircuitOpenError['state'], string>> {
+  const subject = word === undefined ? 'breaker' : `breaker "${word}"`;
+  return {
+    open: `${subject} is open`,
+    halfOpen: `${subject} is half-open, and its probes are out`,
+    isolated: `${subject} is isolated`,
+  };
+}
 
 function registersLast(changes: readonly BreakerStateChange[], before: number): number {
   return changes.at(-1)?.generation ?? before;

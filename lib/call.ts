@@ -59,6 +59,8 @@ export class Scope implements Call {
   called = false;
   ended = false;
   reason: unknown = undefined;
+  /** A promise that a policy inside settles only after it has asked whether the scope is over. */
+  checked: Promise<unknown> | undefined = undefined;
   /** What pays for tries in here. */
   budget: Paying | undefined = undefined;
   #controller: AbortController | undefined = undefined;

@@ -155,7 +155,9 @@ export class Judge implements Layer {
     } catch (error) {
       return failed(error);
     }
-    return result instanceof Promise ? result.then(passed, failed) : passed(result);
+    if (!(result instanceof Promise)) return passed(result);
+    scope.checked = result.then(passed, failed);
+    return scope.checked;
   }
 
   /** As long as nothing changes all calls leave alike: no closures for each. */

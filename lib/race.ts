@@ -89,7 +89,7 @@ export class Race extends Scope implements TimedScope {
 
   #await(result: Promise<unknown>): Promise<unknown> {
     const won = (value: unknown): void => {
-      if (this.#open) this.expireIfDue();
+      if (this.#open && result !== this.checked) this.expireIfDue();
       if (this.#open) {
         this.#close();
         this.#resolve(value);

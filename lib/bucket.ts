@@ -286,6 +286,7 @@ export class TokenBucket implements Policy {
       timeline,
       details,
       run: (scope, next) => {
+        if (scope.ended) throw scope.reason;
         if (cost === undefined && maxWaitMs === 0 && this.#take() === true) return next(scope);
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);

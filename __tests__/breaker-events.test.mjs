@@ -44,9 +44,9 @@ test('tells what changed, why, when a call may pass, and which change it was', a
       ['closed', 'open', 'forced', 50],
       ['open', 'closed', 'reset', 0],
       ['closed', 'isolated', 'isolated', never],
-      ['isolated', 'disabled', 'released', never],
+      ['isolated', 'disabled', 'released', 0],
       ['disabled', 'open', 'released', 50],
-      ['open', 'disabled', 'disabled', never],
+      ['open', 'disabled', 'disabled', 0],
     ],
   );
   assert.deepEqual(

@@ -152,6 +152,19 @@ test('a listener that was disposed hears nothing more, not even what had happene
   again[Symbol.dispose]();
 });
 
+test('a listener that another one disposes of does not hear the same change', async () => {
+  const { breaker } = made(HASTY);
+  const events = [];
+  breaker.on('stateChange', () => {
+    events.push('first');
+    second[Symbol.dispose]();
+  });
+  const second = breaker.on('stateChange', () => events.push('second'));
+  say(breaker, 'failure');
+  await continuations();
+  assert.deepEqual(events, ['first']);
+});
+
 test('a listener may change the breaker, add a listener and dispose of it', async () => {
   const { breaker } = made(HASTY);
   const events = [];

@@ -140,6 +140,28 @@ test('every thread that listens hears each change once, and in order', async () 
   });
 });
 
+test('an object that stops listening takes no mail from others of its name in the same thread', async () => {
+  await withThreads(1, async (threads) => {
+    const options = { name: newName() };
+    const { breaker } = await opened(threads, options);
+    const other = new CircuitBreaker(options);
+    const heard = [];
+    const listening = [
+      breaker.on('stateChange', ({ to }) => heard.push(`one: ${to}`)),
+      other.on('stateChange', ({ to }) => heard.push(`other: ${to}`)),
+    ];
+    listening[0][Symbol.dispose]();
+    await threads[0].run((_, { breaker }) => breaker.forceOpen());
+    await until(() => heard.length > 0, 'the change');
+    breaker.on('stateChange', ({ to }) => heard.push(`one again: ${to}`));
+    other.dispose();
+    await threads[0].run((_, { breaker }) => breaker.reset());
+    await until(() => heard.length > 1, 'the next change');
+    assert.deepEqual(heard, ['other: open', 'one again: closed']);
+    breaker.dispose();
+  });
+});
+
 test('exactly as many probes as wanted, however many callers of four threads meet the instant', async () => {
   for (const probes of [1, 3]) {
     const wrong = await probesAtTheInstant({ rounds: 40, probes });

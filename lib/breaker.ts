@@ -376,7 +376,7 @@ export class CircuitBreaker implements Policy {
    */
   restore(state: BreakerExport): boolean {
     const self = checkThis(this);
-    const json = typeof state === 'object' && state !== null ? JSON.stringify(state) : '';
+    const json = jsonOf(state);
     const restored = self.#primitive.cold((native, host, handle) =>
       native.restoreBreaker(host, handle, json),
     );
@@ -523,7 +523,8 @@ export class CircuitBreaker implements Policy {
   #listen(used: boolean): void {
     const { state } = this.#primitive;
     if (used) listen(state, this.#listener);
-    else unlisten(state, this.#listener);
+    // Another object of this thread may still want the mail.
+    else if (!unlisten(state, this.#listener)) return;
     this.#primitive.cold((native, host, handle) => native.listenBreaker(host, handle, used));
   }
 
@@ -563,6 +564,15 @@ function registersLast(changes: readonly BreakerStateChange[], before: number): 
 /** Milliseconds as the native part says them: -1 is nobody knows. */
 function millis(ms: number): number {
   return ms < 0 ? Number.POSITIVE_INFINITY : ms;
+}
+
+/** An export as text; what has none is no export, and neither is ''. */
+function jsonOf(state: unknown): string {
+  try {
+    return typeof state === 'object' ? (JSON.stringify(state) ?? '') : '';
+  } catch {
+    return '';
+  }
 }
 
 function windowOf(window: CircuitBreakerOptions['window']):

@@ -287,6 +287,7 @@ export class TokenBucket implements Policy {
       timeline,
       details,
       run: (scope, next) => {
+        if (scope.ended) throw scope.reason;
         if (cost === undefined && maxWaitMs === 0) {
           if (this.tryAcquire()) return next(scope);
           return Promise.reject(this.#refusal(1));

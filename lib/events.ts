@@ -59,11 +59,14 @@ export class NumberedEvents<E extends { readonly generation: number }> {
   /** Tells `listener`, in the async context of this call, of all that comes after number `from`. */
   add(listener: (event: E) => void, from: number): Ending {
     const listening = { listener: AsyncResource.bind(listener), from };
-    if (this.#listening.size === 0) {
+    const first = this.#listening.size === 0;
+    this.#listening.add(listening);
+    if (first) {
       this.#seen = from;
       this.#onUse(true);
+      // Another thread may have changed it after `from` was read, and before it knew that somebody listens here.
+      this.schedule();
     }
-    this.#listening.add(listening);
     return new Ending(() => {
       if (this.#listening.delete(listening) && this.#listening.size === 0) this.#onUse(false);
     });
@@ -88,7 +91,8 @@ export class NumberedEvents<E extends { readonly generation: number }> {
   #flush(): void {
     for (const event of this.#read(this.#seen)) {
       this.#seen = event.generation;
-      for (const { listener, from } of [...this.#listening]) {
+      // The set itself: who stops listening while others are told is told no more.
+      for (const { listener, from } of this.#listening) {
         if (event.generation > from) tell(listener, event);
       }
     }

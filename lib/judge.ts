@@ -73,6 +73,8 @@ export class Judge implements Layer {
   }
 
   run(scope: Scope, next: Next): unknown {
+    // Whoever waited for its turn may come too late: who is over needs no permit, and would never leave it.
+    if (scope.ended) throw scope.reason;
     const gate = this.#gate;
     const token = gate.enterOrTell();
     if (token === 0) {

@@ -329,8 +329,7 @@ impl Breaker {
         holders.store(count, Ordering::Relaxed);
         let word = self.state.load(Ordering::Relaxed);
         let next = if count > 0 { word | flag } else { word & !flag };
-        let wait =
-            if next & OVERLAYS == 0 { self.wait_of(&held, next, self.clock.now()) } else { Wait::Unknown };
+        let wait = self.wait_of(&held, next, self.clock.now());
         self.publish(&held, next, reason, wait);
     }
 

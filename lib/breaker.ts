@@ -496,7 +496,8 @@ export class CircuitBreaker implements Policy {
   #listen(used: boolean): void {
     const { state } = this.#primitive;
     if (used) listen(state, this.#listener);
-    else unlisten(state, this.#listener);
+    // As long as another object of this thread listens, the thread is told.
+    else if (!unlisten(state, this.#listener)) return;
     this.#primitive.cold((native, host, handle) => native.listenBreaker(host, handle, used));
   }
 

@@ -102,10 +102,11 @@ export function listen(state: number, listener: Listener): void {
   else those.add(listener);
 }
 
-/** Ends `listen`. */
-export function unlisten(state: number, listener: Listener): void {
+/** Ends `listen`. Whether nobody in this thread listens to the state any more. */
+export function unlisten(state: number, listener: Listener): boolean {
   const those = listeners.get(state);
   if (those?.delete(listener) && those.size === 0) listeners.delete(state);
+  return !listeners.has(state);
 }
 
 /** Lets go of the native part of `object` once it was collected. */

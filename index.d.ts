@@ -679,8 +679,6 @@ interface FallbackOptions {
  */
 declare function fallback<Alt>(value: Alt | ((error: unknown, call: Call) => Alt | Promise<Alt>), options?: FallbackOptions): Policy<Awaited<Alt>>;
 
-/** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
-
 /** Options of `hedge`: `delayMs` or `quantile`. */
 interface HedgeOptions {
     /** Milliseconds after which the next call starts: a number ≥ 0. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
+import { hedge, InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
 import { continuations, reasonOf, stateOf } from './helpers/promises.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
@@ -472,4 +472,27 @@ test('a policy made of a policy works: the interface is open', async () => {
   assert.equal(await run(), 'ran');
   assert.equal((await reasonOf(run())).retryAfterMs, 1_000);
   assert.equal(outer.available, 0);
+});
+
+test('a hedge runs in its call’s async context, whoever’s timer lets it start', async () => {
+  const clock = new ManualClock();
+  const storage = new AsyncLocalStorage();
+  const seen = [];
+  const call = (id) =>
+    storage.run(id, () =>
+      hedge({ delayMs: 20, maxHedges: 2, clock }).execute(({ attempt }) => {
+        seen.push([attempt, storage.getStore()]);
+        return attempt === 3 ? id : new Promise(() => {});
+      }),
+    );
+  const both = Promise.all([call('one'), call('other')]);
+  for (let i = 0; i < 2; i++) storage.run('whoever advances the clock', () => clock.advance(20));
+  assert.deepEqual(await both, ['one', 'other']);
+  assert.deepEqual(
+    seen,
+    [1, 2, 3].flatMap((attempt) => [
+      [attempt, 'one'],
+      [attempt, 'other'],
+    ]),
+  );
 });

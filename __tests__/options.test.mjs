@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { InvalidOptionError, list, ManualClock, RateLimiter, TokenBucket } from 'breakwater';
+import { InvalidOptionError, list, ManualClock, RateLimiter, retry, TokenBucket } from 'breakwater';
 import { reasonOf } from './helpers/promises.mjs';
 
 const NO_NUMBERS = [null, '5', true, 5n, {}, [], () => {}, Symbol('5')];
@@ -100,6 +100,21 @@ test('RateLimiter checks each of its options', () => {
   }
   for (const value of [null, 5, 'clock', {}, []]) refuses(limiterWith('clock', value), 'clock', value);
   assert.deepEqual(list(), before);
+});
+
+test('a backoff of another kind or with an unknown option is told so, and not that something is no JSON', () => {
+  for (const [backoff, option] of [
+    [{ kind: 'linear' }, 'backoff.kind'],
+    [{}, 'backoff.kind'],
+    [{ kind: 'exponential', maxDelay: 5 }, 'backoff.maxDelay'],
+    [{ kind: 'exponential', maxMs: '5' }, 'backoff.maxMs'],
+    [{ kind: 'exponential', jitter: 'some' }, 'backoff.jitter'],
+    [{ kind: 'exponential', factor: 0.5 }, 'backoff.factor'],
+    [-1, 'backoff'],
+    [null, 'backoff'],
+  ]) {
+    refuses(() => retry({ backoff }), option, backoff);
+  }
 });
 
 test('ManualClock checks its options', () => {

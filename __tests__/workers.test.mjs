@@ -1,7 +1,7 @@
 // Several threads on one named state, in real time. Storms: torture/, here scaled down.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { list, ManualClock, RateLimiter, TokenBucket } from 'breakwater';
+import { CircuitBreaker, list, ManualClock, RateLimiter, TokenBucket } from 'breakwater';
 import { runScript } from './helpers/processes.mjs';
 import { stateOf, until } from './helpers/promises.mjs';
 import { startThread, withThreads } from './helpers/threads.mjs';
@@ -428,4 +428,23 @@ test('threads killed at random instants under load lose nothing (20 here, 100 in
     { served, waiting, missingTokens, namesLeft },
     { served: 20, waiting: 0, missingTokens: 0, namesLeft: 0 },
   );
+});
+
+test('a listener hears of other threads also after another object of its thread has stopped listening', async () => {
+  const name = newName();
+  const breakers = [new CircuitBreaker({ name }), new CircuitBreaker({ name })];
+  await withThreads(1, async ([thread]) => {
+    await thread.run(({ CircuitBreaker }, kept, name) => {
+      kept.breaker = new CircuitBreaker({ name });
+    }, name);
+    const heard = [];
+    const [first] = breakers.map((breaker) => breaker.on('stateChange', ({ to }) => heard.push(to)));
+    await thread.run((_, { breaker }) => breaker.forceOpen());
+    await until(() => heard.length === 2, 'that both heard');
+    first.dispose();
+    await thread.run((_, { breaker }) => breaker.reset());
+    await until(() => heard.length === 3, 'that the other one heard');
+    assert.deepEqual(heard, ['open', 'open', 'closed']);
+  });
+  for (const breaker of breakers) breaker.dispose();
 });

@@ -1,4 +1,5 @@
 /** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
+import { AsyncResource } from 'node:async_hooks';
 import { checkBudget, type RetryBudget } from './budget.js';
 import { Part, type Scope } from './call.js';
 import { publishHedged } from './channels.js';
@@ -138,6 +139,8 @@ class Calls {
   #open = true;
   #started = 0;
   #timer: Timer | undefined;
+  /** What the call that waits runs in: a timer fires in the context of whoever armed the event loop's one timeout. */
+  #context: AsyncResource | undefined;
   #firstError: { readonly error: unknown } | undefined;
   readonly #onEnd = (reason: unknown): void => {
     // The calls end by themselves, as parts of the scope that has ended.
@@ -179,9 +182,10 @@ class Calls {
       this.#start();
       return;
     }
+    this.#context ??= new AsyncResource('breakwater:hedge');
     this.#timer = timeline.after(delayMs, () => {
       this.#timer = undefined;
-      this.#start();
+      this.#context?.runInAsyncScope(() => this.#start());
     });
   }
 

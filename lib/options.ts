@@ -2,7 +2,13 @@
  * What the facade checks of options and arguments: the shape (known keys, JavaScript types, functions). Ranges and defaults of
  * scalars are the core's (`crates/core/src/WORD/options.rs`), and come back as the same InvalidOptionError.
  */
-import { type ErrorDetails, InvalidOptionError, type Kind, NameConflictError } from './errors.js';
+import {
+  BreakwaterError,
+  type ErrorDetails,
+  InvalidOptionError,
+  type Kind,
+  NameConflictError,
+} from './errors.js';
 
 /** What a key of an options object may hold. */
 type Shape = 'number' | 'string' | 'boolean' | 'function' | 'object' | 'anything';
@@ -107,8 +113,9 @@ export function checkSignal(kind: Kind, signal: AbortSignal | undefined, primiti
   if (!isSignal) throw invalid(kind, 'signal', 'an AbortSignal', signal, primitive);
 }
 
-/** What a cold native call threw, as the class of this package that says the same. */
+/** What a cold native call threw, as the class of this package that says the same; what is of such a class already stays. */
 export function fromNative(error: unknown, details: ErrorDetails): unknown {
+  if (error instanceof BreakwaterError) return error;
   const { code, message } = error as { code?: string; message: string };
   if (code === 'ERR_INVALID_OPTION') {
     const { option, expected, got } = JSON.parse(message) as Record<string, string>;

@@ -1,0 +1,52 @@
+// What documentation shows works: the examples of the peers' READMEs, written for this package, and our own.
+import './examples/cockatiel.mjs';
+import './examples/opossum.mjs';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runBlocks } from './helpers/documents.mjs';
+import { runScript } from './helpers/processes.mjs';
+
+/** What the pages take for granted. */
+const GIVEN = {
+  url: new URL('http://inventory.example/items/7'),
+  fetch: async () => new Response('{"left":3}', { headers: { 'content-type': 'application/json' } }),
+  item: 7,
+  fetchStock: async () => 3,
+  console: { log() {} },
+};
+const PAGES = [
+  ...[
+    'backoff',
+    'breaker',
+    'budget',
+    'execute',
+    'fallback',
+    'hedge',
+    'keyed',
+    'pipeline',
+    'retry',
+    'throttle',
+  ],
+  ...['timeout', 'from-cockatiel', 'from-opossum'],
+];
+
+for (const page of PAGES) {
+  test(`docs/${page}.md: its examples run, and give what they say`, async () => {
+    assert.ok((await runBlocks(page, GIVEN)) > 0, 'there are none');
+  });
+}
+
+test('examples/resilient-client.mjs ends by itself, and lives with an upstream that fails', async () => {
+  const { code, stdout, stderr } = await runScript("import './examples/resilient-client.mjs';");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  const said = (title) => stdout.slice(stdout.indexOf(title)).split('\n').slice(1, 4).join('\n');
+  assert.match(said('all is well'), /3 fresh, 0 stale/);
+  assert.match(said('two errors'), /1 fresh, 0 stale/);
+  assert.match(said('a straggler'), /1 fresh, 0 stale/);
+  assert.match(
+    said('an outage'),
+    /closed → open \(consecutiveFailures\)\n {2}answers: 0 fresh, 20 stale · requests: 5/,
+  );
+  assert.match(said('meanwhile'), /3 fresh, 0 stale/);
+  assert.match(said('after the break'), /halfOpen → closed \(recovered\)\n {2}answers: 3 fresh/);
+});

@@ -161,15 +161,15 @@ test('a refusal says what was met, when to come back, and who it was', async () 
     { ...open },
     { kind: 'breaker', primitive: 'payments', state: 'open', retryAfterMs: 998.5 },
   );
-  assert.equal(open.message, 'breaker "payments" is open: retry after 999 ms');
-  assert.equal(open.stack, 'CircuitOpenError: breaker "payments" is open: retry after 999 ms');
+  assert.equal(open.message, 'breaker "payments" is open');
+  assert.equal(open.stack, 'CircuitOpenError: breaker "payments" is open');
   assert.notEqual(await refusal(), open);
 
   clock.advance(998.5);
   const probe = breaker.tryAcquire();
   const halfOpen = await refusal();
   assert.deepEqual([halfOpen.state, halfOpen.retryAfterMs], ['halfOpen', 1_000]);
-  assert.equal(halfOpen.message, 'breaker "payments" is half-open, its probes are out: retry after 1000 ms');
+  assert.equal(halfOpen.message, 'breaker "payments" is half-open, and its probes are out');
   probe.success();
 
   const handle = breaker.isolate();
@@ -181,7 +181,7 @@ test('a refusal says what was met, when to come back, and who it was', async () 
   const nameless = made(HASTY);
   say(nameless.breaker, 'failure');
   const error = await reasonOf(nameless.breaker.execute(() => {}));
-  assert.equal(error.message, 'breaker is open: retry after 1000 ms');
+  assert.equal(error.message, 'breaker is open');
   assert.equal('primitive' in error, false);
 });
 

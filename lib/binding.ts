@@ -74,6 +74,8 @@ export interface BreakerFunctions {
   enterOrTell(): Bound<number>;
   /** The token that every call gets until something changes; 0 where it cannot be foretold. */
   closed(): Bound<number>;
+  /** `success` of the token that `closed` gave last. */
+  succeed(): Bound<boolean>;
   /** Whether the state has changed, as for all that leave. */
   success(token: number): Bound<boolean>;
   failure(token: number): Bound<boolean>;

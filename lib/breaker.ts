@@ -1,6 +1,7 @@
 /** CircuitBreaker: refuses calls to a dependency that fails, one state for all worker threads that share its name. */
 import type { BreakerFunctions, NativeThresholds } from './binding.js';
 import type { Call, ExecuteOptions } from './call.js';
+import { loopTime } from './clock.js';
 import { CircuitOpenError } from './errors.js';
 import { Ending, NumberedEvents } from './events.js';
 import { execute, type Policy, register, wrap } from './execute.js';
@@ -214,8 +215,9 @@ export class CircuitBreaker implements Policy {
   readonly #events: NumberedEvents<BreakerStateChange>;
   readonly #listener: Listener = { onChanged: () => this.#events.schedule() };
   readonly #overlays = new Set<Ending>();
-  /** What `enter` would give to every call, where only this thread can change that: a token, or until when it refuses. */
+  /** The token that every call gets, where only this thread can change that; 0: none. */
   #closed = 0;
+  /** Until when every call is refused, where only this thread can change that. */
   #openUntil = 0;
   /** Calls refused without asking the native part, and for how long the last one was. */
   #refused = 0;
@@ -249,6 +251,12 @@ export class CircuitBreaker implements Policy {
         return refusal;
       },
       leave: (token, since, verdict) => this.#leave(token, since, verdict),
+      successOf: (token) => {
+        const { succeed, success } = this.#functions;
+        return () => {
+          if ((token === this.#closed ? succeed() : success(token)) === true) this.#changed();
+        };
+      },
     });
     this.#events = new NumberedEvents(
       (since) => this.#changesSince(since),
@@ -427,6 +435,7 @@ export class CircuitBreaker implements Policy {
     for (const overlay of [...self.#overlays]) overlay.dispose();
     self.#events.clear();
     self.#closed = 0;
+    self.#judge.foretell(0);
     self.#openUntil = 0;
     self.#primitive.dispose();
   }
@@ -452,7 +461,6 @@ export class CircuitBreaker implements Policy {
   }
 
   #enter(enter: () => number | undefined): number {
-    if (this.#closed !== 0) return this.#closed;
     if (this.#openUntil !== 0) {
       this.#leftMs = this.#openUntil - this.#primitive.timeline.now();
       if (this.#leftMs > 0) {
@@ -517,7 +525,10 @@ export class CircuitBreaker implements Policy {
     const { name, timeline } = this.#primitive;
     if (name !== undefined) return;
     this.#closed = this.#functions.closed() ?? 0;
-    this.#openUntil = this.#functions.state() === OPEN ? timeline.now() + (this.#functions.wait() ?? 0) : 0;
+    this.#judge.foretell(this.#closed);
+    // A manual clock stands still at instants that only its native part can tell apart.
+    const open = timeline === loopTime && this.#functions.state() === OPEN;
+    this.#openUntil = open ? timeline.now() + (this.#functions.wait() ?? 0) : 0;
   }
 
   #listen(used: boolean): void {

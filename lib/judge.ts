@@ -52,6 +52,8 @@ export interface Gate {
   /** Publishes what `enterOrTell` has just refused: its error, or undefined in a dry run. */
   refusal(): RefusedError | undefined;
   leave(token: number, since: number, verdict: number): void;
+  /** Leaves with a success, for a token that is shared. */
+  successOf(token: number): () => void;
 }
 
 export class Judge implements Layer {
@@ -61,6 +63,9 @@ export class Judge implements Layer {
   held = 0;
   readonly #gate: Gate;
   readonly #plain: boolean;
+  /** The token every call gets until something changes, where that is known: nothing is asked then. */
+  #foretold = 0;
+  /** What calls of one token have in common. */
   #token = 0;
   #passed: ((value: unknown) => unknown) | undefined;
   #failed: ((error: unknown) => never) | undefined;
@@ -76,12 +81,16 @@ export class Judge implements Layer {
     // Whoever waited for its turn may come too late: who is over needs no permit, and would never leave it.
     if (scope.ended) throw scope.reason;
     const gate = this.#gate;
-    const token = gate.enterOrTell();
+    let token = this.#foretold;
+    let since = 0;
     if (token === 0) {
-      const refusal = gate.refusal();
-      return refusal === undefined ? next(scope) : Promise.reject(refusal);
+      token = gate.enterOrTell();
+      if (token === 0) {
+        const refusal = gate.refusal();
+        return refusal === undefined ? next(scope) : Promise.reject(refusal);
+      }
+      since = gate.since(token);
     }
-    const since = gate.since(token);
     this.held += 1;
     if (scope.guarded) return this.#runGuarded(scope, next, token, since);
     let result: unknown;
@@ -95,7 +104,7 @@ export class Judge implements Layer {
       this.#leaveWithValue(token, since, result, scope);
       return result;
     }
-    if (this.#plain && gate.shares(token)) {
+    if (this.#plain && (token === this.#token || gate.shares(token))) {
       if (token !== this.#token) this.#share(token);
       return result.then(this.#passed, this.#failed);
     }
@@ -111,10 +120,15 @@ export class Judge implements Layer {
     );
   }
 
+  /** Every call gets this token until told otherwise; 0: each has to ask. */
+  foretell(token: number): void {
+    this.#foretold = token;
+  }
+
   /** A permit for a caller who makes the call without `execute`; undefined refuses. */
   permit(): BreakerPermit | undefined {
     const gate = this.#gate;
-    const token = gate.enter();
+    const token = this.#foretold === 0 ? gate.enter() : this.#foretold;
     if (token === 0) return gate.ignoresRefusal() ? new Permit(undefined, 0, 0) : undefined;
     this.held += 1;
     return new Permit(this, token, gate.since(token));
@@ -164,9 +178,11 @@ export class Judge implements Layer {
 
   /** As long as nothing changes all calls leave alike: no closures for each. */
   #share(token: number): void {
+    const succeed = this.#gate.successOf(token);
     this.#token = token;
     this.#passed = (value) => {
-      this.leave(token, 0, SUCCESS);
+      this.held -= 1;
+      succeed();
       return value;
     };
     this.#failed = (error) => {

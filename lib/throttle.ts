@@ -95,6 +95,7 @@ export class AdaptiveThrottle implements Policy {
       since: () => 0,
       ignoresRefusal: () => primitive.refused(),
       refusal: () => (primitive.refused() ? undefined : this.#refusal()),
+      successOf: (token) => () => functions.accept(token),
       leave: (token, _since, verdict) => {
         if (verdict === SUCCESS) functions.accept(token);
         else if (verdict === IGNORE) functions.ignore(token);

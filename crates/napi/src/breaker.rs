@@ -164,11 +164,24 @@ bound!(
 );
 
 bound!(
-    /// `closed()`: the token that `enter` would give to every call as long as nothing changes; 0 where it cannot be foretold.
+    /// `closed()`: the token that `enter` would give to every call as long as nothing changes, which `succeed` is of from now on; 0
+    /// where it cannot be foretold.
     closed,
     BreakerCell,
     0,
-    |cell, _call: Call<0>| cell.with_live(|state, _| state.core.closed().map_or(REFUSED, |permit| token_of(cell.host(), permit)))
+    |cell, _call: Call<0>| cell.with_live(|state, _| {
+        let token = state.core.closed().map_or(REFUSED, |permit| token_of(cell.host(), permit));
+        cell.told.set(token as u64);
+        token
+    })
+);
+
+bound!(
+    /// `succeed()`: `success` of the token that `closed` gave last.
+    succeed,
+    BreakerCell,
+    0,
+    |cell, _call: Call<0>| leave(cell, cell.told.get() as f64, f64::NAN, Outcome::Success)
 );
 
 /// Leaves: whether the state has changed.
@@ -539,6 +552,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>
             (c"enter", enter()),
             (c"enterOrTell", enter_or_tell()),
             (c"closed", closed()),
+            (c"succeed", succeed()),
             (c"success", success()),
             (c"failure", failure()),
             (c"ignore", ignore()),

@@ -22,6 +22,8 @@ pub(crate) struct Cell<T> {
     /// The environment it belongs to, which outlives it.
     pub(crate) host: *const Host,
     retired: cell::Cell<bool>,
+    /// What the facade was told last and does not have to say with every call.
+    pub(crate) told: cell::Cell<u64>,
     inner: RefCell<Option<Inner<T>>>,
 }
 
@@ -107,10 +109,16 @@ impl<T> Pool<T> {
             let cell = &cells[handle];
             cell.inner.swap(&inner);
             cell.retired.set(false);
+            cell.told.set(0);
             // SAFETY: boxed, and freed with its host.
             return (handle, unsafe { Anchored::new(&raw const **cell) });
         }
-        cells.push(Box::new(Cell { host: std::ptr::from_ref(host), retired: cell::Cell::new(false), inner }));
+        cells.push(Box::new(Cell {
+            host: std::ptr::from_ref(host),
+            retired: cell::Cell::new(false),
+            told: cell::Cell::new(0),
+            inner,
+        }));
         let handle = cells.len() - 1;
         // SAFETY: boxed, and freed with its host.
         (handle, unsafe { Anchored::new(&raw const *cells[handle]) })

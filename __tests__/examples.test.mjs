@@ -27,7 +27,7 @@ const PAGES = [
     'retry',
     'throttle',
   ],
-  ...['timeout', 'from-cockatiel', 'from-opossum'],
+  ...['testing', 'timeout', 'from-cockatiel', 'from-opossum'],
 ];
 
 for (const page of PAGES) {

@@ -109,6 +109,38 @@ test('the report compares within a repetition, and says which targets are met an
   assert.match(line('|  | limiter |'), /^\| {2}\| limiter \| 80\.0 \| 40\.0 \| 80\.0 \| \*\*0\.80×\*\* \|/);
 });
 
+test('the report holds rows of ours to targets of their own', () => {
+  const text = report(MACHINE, [
+    ...rowsOf('breaker/execute/refused', 'breakwater', 500),
+    ...rowsOf('breaker/execute/refused', 'breakwater, tryAcquire', 10),
+    ...rowsOf('breaker/execute/refused', 'cockatiel', 2_000),
+    ...rowsOf('breaker/execute/refused', 'opossum', 1_000),
+  ]);
+  assert.match(
+    text,
+    /refused` against the fastest peer \| 2\.00×, wanted 3×: \*\*not met\*\* \| 2\.00×, .*: met/,
+  );
+  assert.match(text, /refused` \(tryAcquire\) against the fastest peer \| 100\.00×, wanted 30×: met/);
+});
+
+test('the report puts a call that fails next to one that succeeds, and ours next to the bare call', () => {
+  const text = report(MACHINE, [
+    ...rowsOf('breaker/execute/closed', 'breakwater', 120),
+    ...rowsOf('breaker/execute/closed', 'bare await fn()', 40),
+    ...rowsOf('breaker/execute/failing-20k', 'breakwater', 180),
+    ...rowsOf('breaker/execute/failing-20k', 'bare await fn()', 60),
+    ...rowsOf('breaker/tryAcquire/closed', 'breakwater', 50),
+    ...rowsOf('breaker/tryAcquire/failing-20k', 'breakwater', 75),
+  ]);
+  assert.match(text, /closed` \| breakwater \| 3\.0× \| 3\.0× \|/);
+  assert.match(text, /execute\/failing-20k` \| breakwater \| 1\.50× \| 1\.50× \|/);
+  // Of a call without a promise, only its own part is left: that may not depend on whether it failed.
+  assert.match(
+    text,
+    /next to `breaker\/tryAcquire\/closed` \| 1\.50×, wanted at most 1\.2×: \*\*not met\*\*/,
+  );
+});
+
 test('the report holds figures of other kinds to their bounds', () => {
   const text = report(MACHINE, [
     ...rowsOf('memory/rss/1m-keys', 'breakwater', Number.NaN, {

@@ -2,11 +2,14 @@
  * Every bench: `<word>/<operation>/<workload>` → contestant → `(options) => figures`. A contestant whose name starts with `breakwater`
  * is ours and needs no peer.
  */
+import { benches as breaker } from './breaker.mjs';
 import { benches as bucket } from './bucket.mjs';
 import { benches as express } from './express.mjs';
 import { benches as floor } from './floor.mjs';
 import { benches as limiter } from './limiter.mjs';
 import { benches as memory } from './memory.mjs';
+import { benches as pipeline } from './pipeline.mjs';
+import { benches as policies } from './policies.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
 import { benches as whenfull } from './whenfull.mjs';
@@ -16,6 +19,9 @@ export const BENCHES = {
   ...bucket,
   ...limiter,
   ...express,
+  ...breaker,
+  ...pipeline,
+  ...policies,
   ...memory,
   ...stall,
   ...threads,

@@ -56,6 +56,15 @@ export class Figures {
     return median(ratios);
   }
 
+  /** The time of `contestant` in one bench as a multiple of that in another: in each repetition, then the median. */
+  multiple(bench, than, contestant, runtime, figure = 'ns') {
+    const others = this.of(than, contestant, runtime);
+    const ratios = this.of(bench, contestant, runtime).map(
+      ({ rep, [figure]: own }) => own / others.find((row) => row.rep === rep)?.[figure],
+    );
+    return median(ratios);
+  }
+
   /** Largest over smallest of the repetitions' medians, for each contestant and runtime that has several. */
   spreads(figure = 'ns') {
     const groups = {};

@@ -1,11 +1,12 @@
 /**
- * Resident memory per key with a million keys, and how many of them are still counted. The keys are built in the loop: who keeps
- * them pays for them. Before the first figure is taken a small instance has met some keys, and the loop has run over keys that
+ * Resident memory per key with a million keys, and how many of them are still counted; and the same of 10,000 circuit breakers, one
+ * for each key. The keys are built in the loop: who keeps them pays for them. Before the first figure is taken a small instance has met some keys, and the loop has run over keys that
  * nobody keeps: what is there once, such as code and the runtime's own room to collect in, is no key's.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { RateLimiter } from './ours.mjs';
-import { PEERS } from './peers.mjs';
+import { succeeds } from './breaker.mjs';
+import { CircuitBreaker, keyed, RateLimiter } from './ours.mjs';
+import { cockatielBreaker, opossumBreaker, PEERS } from './peers.mjs';
 
 const LIMIT = { limit: 100, windowMs: 3_600_000 };
 
@@ -30,9 +31,9 @@ async function fill(count, take) {
 }
 
 /** `open(count)` answers `{ take, knows }`, which must hold on to the keys while the figures are taken. */
-function measured(open) {
+function measured(open, keys = 1_000_000) {
   return async ({ quick }) => {
-    const count = quick ? 1_000 : 1_000_000;
+    const count = quick ? 1_000 : keys;
     let length = 0;
     await fill(1_000, (await open(1_000)).take);
     for (let round = 0; round < 3; round++) {
@@ -77,4 +78,41 @@ contestants['a bare Map from key to number'] = measured(() => {
 });
 contestants['nothing (the error of the method)'] = measured(() => ({ take() {}, knows: () => false }));
 
-export const benches = { 'memory/rss/1m-keys': contestants };
+const BREAKERS = 10_000;
+
+/** A breaker of a peer for each key, in a Map, with one call made through it. */
+const breakers = (make, call) =>
+  measured(() => {
+    const map = new Map();
+    const made = async (key) => {
+      const breaker = await make();
+      map.set(key, breaker);
+      return call(breaker);
+    };
+    return { take: made, knows: (key) => map.has(key) };
+  }, BREAKERS);
+
+export const benches = {
+  'memory/rss/1m-keys': contestants,
+  'memory/rss/10k-breakers': {
+    breakwater: measured((count) => {
+      const all = keyed((key) => new CircuitBreaker({ label: key }), { maxKeys: count });
+      return {
+        take: (key) => all.for(key).execute(succeeds),
+        knows: (key) => all.for(key).snapshot().succeeded === 1,
+      };
+    }, BREAKERS),
+    'cockatiel, Consecutive': breakers(
+      () => cockatielBreaker('Consecutive', 5),
+      (breaker) => breaker.execute(succeeds),
+    ),
+    'cockatiel, Sampling': breakers(
+      () => cockatielBreaker('Sampling', { threshold: 0.2, duration: 30_000 }),
+      (breaker) => breaker.execute(succeeds),
+    ),
+    opossum: breakers(
+      () => opossumBreaker(succeeds),
+      (breaker) => breaker.fire(),
+    ),
+  },
+};

@@ -6,7 +6,19 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(new URL('../../package.json', import.meta.url));
 
-export const { ManualClock, RateLimiter, TokenBucket } = require('breakwater');
+export const {
+  AdaptiveThrottle,
+  CircuitBreaker,
+  fallback,
+  hedge,
+  keyed,
+  ManualClock,
+  pipeline,
+  RateLimiter,
+  retry,
+  TokenBucket,
+  timeout,
+} = require('breakwater');
 export const { rateLimit } = require('breakwater/express');
 
 /**

@@ -75,3 +75,32 @@ export async function limiterPackage(tokensPerInterval, interval) {
   const { RateLimiter } = await import('limiter');
   return new RateLimiter({ tokensPerInterval, interval });
 }
+
+/** cockatiel. Its 4.x asks for Node 22, and runs on Node 20. */
+export const cockatiel = () => import('cockatiel');
+
+/** Longer than any run, and no longer than a timer can take. */
+const LONG_MS = 1e9;
+
+/** A circuit breaker of cockatiel of one of its three kinds. */
+export async function cockatielBreaker(kind, options) {
+  const peer = await cockatiel();
+  const breaker = new {
+    Consecutive: peer.ConsecutiveBreaker,
+    Sampling: peer.SamplingBreaker,
+    Count: peer.CountBreaker,
+  }[kind](options);
+  return peer.circuitBreaker(peer.handleAll, { halfOpenAfter: LONG_MS, breaker });
+}
+
+/** A circuit breaker of opossum around `fn`, without its timeout. Its 10.x asks for Node 22, and runs on Node 20. */
+export function opossumBreaker(fn, options) {
+  const Breaker = require('opossum');
+  return new Breaker(fn, { timeout: false, resetTimeout: LONG_MS, ...options });
+}
+
+/** mollitia: a circuit around `fn` of the modules that `make` makes. */
+export async function mollitiaCircuit(func, make) {
+  const peer = await import('mollitia');
+  return new peer.Circuit({ func, options: { modules: make(peer) } });
+}

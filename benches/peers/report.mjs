@@ -17,7 +17,11 @@ export function report(machine, rows) {
     heading(machine, figures),
     targets(figures, runtimes),
     floor(figures, runtimes),
-    ...['bucket', 'limiter', 'express'].map((word) => calls(figures, runtimes, word)),
+    ...['bucket', 'limiter', 'express', 'breaker', 'pipeline', 'policies'].map((word) =>
+      calls(figures, runtimes, word),
+    ),
+    bare(figures, runtimes),
+    failing(figures, runtimes),
     table(figures, runtimes, '## Memory', /^memory\//, [
       ['resident bytes a key', 'rssPerKey', 1],
       ['heap bytes a key', 'heapPerKey', 1],
@@ -70,12 +74,12 @@ below 1, in bold, breakwater is the slower one.${machine.quick ? QUICK : ''}${no
 
 function targets(figures, runtimes) {
   const rows = TARGETS.filter(({ bench }) => figures.benches().includes(bench)).map((target) => {
-    const { bench, against } = target;
+    const { bench, against, row, than, peers } = target;
     const cells = runtimes.map((runtime) => judge(figures, target, runtime));
-    return [
-      `\`${bench}\`${against ? ` against ${against.length > 1 ? 'the fastest peer' : against[0]}` : ''}`,
-      ...cells,
-    ];
+    const what = `\`${bench}\`${row ? ` (${row.replace(`${OURS}, `, '')})` : ''}`;
+    if (than !== undefined) return [`${what} next to \`${than}\``, ...cells];
+    if (against === undefined) return [what, ...cells];
+    return [`${what} against ${peers ?? (against.length > 1 ? 'the fastest peer' : against[0])}`, ...cells];
   });
   if (rows.length === 0) return '';
   return `## Targets\n\n${markdown(['target', ...runtimes.map((name) => NAMES[name])], rows)}`;
@@ -85,23 +89,33 @@ const QUICK = '\n\nA quick run: it shows that everything runs. Its figures mean 
 
 /** What was measured, what was wanted, and whether the one reaches the other. */
 function judge(figures, target, runtime) {
-  const { bench, against, times, figure, unit, atMost, atLeast } = target;
+  const { bench, row = OURS, against, times, than, figure, unit, atMost, atLeast } = target;
   if (against !== undefined) {
     // A further Node is held to the figure for Node.
     const wanted = times[runtime] ?? times.node;
-    const got = figures.times(bench, OURS, against, runtime);
+    const got = figures.times(bench, row, against, runtime);
     if (got === undefined) return '–';
     return `${fixed(got, 2)}×, wanted ${fixed(wanted, 2).replace(/\.?0+$/, '')}×: ${verdict(got >= wanted)}`;
   }
-  const got = figures.median(bench, OURS, runtime, figure);
+  if (than !== undefined) {
+    const got = figures.multiple(bench, than, row, runtime);
+    if (got === undefined) return '–';
+    return `${fixed(got, 2)}×, wanted at most ${atMost}×: ${verdict(got <= atMost)}`;
+  }
+  const got = figures.median(bench, row, runtime, figure);
   if (got === undefined) return '–';
   const met = got <= (atMost ?? Infinity) && got >= (atLeast ?? -Infinity);
   const wanted = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
   return `${Number(got.toPrecision(4))} ${unit}, wanted ${wanted}: ${verdict(met)}`;
 }
 
+/** What is called, with nothing around it. */
+const BARE = 'bare await fn()';
+
+const isOurs = (contestant) => contestant.startsWith(OURS);
+
 /** Not one of the rows that only take a row of ours or of the harness apart. */
-const isPeer = (contestant) => !contestant.startsWith(OURS) && contestant !== 'the key alone';
+const isPeer = (contestant) => !isOurs(contestant) && contestant !== 'the key alone' && contestant !== BARE;
 
 const verdict = (met) => (met ? 'met' : '**not met**');
 
@@ -128,7 +142,7 @@ function floor(figures, runtimes) {
 
   const empty = (runtime) => ns('floor/call/empty', 'bound native function, empty', runtime);
   const ours = figures
-    .benches(/^(?:bucket|limiter|express)\//)
+    .benches(/^(?:bucket|limiter|express|breaker\/tryAcquire)\//)
     .map((bench) => [
       `\`${bench}\``,
       ...runtimes.map((runtime) => `${fixed(ns(bench, OURS, runtime) / empty(runtime), 1)}×`),
@@ -160,6 +174,42 @@ function calls(figures, runtimes, word) {
       ]),
   );
   return `## ${word}\n\n${markdown(['bench', '', ...columns], rows)}`;
+}
+
+/** What ours costs as multiples of the call that it is around. */
+function bare(figures, runtimes) {
+  const rows = figures.benches().flatMap((bench) => {
+    const contestants = figures.contestants(bench);
+    if (!contestants.includes(BARE)) return [];
+    return contestants
+      .filter(isOurs)
+      .map((contestant) => [
+        `\`${bench}\``,
+        contestant,
+        ...runtimes.map((runtime) => `${fixed(figures.times(bench, BARE, [contestant], runtime), 1)}×`),
+      ]);
+  });
+  if (rows.length === 0) return '';
+  const names = runtimes.map((name) => NAMES[name]);
+  return `### As multiples of the bare call\n\n${markdown(['bench', '', ...names], rows)}`;
+}
+
+/** What a call that fails costs, next to one that succeeds. */
+function failing(figures, runtimes) {
+  const rows = figures.benches(/\/failing-/).flatMap((bench) => {
+    const than = bench.replace(/failing-.*/, 'closed');
+    return figures
+      .contestants(bench)
+      .filter((contestant) => figures.contestants(than).includes(contestant))
+      .map((contestant) => [
+        `\`${bench}\``,
+        contestant,
+        ...runtimes.map((runtime) => `${fixed(figures.multiple(bench, than, contestant, runtime), 2)}×`),
+      ]);
+  });
+  if (rows.length === 0) return '';
+  const names = runtimes.map((name) => NAMES[name]);
+  return `### A call that fails, next to one that succeeds\n\n${markdown(['bench', '', ...names], rows)}`;
 }
 
 /** Figures of any kind: `columns` are `[title, figure, digits or '%']`. */

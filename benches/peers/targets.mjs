@@ -1,6 +1,7 @@
 /**
- * What breakwater set out to reach. `times` is how many times as fast as the fastest of `against` it has to be, for each runtime (below
- * 1: how much slower it may be); `atMost` and `atLeast` bound a figure of its own.
+ * What breakwater set out to reach, in its row `breakwater` unless `row` names another. `times` is how many times as fast as the
+ * fastest of `against` (in words: `peers`) it has to be, for each runtime (below 1: how much slower it may be); `atMost` and
+ * `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench.
  */
 const KEYED = ['rate-limiter-flexible', 'express-rate-limit', '@fastify/rate-limit'];
 
@@ -10,6 +11,26 @@ const hotKey = (bench) => ({ bench, against: ['rate-limiter-flexible'], times: {
 const bucket = (bench) => [
   { bench, against: ['limiter'], times: { node: 1, bun: 1 / 1.6 } },
   { bench, against: ['rate-limiter-flexible'], times: { node: 3, bun: 2 } },
+];
+
+const COCKATIEL = ['cockatiel, Consecutive', 'cockatiel, Sampling', 'cockatiel, Count'];
+
+const breaker = [
+  {
+    bench: 'breaker/execute/closed',
+    against: COCKATIEL,
+    peers: 'the fastest of cockatiel',
+    times: { node: 1, bun: 1 },
+  },
+  { bench: 'breaker/execute/closed', against: ['opossum'], times: { node: 2, bun: 1.5 } },
+  { bench: 'breaker/execute/refused', against: ['cockatiel', 'opossum'], times: { node: 3, bun: 1.7 } },
+  {
+    bench: 'breaker/execute/refused',
+    row: 'breakwater, tryAcquire',
+    against: ['cockatiel', 'opossum'],
+    times: { node: 30, bun: 30 },
+  },
+  { bench: 'breaker/tryAcquire/failing-20k', than: 'breaker/tryAcquire/closed', atMost: 1.2 },
 ];
 
 export const TARGETS = [
@@ -22,6 +43,8 @@ export const TARGETS = [
   hotKey('limiter/tryAcquire/one-key'),
   hotKey('limiter/consume/one-key'),
   { bench: 'express/rateLimit/fake-request', against: ['express-rate-limit'], times: { node: 3, bun: 3 } },
+  ...breaker,
+  { bench: 'pipeline/execute/four', against: ['cockatiel'], times: { node: 10, bun: 10 } },
   { bench: 'memory/rss/1m-keys', figure: 'rssPerKey', unit: 'bytes a key', atMost: 24 },
   { bench: 'memory/rss/1m-keys', figure: 'knownShare', unit: 'of the keys known', atLeast: 0.95 },
   { bench: 'stall/fill/1m-keys', figure: 'longestMs', unit: 'ms for the longest call', atMost: 1 },

@@ -4,7 +4,7 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { keptKeys } from './keys.mjs';
-import { RateLimiter, TokenBucket } from './ours.mjs';
+import { CircuitBreaker, RateLimiter, TokenBucket } from './ours.mjs';
 import { PEERS } from './peers.mjs';
 
 const READY = 0;
@@ -29,6 +29,10 @@ const OPEN = {
     });
     const keyOf = keptKeys(options);
     return (call) => limiter.tryAcquire(keyOf(call));
+  },
+  breaker() {
+    const breaker = new CircuitBreaker({ name: 'bench' });
+    return () => breaker.tryAcquire().success();
   },
   cas(_options, words) {
     return () => {
@@ -121,7 +125,7 @@ export const benches = {
   },
 };
 for (const threads of [1, 2, 4]) {
-  for (const what of ['bucket', 'limiter']) {
+  for (const what of ['bucket', 'limiter', 'breaker']) {
     benches[`threads/${what}/${threads}`] = { breakwater: throughput(what, threads) };
   }
   benches[`threads/cas/${threads}`] = { 'Atomics.compareExchange': throughput('cas', threads) };

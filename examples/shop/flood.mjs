@@ -24,9 +24,8 @@ async function flood({ client, durationMs }) {
     while (performance.now() - startedAt < durationMs) {
       const sentAt = performance.now();
       tally.sent += 1;
-      const { status } = await get(agent, ports[thread], `/products/${nextProduct()}`, {
-        'x-api-key': client,
-      });
+      const headers = { 'x-api-key': client };
+      const { status } = await get(agent, ports[thread], `/products/${nextProduct()}`, { headers });
       count(tally, thread, status, performance.now() - sentAt);
       await sleep(roundTripMs);
     }

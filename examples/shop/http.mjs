@@ -8,10 +8,10 @@ export function keepAlive(connections = Number.POSITIVE_INFINITY) {
   return new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: 1024 });
 }
 
-/** GETs a path and resolves with the status and the body as text; rejects only when HTTP itself broke. */
-export function get(agent, port, path, headers = {}) {
+/** GETs a path and resolves with the status and the body as text; rejects only when HTTP itself broke or `signal` ended it. */
+export function get(agent, port, path, { headers, signal } = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.get({ agent, host: HOST, port, path, headers }, (response) => {
+    const request = http.get({ agent, host: HOST, port, path, headers, signal }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk) => {

@@ -21,10 +21,11 @@ export function makeGroup(name, ports, trace) {
     const thread = requests++ % ports.length;
     const waiting = watch.sent(dueAt);
     tally.sent += 1;
-    const { status } = await get(agent, ports[thread], `/products/${nextProduct()}`, { 'x-api-key': client });
+    const headers = { 'x-api-key': client };
+    const { status } = await get(agent, ports[thread], `/products/${nextProduct()}`, { headers });
     const latencyMs = performance.now() - dueAt;
     count(tally, thread, status, latencyMs);
-    watch.answered(waiting, latencyMs);
+    watch.answered(waiting, latencyMs, status);
   }
 
   /** Lets them arrive for `durationMs` and counts in `tally`; resolves with the span of it all when the last one is answered. */

@@ -1,27 +1,38 @@
-/** Which protections are on. Adding one is adding its file to protections/ and its name to this list. */
-import { RefusedError } from 'breakwater';
+/** Which protections are on. Adding one is adding its file to protections/ and its name to a list here. */
+import { pipeline, RefusedError } from 'breakwater';
+import { breaker } from './protections/breaker.mjs';
 import { clientLimit } from './protections/client-limit.mjs';
+import { retries, retriesAndHedges } from './protections/retries.mjs';
+import { tryTimeout } from './protections/try-timeout.mjs';
 import { upstreamBudget } from './protections/upstream-budget.mjs';
+import { witness } from './protections/witness.mjs';
 
 /** Outermost first. */
-const PROTECTIONS = [clientLimit, upstreamBudget];
+const SETS = {
+  limits: [clientLimit, upstreamBudget],
+  retries: [retries, tryTimeout],
+  hedging: [retriesAndHedges, tryTimeout],
+  breaker: [retriesAndHedges, breaker, witness, tryTimeout],
+};
 
 /**
- * Makes every protection for this thread. One has any of:
+ * Makes every protection of a set for this thread. The name of the set begins every name in it: all threads of one shop share what
+ * has a name, and another shop that runs at the same time has its own. A protection has any of:
  * - `edge: { fastify(app), express(app) }`: what it puts in front of the routes;
  * - `upstream`: a policy (`execute(fn)`) that stands around each call to the upstream;
- * - `snapshot()`: what it has decided so far, over all threads.
+ * - `snapshot()`: what it has decided so far, over all threads;
+ * - `dispose()`.
  */
-export function protect() {
-  const all = PROTECTIONS.map((make) => make());
-  const policies = all.flatMap(({ upstream }) => upstream ?? []);
+export function protect(set) {
+  const all = SETS[set].map((make) => make(set));
+  const upstream = pipeline(...all.flatMap(({ upstream }) => upstream ?? []));
   return {
     edges: all.flatMap(({ edge }) => edge ?? []),
-    callUpstream: (call) => policies.reduceRight((next, policy) => () => policy.execute(next), call)(),
+    callUpstream: (call) => upstream.execute(call),
     isRefusal: (error) => error instanceof RefusedError,
-    snapshots: () => all.map((protection) => protection.snapshot()),
+    snapshots: () => all.flatMap((protection) => protection.snapshot?.() ?? []),
     dispose() {
-      for (const protection of all) protection.dispose();
+      for (const protection of all) protection.dispose?.();
     },
   };
 }

@@ -1,28 +1,19 @@
 /** One run: a fresh upstream, a fresh shop of several threads, the clients, phase after phase. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openShop, withThreads } from './crew.mjs';
 import { makeGroup } from './load.mjs';
 import { makeWatch, showPhase, UNWATCHED } from './progress.mjs';
 import { GROUPS, PHASES, SHOP_THREADS } from './scenario.mjs';
 import { newTally } from './tally.mjs';
-import { startThread } from './thread.mjs';
 
 /**
- * Plays all phases against the shop on `framework`, guarded or not. Resolves with `{ phases, snapshots }` when every thread has
- * ended; rejects, with every thread terminated, if anything broke. A phase is `{ groups: { [name]: { tally, spanMs } }, calls }`, with
- * spans from before the first request to after the last answer.
+ * Plays all phases against the shop on `framework`, guarded or not. Resolves with `{ phases, snapshots }`. A phase is
+ * `{ groups: { [name]: { tally, spanMs } }, calls }`, with spans from before the first request to after the last answer.
  */
-export async function run({ framework, guarded, trace }) {
-  const threads = [];
-  const open = async (file, data) => {
-    const thread = await startThread(file, data);
-    threads.push(thread);
-    return thread;
-  };
-  try {
-    const upstream = await open('./upstream.mjs');
-    const shopData = { framework, guarded, upstreamPort: upstream.about.port };
-    const shops = await Promise.all(Array.from({ length: SHOP_THREADS }, () => open('./shop.mjs', shopData)));
-    const ports = shops.map(({ about }) => about.port);
+export function run({ framework, guarded, trace }) {
+  return withThreads(async (open) => {
+    const protection = guarded ? 'limits' : 'none';
+    const { upstream, shops, ports } = await openShop(open, { framework, protection, weather: 'usual' });
     const flood = await open('./flood.mjs', { ports });
     const groups = { regulars: makeGroup('regulars', ports, trace), crowd: makeGroup('crowd', ports, trace) };
 
@@ -30,18 +21,9 @@ export async function run({ framework, guarded, trace }) {
     for (const phase of PHASES) phases[phase.name] = await play(phase, { upstream, shops, flood, groups });
     // Any thread of the shop can tell: what is shared by name has one state, and one set of counters.
     const snapshots = await shops[0].ask('snapshots');
-
     for (const group of Object.values(groups)) group.close();
-    // Clients before servers, so that no server closes a connection that is in use.
-    for (const thread of [flood, ...shops, upstream]) await thread.stop();
     return { framework, guarded, phases, snapshots };
-  } catch (error) {
-    // A thread that died shows first as strange answers of another: its own error says more, and comes a moment later.
-    const deaths = threads.map(({ failure }) => failure.catch((death) => death));
-    const cause = await Promise.race([...deaths, sleep(300)]);
-    await Promise.all(threads.map((thread) => thread.terminate()));
-    throw cause ?? error;
-  }
+  });
 }
 
 /** Plays one phase and waits until every request of it is answered: the next phase starts on calm water. */

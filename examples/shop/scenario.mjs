@@ -9,12 +9,22 @@ export const UPSTREAM = {
   /** The more calls wait, the slower it works: `slowestPace` times as long per call when `slowestAt` or more of them do. */
   slowestPace: 1.5,
   slowestAt: 250,
-  /** One call in 50 fails even on a quiet day. */
-  failureRatio: 0.02,
 };
 
 /** Calls per second the upstream can bear. */
 export const UPSTREAM_PER_SECOND = (UPSTREAM.slots * 1000) / UPSTREAM.serviceMs;
+
+/**
+ * What else befalls its calls: `errorRatio` of them end in an error, and the answers to `slowRatio` of them, good or bad, are held
+ * up for `slowMs` on the way back, which takes nothing from what the upstream can bear.
+ */
+export const WEATHER = {
+  /** One call in 50 fails even on a quiet day. */
+  usual: { errorRatio: 0.02, slowRatio: 0, slowMs: 0 },
+  fair: { errorRatio: 0, slowRatio: 0, slowMs: 0 },
+  rough: { errorRatio: 0.04, slowRatio: 0.04, slowMs: 1_000 },
+  outage: { errorRatio: 1, slowRatio: 1, slowMs: 100 },
+};
 
 /**
  * What one client may do: both limits hold at once. In a real shop these would be a second and a minute; a phase here lasts a few
@@ -56,9 +66,50 @@ export const PHASES = [
   { name: 'crowd', durationMs: 3_500, groups: ['regulars', 'crowd'] },
 ];
 
+/** The second part: when, and in which weather. Only regulars come: no limit is near, and what happens is the weather's doing. */
+export const STORM_PHASES = [
+  { name: 'warm-up', durationMs: 1_000, weather: 'fair', hidden: true },
+  { name: 'rough', durationMs: 4_000, weather: 'rough' },
+  { name: 'outage', durationMs: 3_000, weather: 'outage' },
+  { name: 'after', durationMs: 2_000, weather: 'fair' },
+];
+
+/** How often the warm-up is played at most, until one goes by without trouble. */
+export const MOST_WARM_UPS = 3;
+
+/** A request that fails, or takes longer than this, is one that somebody would complain about. */
+export const TROUBLE_MS = 500;
+
+/** The loop that a service writes by hand, and breakwater's retry: as many attempts, the first one included. */
+export const MAX_ATTEMPTS = 3;
+
+/** The waits between attempts: short, as the upstream is quick. */
+export const RETRY_BACKOFF = { kind: 'exponential', initialMs: 20, jitter: 'full' };
+
+/** Retries and hedges, of both threads together. A phase lasts a few seconds, so the window is one and not ten. */
+export const RETRY_BUDGET = { ratio: 0.2, minPerSecond: 2, windowMs: 1_000 };
+
+/**
+ * A second call when the first one takes much longer than usual. A service that runs for more than a few seconds had better give a
+ * quantile, which it learns.
+ */
+export const HEDGE = { delayMs: 120 };
+
+/** How long one call upstream may take. */
+export const TRY_TIMEOUT_MS = 500;
+
+/** Opens when half of the last 40 calls failed, and asks again after half a second, by two calls. */
+export const BREAKER = { window: { kind: 'count', size: 40 }, openMs: 500, halfOpenCalls: 2 };
+
 /** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
 export function allowance(limits, spanMs) {
   return Math.floor(Math.min(...limits.map(({ limit, windowMs }) => limit + (limit * spanMs) / windowMs)));
+}
+
+/** The most tries beyond the first that a budget pays for with `requests` in `spanMs`: windows begin and end where they like. */
+export function triesAllowed({ ratio, minPerSecond, windowMs }, requests, spanMs) {
+  const windows = Math.ceil(spanMs / windowMs) + 1;
+  return Math.floor(ratio * requests + (windows * minPerSecond * windowMs) / 1000);
 }
 
 /** A seeded source of chance (mulberry32), so that every run meets the same arrivals. */

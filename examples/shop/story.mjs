@@ -1,9 +1,8 @@
-/** What just happened, in sentences with the numbers of this run; and whether the limits let through no more than they say. */
+/** What happened in the first part, in sentences with the numbers of this run; and whether limits let through what they say. */
 import { allowance, CLIENT_LIMITS, UPSTREAM_BUDGET } from './scenario.mjs';
 import { quantile, sum } from './tally.mjs';
 import { bold, number, say, tell, time } from './terminal.mjs';
 
-/** Tells it; false if a limit let through more than it allows. */
 export function tellStory(pairs) {
   const each = (text) => pairs.map((pair) => `${text(pair)} on ${pair.title}`).join(' and ');
   const p99 = ({ phases }, phase) => time(quantile(phases[phase].groups.regulars.tally.latencies, 0.99));
@@ -15,7 +14,6 @@ export function tellStory(pairs) {
   };
   const total = (all, value) => sum(all.map(value));
 
-  say(bold('What happened'));
   const flood = tallies('flood')('flood');
   tell(
     `One client's flood took the p99 of the regulars from ${each(({ bare }) => `${p99(bare, 'calm')} to ${p99(bare, 'flood')}`)}. ` +
@@ -37,13 +35,15 @@ export function tellStory(pairs) {
         ? 'none was refused.'
         : `the others were asked to come back later, 99 % of them within ${time(told)}.`),
   );
-  say();
-  say(bold('Two threads, one limit'));
-  return pairs.map(({ title, guarded }) => checkLimits(title, guarded)).every(Boolean);
+}
+
+/** Compares what both threads of each shop admitted with what one limit allows; false if it is more. */
+export function checkLimits(pairs) {
+  return pairs.map(({ title, guarded }) => checkShop(title, guarded)).every(Boolean);
 }
 
 /** Prints what both threads of one shop admitted together beside what the limit allows; true if it is no more. */
-function checkLimits(title, { phases, snapshots }) {
+function checkShop(title, { phases, snapshots }) {
   const { flood } = phases.flood.groups;
   const { calls } = phases.crowd;
   const { capacity, refillPerSecond } = UPSTREAM_BUDGET;

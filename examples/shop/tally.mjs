@@ -13,17 +13,17 @@ export function newTally(threads) {
 }
 
 /**
- * Counts one answer. 429 is the client's own limit and 503 the shop's budget: refused. Everything else was admitted, and what is
- * not 200 failed behind the shop.
+ * Counts one answer. 429 is the client's own limit, 503 the shop's budget or breaker: refused. Everything else was admitted, and
+ * what is not 200 failed behind the shop, by an error (502) or by taking too long (504).
  */
 export function count(tally, thread, status, latencyMs) {
   if (status === 429 || status === 503) {
     tally.refused += 1;
     tally.refusals.push(latencyMs);
-  } else if (status === 200 || status === 502) {
+  } else if (status === 200 || status === 502 || status === 504) {
     tally.admitted[thread] += 1;
     tally.latencies.push(latencyMs);
-    if (status === 502) tally.failed += 1;
+    if (status !== 200) tally.failed += 1;
   } else {
     throw new Error(`the shop answered ${status}`);
   }

@@ -1,14 +1,20 @@
 /**
  * The upstream: prices and stock, from a system that can bear so much and no more. It works on a few calls at a time, first come
- * first served; when many wait it gets slower, and now and then it fails. Runs in a thread of its own.
+ * first served; when many wait it gets slower, and as the weather is, it fails or its answers come late. It counts the calls that
+ * reach it, whoever makes them. Runs in a thread of its own.
  */
 import http from 'node:http';
+import { workerData } from 'node:worker_threads';
 import { close, listen } from './http.mjs';
-import { seeded, UPSTREAM } from './scenario.mjs';
+import { seeded, UPSTREAM, WEATHER } from './scenario.mjs';
 import { answer } from './thread.mjs';
 
 const chance = seeded(12);
+/** What becomes of calls, in the order they come: a source of its own, so that call 100 meets the same whoever makes it, and when. */
+const fate = seeded(8);
 const waiting = [];
+let weather = WEATHER[workerData.weather];
+let calls = 0;
 let busy = 0;
 let mostWaiting = 0;
 
@@ -17,18 +23,22 @@ function serviceMs() {
   return UPSTREAM.serviceMs * pace * (1 + UPSTREAM.spread * (2 * chance() - 1));
 }
 
-function start({ path, response }, startedAt) {
+function respond({ path, response, fails }) {
+  const id = path.slice(path.lastIndexOf('/') + 1);
+  response.writeHead(fails ? 500 : 200, { 'content-type': 'application/json' });
+  response.end(
+    fails ? '{"error":"out of order"}' : `{"id":${id},"cents":${(id % 9000) + 99},"stock":${id % 17}}`,
+  );
+}
+
+function start(call, startedAt) {
   busy += 1;
   // Counted from when the slot became free, not from now: late timers do not eat into the capacity.
   const endsAt = startedAt + serviceMs();
   setTimeout(
     () => {
-      const failed = chance() < UPSTREAM.failureRatio;
-      const id = path.slice(path.lastIndexOf('/') + 1);
-      response.writeHead(failed ? 500 : 200, { 'content-type': 'application/json' });
-      response.end(
-        failed ? '{"error":"out of order"}' : `{"id":${id},"cents":${(id % 9000) + 99},"stock":${id % 17}}`,
-      );
+      if (call.slowMs > 0) setTimeout(respond, call.slowMs, call);
+      else respond(call);
       busy -= 1;
       const next = waiting.shift();
       if (next) start(next, Math.max(endsAt, performance.now() - UPSTREAM.serviceMs));
@@ -38,7 +48,10 @@ function start({ path, response }, startedAt) {
 }
 
 const server = http.createServer((request, response) => {
-  const call = { path: request.url, response };
+  calls += 1;
+  const fails = fate() < weather.errorRatio;
+  const slowMs = fate() < weather.slowRatio ? weather.slowMs : 0;
+  const call = { path: request.url, response, fails, slowMs };
   if (busy < UPSTREAM.slots) {
     start(call, performance.now());
   } else {
@@ -51,6 +64,11 @@ const port = await listen(server);
 answer(
   { port },
   {
+    weather(name) {
+      weather = WEATHER[name];
+    },
+    /** Calls so far. */
+    calls: () => calls,
     waiting: () => waiting.length,
     /** The most that waited since this was last asked. */
     mostWaiting() {

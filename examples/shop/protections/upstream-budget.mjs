@@ -2,9 +2,9 @@
 import { TokenBucket } from 'breakwater';
 import { UPSTREAM_BUDGET, UPSTREAM_MAX_WAIT_MS } from '../scenario.mjs';
 
-export function upstreamBudget() {
+export function upstreamBudget(shop) {
   // The name makes it one bucket for all threads of the shop; without it each thread would spend the whole budget.
-  const bucket = new TokenBucket({ name: 'upstream', ...UPSTREAM_BUDGET });
+  const bucket = new TokenBucket({ name: `${shop}:upstream`, ...UPSTREAM_BUDGET });
   return {
     upstream: bucket.policy({ maxWaitMs: UPSTREAM_MAX_WAIT_MS }),
     snapshot: () => bucket.snapshot(),

@@ -4,6 +4,7 @@
  * the scopes inside it.
  */
 import type { Timeline } from './clock.js';
+import { tell } from './events.js';
 
 /** What a function that is executed gets to know. */
 export interface Call {
@@ -33,7 +34,10 @@ export interface ExecuteOptions {
   readonly priority?: number | undefined;
   /** How much the call takes, for policies with weights. Default 1. */
   readonly weight?: number | undefined;
-  /** Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. */
+  /**
+   * Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. What it
+   * throws is an uncaught exception.
+   */
   readonly onDiscard?: ((value: unknown) => void) | undefined;
 }
 
@@ -129,6 +133,12 @@ export class Scope implements Call {
     if (this.ended) return;
     this.ended = true;
     this.reason = reason;
+  /** Nobody gets this value: the caller may want to close or release it. Where the function was never called, there is none. */
+  discard(value: unknown): void {
+    const { onDiscard } = this.options;
+    if (onDiscard !== undefined && (this.called || !this.guarded)) tell(onDiscard, value);
+  }
+
     const watchers = this.#watchers;
     this.#watchers = undefined;
     if (typeof watchers === 'function') watchers(reason);

@@ -122,10 +122,21 @@ export class Scope implements Call {
     return false;
   }
 
+  /** Throws the reason where the scope is over: asked by whoever goes on after a wait, or after code that is not ours. */
+  throwIfEnded(): void {
+    if (this.ended) throw this.reason;
+  }
+
   /** Whether the scope is over, asked where a blocked event loop may have kept a timer from firing. */
   isOver(): boolean {
     for (let scope = this.timed; scope !== undefined; scope = scope.parent?.timed) scope.expireIfDue();
     return this.ended;
+  }
+
+  /** Nobody gets this value: the caller may want to close or release it. Where the function was never called, there is none. */
+  discard(value: unknown): void {
+    const { onDiscard } = this.options;
+    if (onDiscard !== undefined && (this.called || !this.guarded)) tell(onDiscard, value);
   }
 
   /** Ends the scope. The policies inside hear of it first, then the function. */
@@ -133,12 +144,6 @@ export class Scope implements Call {
     if (this.ended) return;
     this.ended = true;
     this.reason = reason;
-  /** Nobody gets this value: the caller may want to close or release it. Where the function was never called, there is none. */
-  discard(value: unknown): void {
-    const { onDiscard } = this.options;
-    if (onDiscard !== undefined && (this.called || !this.guarded)) tell(onDiscard, value);
-  }
-
     const watchers = this.#watchers;
     this.#watchers = undefined;
     if (typeof watchers === 'function') watchers(reason);

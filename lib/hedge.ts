@@ -1,11 +1,11 @@
 /** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
 import { AsyncResource } from 'node:async_hooks';
-import { checkBudget, type RetryBudget } from './budget.js';
+import { checkBudget, payBack, pays, type RetryBudget } from './budget.js';
 import { Part, type Scope } from './call.js';
 import { publishHedged } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
 import { RefusedError } from './errors.js';
-import { discard, type Layer, type Policy, policyOf } from './execute.js';
+import { type Layer, type Policy, policyOf } from './execute.js';
 import { checkShape, invalid } from './options.js';
 import { Quantile } from './quantile.js';
 import type { Next } from './race.js';
@@ -160,7 +160,9 @@ class Calls {
     this.#next = next;
     this.#resolve = resolve;
     this.#reject = reject;
-    if (scope.guarded) scope.watch(this.#onEnd);
+    // The first call may have ended it before its function returned.
+    if (scope.ended) this.#onEnd(scope.reason);
+    else if (scope.guarded) scope.watch(this.#onEnd);
   }
 
   add(part: Part, result: Promise<unknown>, startedAt: number): void {
@@ -192,7 +194,7 @@ class Calls {
   /** Starts one more call, if the budget allows. */
   #start(): boolean {
     const { budget, timeline, maxHedges } = this.#hedge;
-    if (this.#started > maxHedges || (budget !== undefined && !budget.withdraw())) return false;
+    if (this.#started > maxHedges || !pays(budget)) return false;
     publishHedged(this.#started);
     const part = new Part(this.#scope, this.#scope.attempt + this.#started);
     part.guarded = true;
@@ -210,7 +212,7 @@ class Calls {
   #succeeded(part: Part, value: unknown, startedAt: number): void {
     this.#left(part);
     if (!this.#open) {
-      discard(this.#scope, value);
+      this.#scope.discard(value);
       return;
     }
     this.#hedge.observe(startedAt);
@@ -228,7 +230,7 @@ class Calls {
       this.#giveUp(error);
       return;
     }
-    if (!first && refused) this.#hedge.budget?.refund();
+    if (!first && refused) payBack(this.#hedge.budget);
     if (first) this.#firstError = { error };
     const { timeline } = this.#hedge;
     if (!refused && this.#timer !== undefined) {
@@ -236,7 +238,8 @@ class Calls {
       this.#timer = undefined;
     }
     if (!refused && this.#timer === undefined && this.#start()) return;
-    if (this.#running.size === 0 && this.#timer === undefined) this.#giveUp(this.#firstError?.error ?? error);
+    if (this.#running.size > 0 || this.#timer !== undefined) return;
+    this.#giveUp(this.#firstError === undefined ? error : this.#firstError.error);
   }
 
   #giveUp(error: unknown): void {

@@ -1,12 +1,12 @@
 /** retry: tries again what failed, after a while, as far as a budget allows. */
 import { type Backoff, Delays } from './backoff.js';
-import { checkBudget, type RetryBudget } from './budget.js';
+import { checkBudget, pays, type RetryBudget } from './budget.js';
 import { type Call, Part, type Scope } from './call.js';
 import { publishRetried } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
 import { BreakwaterError, TimeoutError } from './errors.js';
 import { tell } from './events.js';
-import { discard, type Layer, type Policy, policyOf } from './execute.js';
+import { type Layer, type Policy, policyOf } from './execute.js';
 import { isNeutral } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import type { Next } from './race.js';
@@ -142,18 +142,21 @@ class Retry implements Layer {
       }
       delayMs = wait;
       this.#tell(attempt, delayMs, outcome);
-      if (!outcome.failed) discard(scope, outcome.value);
-      if (delayMs > 0) await this.#sleep(scope, delayMs);
+      if (!outcome.failed) scope.discard(outcome.value);
+      if (delayMs > 0 && !scope.ended) await this.#sleep(scope, delayMs);
+      // Aborted by whoever was told, or in the turn in which the wait was over.
+      scope.throwIfEnded();
       const part = new Part(scope, attempt + 1);
       within = part;
       try {
-        const value = await next(part);
-        if (this.#retryIf === undefined || !this.#wants(undefined, value, part)) return value;
-        outcome = { value, failed: false };
+        outcome = { value: await next(part), failed: false };
       } catch (error) {
         outcome = { error, failed: true };
-      } finally {
-        part.detach();
+      }
+      part.detach();
+      // Outside of the try: what retryIf itself throws is the caller's error, and no attempt that failed.
+      if (!outcome.failed && (this.#retryIf === undefined || !this.#wants(undefined, outcome.value, part))) {
+        return outcome.value;
       }
     }
   }
@@ -167,8 +170,7 @@ class Retry implements Layer {
     if (asked > this.#maxRetryAfterMs) return undefined;
     const delayMs = Math.max(this.#delays.after(attempt, previousMs), asked);
     if (delayMs >= scope.remainingMs) return undefined;
-    if (this.#budget !== undefined && !this.#budget.withdraw()) return undefined;
-    return delayMs;
+    return pays(this.#budget) ? delayMs : undefined;
   }
 
   #wants(error: unknown, result: unknown, call: Scope): boolean {

@@ -28,6 +28,16 @@ export async function reasonOf(promise) {
   }
 }
 
+/** What becomes of a promise, written down from now on: `{ state, value, error }`. So nobody finds its rejection unhandled. */
+export function watched(promise) {
+  const seen = { state: 'pending', value: undefined, error: undefined };
+  promise.then(
+    (value) => Object.assign(seen, { state: 'fulfilled', value }),
+    (error) => Object.assign(seen, { state: 'rejected', error }),
+  );
+  return seen;
+}
+
 /** A list of what happened to promises, in order: `when(name, promise)` adds the name once it settled, with its error's code. */
 export function recorder() {
   const events = [];

@@ -252,7 +252,7 @@ test('the caller’s abort ends all calls in the same turn, with its own reason'
   assert.deepEqual([fn.calls.length, discarded], [2, ['late']]);
 });
 
-test('an abort in the turn in which the next call is due starts none', async () => {
+test('an abort in the turn in which the next call starts ends both', async () => {
   const { policy, fn, clock } = made();
   const controller = new AbortController();
   const promise = policy.execute(fn, { signal: controller.signal });
@@ -260,7 +260,11 @@ test('an abort in the turn in which the next call is due starts none', async () 
   controller.abort('gone');
   assert.equal(await reasonOf(promise), 'gone');
   await continuations();
-  assert.deepEqual([fn.calls.length, clock.pending], [1, 0]);
+  assert.deepEqual([fn.calls.length, clock.pending], [2, 0]);
+  assert.deepEqual(
+    fn.calls.map(({ call }) => call.signal.reason),
+    ['gone', 'gone'],
+  );
 });
 
 test('a call that aborts itself starts no other and leaves no timer', async () => {

@@ -3,7 +3,7 @@
 //! - `fast.rs`: bound native functions, what hot calls go through.
 //! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
-//! - `export.rs`: exported state as JSON.
+//! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
@@ -18,6 +18,7 @@ mod export;
 mod fast;
 mod host;
 mod limiter;
+mod overlays;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
 mod throttle;

@@ -26,10 +26,11 @@ use super::{
     registry::{self, Kind, Shared},
 };
 use crate::{
-    breaker::{Observed, Overlays},
+    breaker::Observed,
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     limiter::{Reservations, own_bytes},
+    overlays::Overlays,
 };
 
 /// How many numbers the result registers hold.

@@ -50,6 +50,16 @@ test('an acquire that waits keeps the process alive until it is served', async (
   );
 });
 
+test('a refusal that nobody handles ends the process like any other rejection', async () => {
+  const { code, stderr } = await run(`
+    const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, initialTokens: 0 });
+    bucket.execute(() => {});
+    setTimeout(() => {}, 60_000);
+  `);
+  assert.equal(code, 1);
+  assert.match(stderr, /bucket refused/);
+});
+
 test('a deadline keeps the process alive until it has passed', async () => {
   await endsAlone(
     `

@@ -11,6 +11,7 @@ import {
   type Layer,
   type Policy,
   policyOf,
+  refuse,
   register,
   wrap,
 } from './execute.js';
@@ -168,7 +169,7 @@ export class TokenBucket implements Policy {
       checkSpan('bucket', 'maxWaitMs', maxWaitMs, self.#primitive.word);
       const admitted = self.#acquire(tokens, signal, maxWaitMs);
       if (admitted === undefined) return Promise.resolve();
-      return isPromise(admitted) ? admitted : Promise.reject(admitted);
+      return isPromise(admitted) ? admitted : refuse(admitted);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -290,7 +291,7 @@ export class TokenBucket implements Policy {
         if (scope.ended) throw scope.reason;
         if (cost === undefined && maxWaitMs === 0) {
           if (this.tryAcquire()) return next(scope);
-          return Promise.reject(this.#refusal(1));
+          return refuse(this.#refusal(1));
         }
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);

@@ -124,10 +124,24 @@ export function isPromise(admission: Promise<void> | RefusedError): admission is
   return admission instanceof Promise;
 }
 
+const settled = Promise.resolve();
+
+/**
+ * A promise that is rejected with a refusal. Node tracks a promise that is rejected before somebody listens, and tracks it again
+ * when somebody does: that costs as much as the rest of the refusal. A moment later the caller listens.
+ */
+export const refuse: (refusal: RefusedError) => Promise<never> =
+  process.versions['bun'] === undefined
+    ? (refusal) =>
+        new Promise((_, reject) => {
+          settled.then(() => reject(refusal));
+        })
+    : (refusal) => Promise.reject(refusal);
+
 /** Goes on with `next` as an admission says. */
 export function admit(admission: Admission, scope: Scope, next: Next): unknown {
   if (admission === undefined) return next(scope);
-  if (!isPromise(admission)) return Promise.reject(admission);
+  if (!isPromise(admission)) return refuse(admission);
   return admission.then(() => {
     // Aborted in the turn in which its wait was over.
     scope.throwIfEnded();

@@ -6,7 +6,7 @@ import type { Call, Scope } from './call.js';
 import type { Timeline } from './clock.js';
 import { type ErrorDetails, RefusedError } from './errors.js';
 import { tell } from './events.js';
-import type { Layer } from './execute.js';
+import { type Layer, refuse } from './execute.js';
 import { invalid } from './options.js';
 import type { Next } from './race.js';
 
@@ -87,7 +87,7 @@ export class Judge implements Layer {
       token = gate.enterOrTell();
       if (token === 0) {
         const refusal = gate.refusal();
-        return refusal === undefined ? next(scope) : Promise.reject(refusal);
+        return refusal === undefined ? next(scope) : refuse(refusal);
       }
       since = gate.since(token);
     }

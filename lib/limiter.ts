@@ -11,7 +11,7 @@ import {
   readDecision,
   versionOf,
 } from './decision.js';
-import { type Admission, admit, isPromise, type Policy, policyOf } from './execute.js';
+import { type Admission, admit, isPromise, type Policy, policyOf, refuse } from './execute.js';
 import { host } from './host.js';
 import { reportUse } from './in-use.js';
 import { checkCount, checkShape, checkSignal, checkSpan, invalid } from './options.js';
@@ -184,7 +184,7 @@ export class RateLimiter {
       checkSpan('limiter', 'maxWaitMs', maxWaitMs, self.#primitive.word);
       const admitted = self.#acquire(key, cost, signal, maxWaitMs);
       if (admitted === undefined) return Promise.resolve();
-      return isPromise(admitted) ? admitted : Promise.reject(admitted);
+      return isPromise(admitted) ? admitted : refuse(admitted);
     } catch (error) {
       return Promise.reject(error);
     }

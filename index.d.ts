@@ -122,12 +122,6 @@ declare class ManualClock {
     advanceAsync(ms: number): Promise<void>;
 }
 
-/**
- * A call as the policies around it see it: a chain of scopes, from the one that `execute` made to the ones that a timeout, a retry
- * or a hedge made inside. A scope ends when its signal aborts, its deadline passes or its result is no longer wanted, and with it
- * the scopes inside it.
- */
-
 /** What a function that is executed gets to know. */
 interface Call {
     /** This call's own signal: aborted by the caller's signal, by a deadline, or when its result is no longer wanted. */

@@ -1,7 +1,18 @@
 // Sharing by name within a thread: joining, conflicts, find, list, and when a name is free again. Over threads: workers.test.mjs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DisposedError, list, ManualClock, NameConflictError, RateLimiter, TokenBucket } from 'breakwater';
+import {
+  DisposedError,
+  hedge,
+  list,
+  ManualClock,
+  NameConflictError,
+  pipeline,
+  RateLimiter,
+  RetryBudget,
+  retry,
+  TokenBucket,
+} from 'breakwater';
 import { collectGarbage, residentMegabytes } from './helpers/memory.mjs';
 import { reasonOf, recorder, stateOf } from './helpers/promises.mjs';
 
@@ -38,6 +49,19 @@ test('objects of one name are one state, without a name each is its own', () => 
     [false, false, true],
   );
   for (const object of [one, other, ...limiters]) object.dispose();
+});
+
+test('two budgets of one name in one pipeline count a call once, budgets of their own each for itself', async () => {
+  const clock = new ManualClock();
+  const name = newName();
+  const depositsOf = async (inner, outer) => {
+    await pipeline(retry({ budget: outer }), hedge({ delayMs: 10, budget: inner })).execute(() => 'done');
+    return [inner, outer].map((budget) => budget.snapshot().deposits);
+  };
+  const [one, other] = [new RetryBudget({ name, clock }), new RetryBudget({ name, clock })];
+  assert.deepEqual(await depositsOf(one, other), [1, 1]);
+  assert.deepEqual(await depositsOf(new RetryBudget({ clock }), new RetryBudget({ clock })), [1, 1]);
+  for (const budget of [one, other]) budget.dispose();
 });
 
 test('a name with other options is a NameConflictError that names the first option that differs', () => {

@@ -52,6 +52,9 @@ const SHAPES = {
 /** A method may be called on anything: what is no RetryBudget is an InvalidOptionError. */
 let checkThis: (budget: RetryBudget) => RetryBudget;
 
+/** The state that a RetryBudget of this copy of the package is on. */
+let stateOf: (budget: object) => number | undefined;
+
 /**
  * A budget for tries beyond the first, shared by every `retry` and `hedge` that is given it: as many as `ratio` of the calls of the
  * last `windowMs`, and `minPerSecond` more. When a dependency is down, retries then add a fifth to its load instead of tripling it.
@@ -139,6 +142,7 @@ export class RetryBudget {
       if (typeof budget === 'object' && budget !== null && #functions in budget) return budget;
       throw invalid('budget', 'this', 'a RetryBudget', budget);
     };
+    stateOf = (budget) => (#primitive in budget ? budget.#primitive.state : undefined);
   }
 
   #open(options: RetryBudgetOptions): Primitive<'budget', BudgetFunctions> {
@@ -179,4 +183,11 @@ export function checkBudget(kind: 'retry' | 'hedge', budget: unknown): void {
   if (![deposit, withdraw, refund].every((method) => typeof method === 'function')) {
     throw invalid(kind, 'budget', 'a RetryBudget', budget);
   }
+}
+
+/** Whether two budgets are one: one object, or objects of one name. */
+export function isSameBudget(one: object, other: object): boolean {
+  if (one === other) return true;
+  const state = stateOf(one);
+  return state !== undefined && state === stateOf(other);
 }

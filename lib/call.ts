@@ -3,6 +3,7 @@
  * or a hedge made inside. A scope ends when its signal aborts, its deadline passes or its result is no longer wanted, and with it
  * the scopes inside it.
  */
+import { isSameBudget } from './budget.js';
 import type { Timeline } from './clock.js';
 import { tell } from './events.js';
 
@@ -132,7 +133,7 @@ export class Scope implements Call {
 
   #isPaid(budget: Paying): boolean {
     for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.parent) {
-      if (scope.budget === budget) return true;
+      if (scope.budget !== undefined && isSameBudget(scope.budget, budget)) return true;
     }
     return false;
   }

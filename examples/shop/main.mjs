@@ -57,7 +57,8 @@ printStorm(ways);
 const others = shareOfOthers();
 if (others > 0.2) {
   tell(
-    `Other programs took ${(100 * others).toFixed(0)} % of the processors meanwhile: the latencies include that.`,
+    `Other programs took ${(100 * others).toFixed(0)} % of the processors meanwhile: the latencies include that, and calls may have ` +
+      'timed out for it.',
     dim,
   );
 }

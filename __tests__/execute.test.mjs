@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
+import { runScript } from './helpers/processes.mjs';
 import { continuations, reasonOf, stateOf } from './helpers/promises.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
@@ -462,6 +463,38 @@ test('the platform’s own timeout signal ends a call with its own reason (real 
   } finally {
     clearInterval(alive);
   }
+});
+
+test('what onDiscard throws is an uncaught exception, and never the caller’s error', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    import { ManualClock, hedge, timeout } from 'breakwater';
+    const uncaught = [];
+    process.on('uncaughtException', ({ message }) => uncaught.push(message));
+    process.on('unhandledRejection', (reason) => uncaught.push(['unhandled', String(reason)]));
+    const clock = new ManualClock();
+    const onDiscard = (value) => { throw new Error('discarded ' + value); };
+    const codes = [];
+    const said = (promise) => promise.then((value) => codes.push(value), ({ code }) => codes.push(code));
+    const policy = timeout({ ms: 5, clock });
+    said(policy.execute(() => (clock.advance(5), 'overrun'), { onDiscard }));
+    let late;
+    said(policy.execute(() => new Promise((resolve) => { late = resolve; }), { onDiscard }));
+    await clock.advanceAsync(5);
+    late('late');
+    const answers = [];
+    const answer = () => new Promise((resolve) => answers.push(resolve));
+    said(hedge({ delayMs: 5, clock }).execute(answer, { onDiscard }));
+    await clock.advanceAsync(5);
+    answers[1]('won');
+    answers[0]('lost');
+    await clock.advanceAsync(5);
+    console.log(JSON.stringify({ codes, uncaught }));
+  `);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(JSON.parse(stdout), {
+    codes: ['ERR_TIMEOUT', 'ERR_TIMEOUT', 'won'],
+    uncaught: ['discarded overrun', 'discarded late', 'discarded lost'],
+  });
 });
 
 test('a policy made of a policy works: the interface is open', async () => {

@@ -4,6 +4,7 @@
  * the scopes inside it.
  */
 import type { Timeline } from './clock.js';
+import { tell } from './events.js';
 
 /** What a function that is executed gets to know. */
 export interface Call {
@@ -33,7 +34,10 @@ export interface ExecuteOptions {
   readonly priority?: number | undefined;
   /** How much the call takes, for policies with weights. Default 1. */
   readonly weight?: number | undefined;
-  /** Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. */
+  /**
+   * Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. What it
+   * throws is an uncaught exception.
+   */
   readonly onDiscard?: ((value: unknown) => void) | undefined;
 }
 
@@ -122,6 +126,12 @@ export class Scope implements Call {
   isOver(): boolean {
     for (let scope = this.timed; scope !== undefined; scope = scope.parent?.timed) scope.expireIfDue();
     return this.ended;
+  }
+
+  /** Nobody gets this value: the caller may want to close or release it. Where the function was never called, there is none. */
+  discard(value: unknown): void {
+    const { onDiscard } = this.options;
+    if (onDiscard !== undefined && (this.called || !this.guarded)) tell(onDiscard, value);
   }
 
   /** Ends the scope. The policies inside hear of it first, then the function. */

@@ -68,11 +68,6 @@ export function adopt(result: unknown): unknown {
   return result instanceof Promise || !isThenable(result) ? result : Promise.resolve(result);
 }
 
-/** Nobody gets this value: the caller may want to close or release it. */
-export function discard(scope: Scope, value: unknown): void {
-  scope.options.onDiscard?.(value);
-}
-
 /** Runs `fn` under a layer. Never throws. */
 export function execute<T>(
   layer: Layer,

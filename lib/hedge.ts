@@ -4,7 +4,7 @@ import { Part, type Scope } from './call.js';
 import { publishHedged } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
 import { RefusedError } from './errors.js';
-import { discard, type Layer, type Policy, policyOf } from './execute.js';
+import { type Layer, type Policy, policyOf } from './execute.js';
 import { checkShape, invalid } from './options.js';
 import { Quantile } from './quantile.js';
 import type { Next } from './race.js';
@@ -206,7 +206,7 @@ class Calls {
   #succeeded(part: Part, value: unknown, startedAt: number): void {
     this.#left(part);
     if (!this.#open) {
-      discard(this.#scope, value);
+      this.#scope.discard(value);
       return;
     }
     this.#hedge.observe(startedAt);

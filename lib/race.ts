@@ -76,7 +76,7 @@ export class Race extends Scope implements TimedScope {
     // A function that kept the event loop busy past its deadline is late all the same.
     if (this.#open) this.expireIfDue();
     if (!this.#open) {
-      this.#discard(result);
+      this.discard(result);
       throw this.reason;
     }
     this.#close();
@@ -94,7 +94,7 @@ export class Race extends Scope implements TimedScope {
         this.#close();
         this.#resolve(value);
       } else {
-        this.#discard(value);
+        this.discard(value);
       }
     };
     const failed = (error: unknown): void => {
@@ -127,10 +127,5 @@ export class Race extends Scope implements TimedScope {
     if (this.#timer !== undefined) this.timeline.cancel(this.#timer);
     if (this.#onEnd !== undefined) this.parent?.unwatch(this.#onEnd);
     if (this.#onAbort !== undefined) this.#bounds.signal?.removeEventListener('abort', this.#onAbort);
-  }
-
-  /** Nobody gets this value. Where the function was never called, there is none. */
-  #discard(value: unknown): void {
-    if (this.called) this.options.onDiscard?.(value);
   }
 }

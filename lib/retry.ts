@@ -6,7 +6,7 @@ import { publishRetried } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
 import { BreakwaterError, TimeoutError } from './errors.js';
 import { tell } from './events.js';
-import { discard, type Layer, type Policy, policyOf } from './execute.js';
+import { type Layer, type Policy, policyOf } from './execute.js';
 import { isNeutral } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import type { Next } from './race.js';
@@ -142,7 +142,7 @@ class Retry implements Layer {
       }
       delayMs = wait;
       this.#tell(attempt, delayMs, outcome);
-      if (!outcome.failed) discard(scope, outcome.value);
+      if (!outcome.failed) scope.discard(outcome.value);
       if (delayMs > 0) await this.#sleep(scope, delayMs);
       const part = new Part(scope, attempt + 1);
       within = part;

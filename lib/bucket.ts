@@ -292,7 +292,7 @@ export class TokenBucket implements Policy {
         // Nobody waits long enough to need the signal where nothing is to be waited for.
         const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
         // Asked here too: the cost function may have aborted its own call.
-        if (scope.ended) throw scope.reason;
+        scope.throwIfEnded();
         return admit(this.#acquire(tokens, signal, maxWaitMs), scope, next);
       },
     };

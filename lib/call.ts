@@ -122,6 +122,11 @@ export class Scope implements Call {
     return false;
   }
 
+  /** Throws the reason where the scope is over: asked by whoever goes on after a wait, or after code that is not ours. */
+  throwIfEnded(): void {
+    if (this.ended) throw this.reason;
+  }
+
   /** Whether the scope is over, asked where a blocked event loop may have kept a timer from firing. */
   isOver(): boolean {
     for (let scope = this.timed; scope !== undefined; scope = scope.parent?.timed) scope.expireIfDue();

@@ -21,7 +21,10 @@ export interface Policy<Alt = never> {
 export interface Layer {
   readonly timeline: Timeline;
   readonly details: ErrorDetails;
-  /** Answers a value, or a native promise; throws where `next` threw. A refusal is a rejected promise: throwing costs ten times that. */
+  /**
+   * Answers a value, or a native promise; throws where `next` threw. A refusal is a rejected promise: throwing costs ten times that.
+   * Neither this nor `next` is called with a scope that has ended: what a layer takes then, nobody would give back.
+   */
   run(scope: Scope, next: Next): unknown;
 }
 
@@ -56,8 +59,7 @@ const NO_OPTIONS: ExecuteOptions = Object.freeze({});
 const callFunction: Next = (scope) => {
   const { fn } = scope;
   if (scope.guarded) {
-    // Whoever waited for its turn may come too late.
-    if (scope.ended) throw scope.reason;
+    scope.throwIfEnded();
     scope.markCalled();
   }
   return adopt(fn(scope));
@@ -126,7 +128,11 @@ export function isPromise(admission: Promise<void> | RefusedError): admission is
 export function admit(admission: Admission, scope: Scope, next: Next): unknown {
   if (admission === undefined) return next(scope);
   if (!isPromise(admission)) return Promise.reject(admission);
-  return admission.then(() => next(scope));
+  return admission.then(() => {
+    // Aborted in the turn in which its wait was over.
+    scope.throwIfEnded();
+    return next(scope);
+  });
 }
 
 function promiseOf<T>(result: unknown): Promise<Awaited<T>> {

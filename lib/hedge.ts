@@ -157,7 +157,9 @@ class Calls {
     this.#next = next;
     this.#resolve = resolve;
     this.#reject = reject;
-    if (scope.guarded) scope.watch(this.#onEnd);
+    // The first call may have ended it before its function returned.
+    if (scope.ended) this.#onEnd(scope.reason);
+    else if (scope.guarded) scope.watch(this.#onEnd);
   }
 
   add(part: Part, result: Promise<unknown>, startedAt: number): void {

@@ -265,7 +265,7 @@ export class RateLimiter {
         const charged = cost === undefined ? 1 : cost(scope);
         const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
         // Asked here too: the functions may have aborted their own call.
-        if (scope.ended) throw scope.reason;
+        scope.throwIfEnded();
         return admit(self.#acquire(whose, charged, signal, maxWaitMs), scope, next);
       },
     });

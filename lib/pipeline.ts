@@ -85,6 +85,8 @@ function inside(scope: Scope, signal: AbortSignal | undefined, next: Next): unkn
   if (signal?.aborted) onAbort();
   else signal?.addEventListener('abort', onAbort);
   try {
+    // Nobody stops a foreign policy from going on with a call that is over.
+    part.throwIfEnded();
     const result = next(part);
     if (result instanceof Promise) return result.finally(close);
     close();

@@ -48,11 +48,7 @@ export class Race extends Scope implements TimedScope {
       this.timed = this;
       this.#timer = timeline.at(this.deadline, () => this.#expire());
     }
-    if (parent?.ended) {
-      this.#open = false;
-      this.ended = true;
-      this.reason = parent.reason;
-    } else if (parent?.guarded) {
+    if (parent?.guarded) {
       this.#onEnd = (reason) => this.#abandon(reason);
       parent.watch(this.#onEnd);
     }

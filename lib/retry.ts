@@ -143,7 +143,9 @@ class Retry implements Layer {
       delayMs = wait;
       this.#tell(attempt, delayMs, outcome);
       if (!outcome.failed) scope.discard(outcome.value);
-      if (delayMs > 0) await this.#sleep(scope, delayMs);
+      if (delayMs > 0 && !scope.ended) await this.#sleep(scope, delayMs);
+      // Aborted by whoever was told, or in the turn in which the wait was over.
+      scope.throwIfEnded();
       const part = new Part(scope, attempt + 1);
       within = part;
       try {

@@ -149,13 +149,14 @@ class Retry implements Layer {
       const part = new Part(scope, attempt + 1);
       within = part;
       try {
-        const value = await next(part);
-        if (this.#retryIf === undefined || !this.#wants(undefined, value, part)) return value;
-        outcome = { value, failed: false };
+        outcome = { value: await next(part), failed: false };
       } catch (error) {
         outcome = { error, failed: true };
-      } finally {
-        part.detach();
+      }
+      part.detach();
+      // Outside of the try: what retryIf itself throws is the caller's error, and no attempt that failed.
+      if (!outcome.failed && (this.#retryIf === undefined || !this.#wants(undefined, outcome.value, part))) {
+        return outcome.value;
       }
     }
   }

@@ -1,6 +1,7 @@
 /** RetryBudget: retries as a share of the calls of the last while, one budget for all worker threads that share its name. */
 import type { BudgetFunctions } from './binding.js';
 import type { ManualClock } from './clock.js';
+import { DisposedError } from './errors.js';
 import { checkShape, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
 
@@ -146,6 +147,28 @@ export class RetryBudget {
     return Primitive.open(this, 'budget', own, (native, host, { name, clock }) =>
       native.openBudget(host, { name, clock, ratio, minPerSecond, windowMs }),
     );
+  }
+}
+
+/**
+ * Whether `budget` pays for one more try of a call under way. One that was disposed meanwhile does not: the call comes to what it
+ * came to so far.
+ */
+export function pays(budget: RetryBudget | undefined): boolean {
+  try {
+    return budget === undefined || budget.withdraw();
+  } catch (error) {
+    if (error instanceof DisposedError) return false;
+    throw error;
+  }
+}
+
+/** Gives back what `pays` took, where there is still somebody to give it to. */
+export function payBack(budget: RetryBudget | undefined): void {
+  try {
+    budget?.refund();
+  } catch (error) {
+    if (!(error instanceof DisposedError)) throw error;
   }
 }
 

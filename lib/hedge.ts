@@ -1,5 +1,5 @@
 /** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
-import { checkBudget, type RetryBudget } from './budget.js';
+import { checkBudget, payBack, pays, type RetryBudget } from './budget.js';
 import { Part, type Scope } from './call.js';
 import { publishHedged } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
@@ -190,7 +190,7 @@ class Calls {
   /** Starts one more call, if the budget allows. */
   #start(): boolean {
     const { budget, timeline, maxHedges } = this.#hedge;
-    if (this.#started > maxHedges || (budget !== undefined && !budget.withdraw())) return false;
+    if (this.#started > maxHedges || !pays(budget)) return false;
     publishHedged(this.#started);
     const part = new Part(this.#scope, this.#scope.attempt + this.#started);
     part.guarded = true;
@@ -226,7 +226,7 @@ class Calls {
       this.#giveUp(error);
       return;
     }
-    if (!first && refused) this.#hedge.budget?.refund();
+    if (!first && refused) payBack(this.#hedge.budget);
     if (first) this.#firstError = { error };
     const { timeline } = this.#hedge;
     if (!refused && this.#timer !== undefined) {

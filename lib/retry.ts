@@ -1,6 +1,6 @@
 /** retry: tries again what failed, after a while, as far as a budget allows. */
 import { type Backoff, Delays } from './backoff.js';
-import { checkBudget, type RetryBudget } from './budget.js';
+import { checkBudget, pays, type RetryBudget } from './budget.js';
 import { type Call, Part, type Scope } from './call.js';
 import { publishRetried } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
@@ -170,8 +170,7 @@ class Retry implements Layer {
     if (asked > this.#maxRetryAfterMs) return undefined;
     const delayMs = Math.max(this.#delays.after(attempt, previousMs), asked);
     if (delayMs >= scope.remainingMs) return undefined;
-    if (this.#budget !== undefined && !this.#budget.withdraw()) return undefined;
-    return delayMs;
+    return pays(this.#budget) ? delayMs : undefined;
   }
 
   #wants(error: unknown, result: unknown, call: Scope): boolean {

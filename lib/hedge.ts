@@ -181,7 +181,16 @@ class Calls {
       this.#start();
       return;
     }
-    this.#timer = timeline.after(delayMs, () => {
+    // By way of a promise: the next call runs in the async context of its caller, and not of whoever runs the timers.
+    let wake = (): void => {};
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const timer = timeline.after(delayMs, wake);
+    this.#timer = timer;
+    woken.then(() => {
+      // Cancelled in the turn in which it fired.
+      if (this.#timer !== timer) return;
       this.#timer = undefined;
       this.#start();
     });

@@ -243,7 +243,8 @@ class Calls {
       this.#timer = undefined;
     }
     if (!refused && this.#timer === undefined && this.#start()) return;
-    if (this.#running.size === 0 && this.#timer === undefined) this.#giveUp(this.#firstError?.error ?? error);
+    if (this.#running.size > 0 || this.#timer !== undefined) return;
+    this.#giveUp(this.#firstError === undefined ? error : this.#firstError.error);
   }
 
   #giveUp(error: unknown): void {

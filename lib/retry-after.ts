@@ -30,7 +30,9 @@ function headerOf(headers: unknown): string | undefined {
 /** Seconds, or an HTTP date (RFC 9110, 10.2.3). What is neither, or past, says nothing. */
 function parse(header: string): number {
   if (/^\d+(\.\d+)?$/.test(header)) return Number(header) * 1_000;
-  // A date is the other server's wall clock: the only one it can be compared with is ours.
-  const at = /^[A-Z]/i.test(header) ? Date.parse(header) : Number.NaN;
+  // A date is the other server's wall clock: the only one it can be compared with is ours. The oldest form ends with the year,
+  // means GMT and does not say so: it would be taken for local time.
+  const date = / \d{4}$/.test(header) ? `${header} GMT` : header;
+  const at = /^[A-Z]/i.test(date) ? Date.parse(date) : Number.NaN;
   return Number.isNaN(at) ? 0 : Math.max(at - Date.now(), 0);
 }

@@ -37,9 +37,10 @@ export class Delays {
 
   /** @throws {InvalidOptionError} */
   constructor(kind: Kind, backoff: Backoff | undefined, seed: number | undefined) {
+    const options = { ...nativeBackoff(kind, backoff), seed };
     const { id, native } = host();
     try {
-      const opened = native.openBackoff(id, { ...nativeBackoff(kind, backoff), seed });
+      const opened = native.openBackoff(id, options);
       collectWith(this, 'backoff', opened.handle);
       this.#functions = opened.functions;
     } catch (error) {

@@ -390,7 +390,7 @@ test('ten thousand attempts hold on to no more than one', async () => {
   }
 });
 
-// smithy-typescript, util-retry/retries.integ.spec.ts; the quotas there are tested as budgets in budget.test.mjs
+// smithy-typescript, util-retry/retries.integ.spec.ts
 test('the AWS table: 50 ms, doubled, the error after the last attempt', async () => {
   const delays = [];
   const backoff = { kind: 'exponential', initialMs: 50, jitter: 'none', maxMs: 20_000 };

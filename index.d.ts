@@ -161,8 +161,11 @@ interface ExecuteOptions {
  * it. Layers answer values as values, so that a call in which nobody waits takes no promise for each policy it passes.
  */
 
-/** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
-interface Policy<Alt = never> {
+/**
+ * Something calls go through. `Alt` is what `execute` may give besides the function's own result. It is `out` in so many words:
+ * what TypeScript finds out by itself takes a `Policy<string>` for a `Policy<never>`.
+ */
+interface Policy<out Alt = never> {
     execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
     /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
     wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
@@ -877,10 +880,11 @@ declare class RateLimiter {
     [Symbol.dispose](): void;
 }
 
-/** What the policies of a pipeline may give besides the function's own result. */
-type AltOf<P> = P extends {
-    execute(fn: () => never): Promise<infer Alt>;
-} ? Alt : never;
+/**
+ * What a policy may give besides the function's own result. Of a class that gives something else it is unknown, unless the object
+ * is declared as the `Policy<Alt>` it is.
+ */
+type AltOf<P> = P extends Policy ? never : P extends Policy<infer Alt> ? Alt : never;
 /**
  * A policy made of others, outermost first. Recommended: fallback, timeout for all tries together, retry, hedge, breaker, bulkhead,
  * timeout for each try. With retry outside a breaker each try is counted, and a refusal ends the tries.

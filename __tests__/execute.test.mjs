@@ -2,47 +2,17 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { hedge, InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
+import { InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
+import { never } from './helpers/calls.mjs';
+import { AT_ONCE, each, OPEN, WAITING } from './helpers/policies.mjs';
 import { runScript } from './helpers/processes.mjs';
 import { continuations, reasonOf, stateOf } from './helpers/promises.mjs';
+import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
+
 const LIMIT = { capacity: 2, refillPerSecond: 1 };
-
-/** Each makes a policy of two permits, one more a second, on the clock; `left` says how many there are. */
-const AT_ONCE = {
-  'a bucket': (clock) => {
-    const bucket = new TokenBucket({ ...LIMIT, clock });
-    return { policy: bucket, left: () => bucket.available };
-  },
-  'a limiter’s policy': (clock) => {
-    const limiter = new RateLimiter({ limits: LIMIT, clock });
-    return { policy: limiter.policy({ key: 'key' }), left: () => limiter.peek('key').remaining };
-  },
-};
-const WAITING = {
-  'a bucket’s policy that waits': (clock) => {
-    const bucket = new TokenBucket({ ...LIMIT, clock });
-    return { policy: bucket.policy({ maxWaitMs: 60_000 }), left: () => bucket.available };
-  },
-  'a limiter’s policy that waits': (clock) => {
-    const limiter = new RateLimiter({ limits: LIMIT, clock });
-    const left = () => limiter.peek('key').remaining;
-    return { policy: limiter.policy({ key: () => 'key', maxWaitMs: 60_000 }), left };
-  },
-};
-
-/** A test for each of these policies. */
-function each(policies, name, body) {
-  for (const [which, make] of Object.entries(policies)) {
-    test(`${which}: ${name}`, () => {
-      const clock = new ManualClock();
-      return body({ clock, ...make(clock) });
-    });
-  }
-}
-const everywhere = (name, body) => each({ ...AT_ONCE, ...WAITING }, name, body);
-const never = () => new Promise(() => {});
+const everywhere = (name, body) => each({ ...AT_ONCE, ...WAITING, ...OPEN }, name, body);
 
 everywhere('calls the function in the same turn, and gives what it returns', async ({ policy, left }) => {
   let called = false;
@@ -53,7 +23,7 @@ everywhere('calls the function in the same turn, and gives what it returns', asy
   assert.equal(called, true);
   assert.ok(promise instanceof Promise);
   assert.equal(await promise, 'value');
-  assert.equal(left(), 1);
+  if (left) assert.equal(left(), 1);
 });
 
 everywhere('awaits promises and thenables', async ({ policy, clock }) => {
@@ -125,7 +95,7 @@ everywhere(
       );
     }
     assert.equal(called, false);
-    assert.equal(left(), 2);
+    if (left) assert.equal(left(), 2);
   },
 );
 
@@ -250,7 +220,7 @@ everywhere('a signal aborted before is heard before anything is taken', async ({
   );
   assert.equal(await reasonOf(promise), reason);
   assert.equal(called, false);
-  assert.equal(left(), 2);
+  if (left) assert.equal(left(), 2);
 });
 
 everywhere(
@@ -387,10 +357,10 @@ everywhere(
     const seen = [];
     const run = (id) => () =>
       policy.execute(
-        async () => {
-          seen.push(storage.getStore());
+        async ({ context }) => {
+          seen.push([context, storage.getStore()]);
           await null;
-          seen.push(storage.getStore());
+          seen.push([context, storage.getStore()]);
         },
         { timeoutMs: 60_000, signal: new AbortController().signal, context: id },
       );
@@ -400,8 +370,9 @@ everywhere(
     await continuations();
     storage.run('again', () => clock.advance(1_000));
     await Promise.all(all);
-    const expected = seen.length === 4 ? [1, 2, 1, 2] : [1, 2, 1, 2, 3, 3, 4, 4];
-    assert.deepEqual(seen, expected);
+    // Of a policy that refuses at once, two have run.
+    assert.equal(seen.length >= 4, true);
+    for (const [id, context] of seen) assert.equal(context, id);
   },
 );
 
@@ -505,27 +476,4 @@ test('a policy made of a policy works: the interface is open', async () => {
   assert.equal(await run(), 'ran');
   assert.equal((await reasonOf(run())).retryAfterMs, 1_000);
   assert.equal(outer.available, 0);
-});
-
-test('a hedge runs in its call’s async context, whoever’s timer lets it start', async () => {
-  const clock = new ManualClock();
-  const storage = new AsyncLocalStorage();
-  const seen = [];
-  const call = (id) =>
-    storage.run(id, () =>
-      hedge({ delayMs: 20, maxHedges: 2, clock }).execute(({ attempt }) => {
-        seen.push([attempt, storage.getStore()]);
-        return attempt === 3 ? id : new Promise(() => {});
-      }),
-    );
-  const both = Promise.all([call('one'), call('other')]);
-  for (let i = 0; i < 2; i++) storage.run('whoever advances the clock', () => clock.advance(20));
-  assert.deepEqual(await both, ['one', 'other']);
-  assert.deepEqual(
-    seen,
-    [1, 2, 3].flatMap((attempt) => [
-      [attempt, 'one'],
-      [attempt, 'other'],
-    ]),
-  );
 });

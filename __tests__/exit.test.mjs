@@ -4,8 +4,10 @@ import { test } from 'node:test';
 import { runScript } from './helpers/processes.mjs';
 
 /** Runs a module with everything of breakwater in scope; answers how it ended. */
+const NAMES =
+  'AdaptiveThrottle CircuitBreaker ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
 const run = (body, options) =>
-  runScript(`import { ManualClock, RateLimiter, TokenBucket, list } from 'breakwater';\n${body}`, options);
+  runScript(`import { ${NAMES.split(' ')} } from 'breakwater';\n${body}`, options);
 
 async function endsAlone(body, { atLeastMs = 0, said = '' } = {}) {
   const { code, signal, stdout, stderr, ms } = await run(body, { timeoutMs: 20_000 });
@@ -96,12 +98,103 @@ test('a process ends at once when what it waited for was aborted or disposed', a
   );
 });
 
+test('a retry that waits keeps the process alive until its next attempt', async () => {
+  await endsAlone(
+    `
+    retry({ backoff: 200 })
+      .execute(({ attempt }) => attempt === 1 ? Promise.reject(new Error('down')) : 'up')
+      .then(console.log);
+  `,
+    { atLeastMs: 200, said: 'up' },
+  );
+});
+
+test('a hedge that may start, and a timeout, keep the process alive while their calls run', async () => {
+  await endsAlone(
+    `
+    const never = () => new Promise(() => {});
+    hedge({ delayMs: 200 })
+      .execute(({ attempt }) => attempt === 1 ? never() : 'hedge')
+      .then(console.log);
+  `,
+    { atLeastMs: 200, said: 'hedge' },
+  );
+  await endsAlone(
+    `
+    timeout({ ms: 200 })
+      .execute(() => new Promise(() => {}))
+      .catch(({ code }) => console.log(code));
+  `,
+    { atLeastMs: 200, said: 'ERR_TIMEOUT' },
+  );
+});
+
+test('policies that have nothing to do keep nothing alive: no budget, window, break, lease or listener', async () => {
+  await endsAlone(`
+    const budget = new RetryBudget({ name: 'exit', windowMs: 3_600_000 });
+    const breaker = new CircuitBreaker({ name: 'exit', openMs: 3_600_000, halfOpenCalls: 2 });
+    const alone = new CircuitBreaker({ openMs: 50 });
+    const throttle = new AdaptiveThrottle({ name: 'exit' });
+    const breakers = keyed((label) => new CircuitBreaker({ label }));
+    for (const one of [breaker, alone]) one.on('stateChange', () => {});
+    breakers.for('host').on('stateChange', () => {});
+    budget.deposit();
+    budget.withdraw();
+    throttle.tryAcquire();
+    breaker.isolate();
+    breaker.forceOpen();
+    alone.tryAcquire();
+    alone.forceOpen();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    alone.tryAcquire();
+    const policy = pipeline(
+      fallback('else'),
+      timeout({ ms: 3_600_000 }),
+      retry({ budget, backoff: 3_600_000 }),
+      hedge({ delayMs: 3_600_000, budget }),
+      throttle,
+      new CircuitBreaker(),
+      timeout({ ms: 3_600_000 }),
+    );
+    await policy.execute(() => 'value');
+    await policy.execute(async () => 'value', { timeoutMs: 3_600_000, signal: new AbortController().signal });
+  `);
+});
+
+test('a process ends at once when what its policies waited for was aborted, or lost to a hedge', async () => {
+  await endsAlone(
+    `
+    const never = () => new Promise(() => {});
+    const fail = () => Promise.reject(new Error('down'));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const far = 3_600_000;
+    const waiting = [
+      retry({ backoff: far, maxAttempts: 9 }).execute(fail, { signal }),
+      hedge({ delayMs: far }).execute(never, { signal }),
+      timeout({ ms: far }).execute(never, { signal }),
+      pipeline(timeout({ ms: far }), retry({ backoff: far / 2 }), hedge({ delayMs: far })).execute(fail, { signal }),
+    ];
+    // The loser has a timeout of its own, and never settles.
+    const hedged = pipeline(hedge({ delayMs: 5 }), timeout({ ms: far }));
+    console.log(await hedged.execute(({ attempt }) => attempt === 1 ? never() : 'hedge'));
+    setTimeout(() => controller.abort(), 20);
+    const said = await Promise.allSettled(waiting);
+    console.log(said.map(({ status }) => status).join());
+  `,
+    { said: 'hedge\nrejected,rejected,rejected,rejected' },
+  );
+});
+
 test('a wait on a manual clock keeps nothing alive', async () => {
   await endsAlone(`
     const clock = new ManualClock();
     const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, initialTokens: 0, clock });
     bucket.acquire().then(() => console.log('served'));
     bucket.policy({ maxWaitMs: 5_000 }).execute(() => {}, { timeoutMs: 5_000 }).then(() => console.log('ran'));
+    const fail = () => Promise.reject(new Error('down'));
+    retry({ backoff: 5_000, clock }).execute(fail).catch(() => console.log('failed'));
+    pipeline(timeout({ ms: 5_000, clock }), hedge({ delayMs: 1_000, clock })).execute(() => new Promise(() => {}));
   `);
 });
 

@@ -20,6 +20,7 @@ import { reasonOf, stateOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
+
 const down = (n) => new Error(`down ${n}`);
 const attemptsOf = ({ calls }) => calls.map(({ attempt }) => attempt);
 
@@ -388,7 +389,7 @@ test('ten thousand attempts hold on to no more than one', async () => {
   }
 });
 
-// smithy-typescript, util-retry/retries.integ.spec.ts; the quotas there are tested as budgets in budget.test.mjs
+// smithy-typescript, util-retry/retries.integ.spec.ts
 test('the AWS table: 50 ms, doubled, the error after the last attempt', async () => {
   const delays = [];
   const backoff = { kind: 'exponential', initialMs: 50, jitter: 'none', maxMs: 20_000 };

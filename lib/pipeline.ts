@@ -5,8 +5,11 @@ import { execute, type Layer, layerOf, type Policy, register, wrap } from './exe
 import { invalid } from './options.js';
 import type { Next } from './race.js';
 
-/** What the policies of a pipeline may give besides the function's own result. */
-export type AltOf<P> = P extends { execute(fn: () => never): Promise<infer Alt> } ? Alt : never;
+/**
+ * What a policy may give besides the function's own result. Of a class that gives something else it is unknown, unless the object
+ * is declared as the `Policy<Alt>` it is.
+ */
+export type AltOf<P> = P extends Policy ? never : P extends Policy<infer Alt> ? Alt : never;
 
 const DETAILS = { kind: 'pipeline' } as const;
 

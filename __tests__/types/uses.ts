@@ -3,15 +3,34 @@
  * bundler, against the packed package; a line under @ts-expect-error must be refused.
  */
 import {
+  AdaptiveThrottle,
+  type AdaptiveThrottleSnapshot,
+  type AltOf,
+  type Backoff,
+  type BreakerPermit,
   BreakwaterError,
+  type Call,
+  CircuitBreaker,
   type Decision,
+  type ExecuteOptions,
+  fallback,
+  hedge,
+  type Keyed,
+  keyed,
   type Limit,
   ManualClock,
+  type Policy,
+  pipeline,
   RateLimitedError,
   RateLimiter,
   type RateLimiterOptions,
   type RateLimiterSnapshot,
+  RetryBudget,
+  type RetryBudgetSnapshot,
+  type RetryEvent,
+  retry,
   TokenBucket,
+  timeout,
 } from 'breakwater';
 import { rateLimit as expressRateLimit } from 'breakwater/express';
 import { rateLimit as fastifyRateLimit } from 'breakwater/fastify';
@@ -73,6 +92,123 @@ export function limiters(): readonly Decision[] {
   // @ts-expect-error keys are strings
   limiter.tryAcquire(1);
   return [decision, limiter.peek('key')];
+}
+
+/** A user's own policy. */
+class Counting implements Policy<'none'> {
+  calls = 0;
+
+  async execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | 'none'> {
+    this.calls += 1;
+    return this.calls > 100 ? 'none' : await new TokenBucket({ limit: 1, windowMs: 1 }).execute(fn, options);
+  }
+
+  wrap<This, Args extends unknown[], T>(
+    fn: (this: This, ...args: Args) => T,
+  ): (this: This, ...args: Args) => Promise<Awaited<T> | 'none'> {
+    const policy = this;
+    return function (this: This, ...args: Args) {
+      return policy.execute(() => fn.apply(this, args));
+    };
+  }
+}
+
+/** What a number may become. */
+function or<Alt>(policy: Policy<Alt>): Promise<number | Alt> {
+  return policy.execute(() => 5);
+}
+
+export async function policies(signal: AbortSignal): Promise<void> {
+  const clock = new ManualClock();
+  const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 5, windowMs: 1_000, name: 'types', clock });
+  const backoffs: Backoff[] = [
+    100,
+    { kind: 'exponential' },
+    { kind: 'exponential', initialMs: 5, jitter: 'equal' },
+  ];
+  const retries = retry({
+    maxAttempts: Infinity,
+    backoff: backoffs[0],
+    budget,
+    retryIf: (error, result, call) => error instanceof Error || result === undefined || call.attempt < 3,
+    maxRetryAfterMs: 5,
+    onRetry: ({ attempt, delayMs, error, result }: RetryEvent) => void [attempt, delayMs, error, result],
+    clock,
+    seed: 1,
+  });
+  const breaker = new CircuitBreaker();
+  const throttle = new AdaptiveThrottle({
+    isFailure: (error) => (error === undefined ? 'ignore' : { openMs: 5 }),
+  });
+  const plain: Policy[] = [
+    retries,
+    timeout({ ms: 5 }),
+    hedge({ delayMs: 5, budget }),
+    hedge({ quantile: 0.9 }),
+    breaker,
+    throttle,
+  ];
+  const permit: BreakerPermit | undefined = throttle.tryAcquire();
+  permit?.ignore();
+  const snapshots: [RetryBudgetSnapshot, AdaptiveThrottleSnapshot] = [budget.snapshot(), throttle.snapshot()];
+  holds<Same<ReturnType<typeof budget.withdraw>, boolean>>();
+
+  // What a policy gives is what the function gives, and a fallback's value.
+  const options: ExecuteOptions = {
+    signal,
+    timeoutMs: 5,
+    context: {},
+    idempotent: false,
+    onDiscard: (value) => void value,
+  };
+  const number = retries.execute(async ({ attempt, remainingMs }) => attempt + remainingMs, options);
+  holds<Same<typeof number, Promise<number>>>();
+  const value = or(fallback(null));
+  const made = or(fallback((error: unknown, call: Call) => [String(error), call.attempt] as const));
+  const later = or(fallback(async () => 'later', { when: (error) => error instanceof RateLimitedError }));
+  holds<Same<typeof value, Promise<number | null>>>();
+  holds<Same<typeof made, Promise<number | readonly [string, number]>>>();
+  holds<Same<typeof later, Promise<number | string>>>();
+  const nested = pipeline(fallback('text' as string), pipeline(...plain, pipeline(fallback(null))));
+  holds<Same<typeof nested, Policy<string | null>>>();
+  // A class’s own value has to be said.
+  const counting: Policy<'none'> = new Counting();
+  const counted = pipeline(fallback(null), counting, breaker);
+  holds<Same<typeof counted, Policy<'none' | null>>>();
+  holds<Same<AltOf<Counting>, unknown>>();
+  const wrapped = nested.wrap(function (this: { by: number }, times: number) {
+    return this.by * times;
+  });
+  const answer: string | number | null = await wrapped.call({ by: 2 }, 3);
+  holds<Same<ReturnType<typeof wrapped>, Promise<string | number | null>>>();
+  const none = pipeline().execute(() => 5);
+  const strict = pipeline(retries, breaker).execute(async () => 5);
+  holds<Same<[typeof none, typeof strict], [Promise<number>, Promise<number>]>>();
+
+  const breakers: Keyed<CircuitBreaker> = keyed((host) => new CircuitBreaker({ label: host }), {
+    maxKeys: 5,
+  });
+  const own = keyed((key) => ({ key, dispose() {} }));
+  const key: string = own.for('a').key;
+  void [breakers.for('a').state, breakers.size, key, answer, snapshots];
+
+  // @ts-expect-error there is no such option
+  retry({ attempts: 5 });
+  // @ts-expect-error 'half' is no jitter
+  retry({ backoff: { kind: 'exponential', jitter: 'half' } });
+  // @ts-expect-error a breaker is no budget
+  hedge({ delayMs: 5, budget: breaker });
+  // @ts-expect-error a timeout needs its time
+  timeout({});
+  // @ts-expect-error a fallback may give its value
+  const wrong: Policy = fallback('text');
+  // @ts-expect-error what may be null is no number
+  const certain: number = await pipeline(fallback(null)).execute(() => 5);
+  // @ts-expect-error a function is no policy
+  pipeline(retry);
+  // @ts-expect-error what is kept by key can be disposed
+  keyed((key) => ({ key }));
+  void [wrong, certain];
 }
 
 export function errors(error: unknown): number | undefined {

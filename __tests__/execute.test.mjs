@@ -3,33 +3,10 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
+import { AT_ONCE, LIMIT, OPEN, WAITING } from './helpers/policies.mjs';
 import { continuations, reasonOf, stateOf } from './helpers/promises.mjs';
 import { countedSignal } from './helpers/signals.mjs';
-
-const LIMIT = { capacity: 2, refillPerSecond: 1 };
-
-/** Each makes a policy of two permits, one more a second, on the clock; `left` says how many there are. */
-const AT_ONCE = {
-  'a bucket': (clock) => {
-    const bucket = new TokenBucket({ ...LIMIT, clock });
-    return { policy: bucket, left: () => bucket.available };
-  },
-  'a limiter’s policy': (clock) => {
-    const limiter = new RateLimiter({ limits: LIMIT, clock });
-    return { policy: limiter.policy({ key: 'key' }), left: () => limiter.peek('key').remaining };
-  },
-};
-const WAITING = {
-  'a bucket’s policy that waits': (clock) => {
-    const bucket = new TokenBucket({ ...LIMIT, clock });
-    return { policy: bucket.policy({ maxWaitMs: 60_000 }), left: () => bucket.available };
-  },
-  'a limiter’s policy that waits': (clock) => {
-    const limiter = new RateLimiter({ limits: LIMIT, clock });
-    const left = () => limiter.peek('key').remaining;
-    return { policy: limiter.policy({ key: () => 'key', maxWaitMs: 60_000 }), left };
-  },
-};
+import './helpers/rejections.mjs';
 
 /** A test for each of these policies. */
 function each(policies, name, body) {
@@ -40,7 +17,7 @@ function each(policies, name, body) {
     });
   }
 }
-const everywhere = (name, body) => each({ ...AT_ONCE, ...WAITING }, name, body);
+const everywhere = (name, body) => each({ ...AT_ONCE, ...OPEN, ...WAITING }, name, body);
 const never = () => new Promise(() => {});
 
 everywhere('calls the function in the same turn, and gives what it returns', async ({ policy, left }) => {
@@ -52,7 +29,7 @@ everywhere('calls the function in the same turn, and gives what it returns', asy
   assert.equal(called, true);
   assert.ok(promise instanceof Promise);
   assert.equal(await promise, 'value');
-  assert.equal(left(), 1);
+  if (left !== undefined) assert.equal(left(), 1);
 });
 
 everywhere('awaits promises and thenables', async ({ policy, clock }) => {
@@ -64,6 +41,7 @@ everywhere('awaits promises and thenables', async ({ policy, clock }) => {
   // biome-ignore lint/suspicious/noThenProperty: as above
   const bounded = policy.execute(() => ({ then: (_, reject) => reject(new Error('said no')) }), options);
   assert.equal((await reasonOf(bounded)).message, 'said no');
+  clock.advance(2_000);
   const lying = {
     // biome-ignore lint/suspicious/noThenProperty: as above
     get then() {
@@ -124,14 +102,15 @@ everywhere(
       );
     }
     assert.equal(called, false);
-    assert.equal(left(), 2);
+    if (left !== undefined) assert.equal(left(), 2);
   },
 );
 
-everywhere('tells the function about its call', async ({ policy, clock }) => {
+everywhere('tells the function about its call', async ({ policy, clock, deadlineMs }) => {
   const context = { any: 'thing' };
   const seen = await policy.execute((call) => call, { context });
-  assert.deepEqual([seen.attempt, seen.remainingMs, seen.context], [1, Number.POSITIVE_INFINITY, context]);
+  const remainingMs = deadlineMs ?? Number.POSITIVE_INFINITY;
+  assert.deepEqual([seen.attempt, seen.remainingMs, seen.context], [1, remainingMs, context]);
   assert.equal(seen.signal.aborted, false);
   assert.equal(seen.signal, seen.signal);
   const remaining = await policy.execute(
@@ -249,7 +228,7 @@ everywhere('a signal aborted before is heard before anything is taken', async ({
   );
   assert.equal(await reasonOf(promise), reason);
   assert.equal(called, false);
-  assert.equal(left(), 2);
+  if (left !== undefined) assert.equal(left(), 2);
 });
 
 everywhere(
@@ -387,9 +366,9 @@ everywhere(
     const run = (id) => () =>
       policy.execute(
         async () => {
-          seen.push(storage.getStore());
+          seen.push([id, storage.getStore()]);
           await null;
-          seen.push(storage.getStore());
+          seen.push([id, storage.getStore()]);
         },
         { timeoutMs: 60_000, signal: new AbortController().signal, context: id },
       );
@@ -399,8 +378,9 @@ everywhere(
     await continuations();
     storage.run('again', () => clock.advance(1_000));
     await Promise.all(all);
-    const expected = seen.length === 4 ? [1, 2, 1, 2] : [1, 2, 1, 2, 3, 3, 4, 4];
-    assert.deepEqual(seen, expected);
+    // Two of the four, where there are but two permits.
+    assert.equal(seen.length === 4 || seen.length === 8, true);
+    for (const [id, store] of seen) assert.equal(store, id);
   },
 );
 

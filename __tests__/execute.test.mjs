@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { InvalidOptionError, ManualClock, RateLimiter, TimeoutError, TokenBucket } from 'breakwater';
 import { AT_ONCE, LIMIT, OPEN, WAITING } from './helpers/policies.mjs';
+import { runScript } from './helpers/processes.mjs';
 import { continuations, reasonOf, stateOf } from './helpers/promises.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 import './helpers/rejections.mjs';
@@ -429,6 +430,40 @@ test('a call aborted by its own cost function takes nothing and waits for nothin
   assert.deepEqual([bucket.snapshot().waiting, limiter.snapshot().waiting], [0, 0]);
   clock.advance(1_000);
   assert.deepEqual([bucket.available, limiter.peek('key').remaining], [1, 1]);
+});
+
+test('what onDiscard throws is an uncaught exception, and the caller’s outcome is what it was', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    import { hedge, ManualClock, pipeline, retry, timeout } from 'breakwater';
+    process.on('uncaughtException', (error) => console.log('uncaught:', error.message));
+    process.on('unhandledRejection', (error) => console.log('unhandled:', error.message));
+    const clock = new ManualClock();
+    const onDiscard = (value) => { throw new Error(value); };
+    const outcome = (promise) => promise.then((value) => console.log(value), ({ code }) => console.log(code));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const later = [];
+    const late = () => new Promise((resolve) => later.push(resolve));
+
+    const deadline = timeout({ ms: 10, clock });
+    await outcome(deadline.execute(() => { clock.advance(10); return 'sync'; }, { onDiscard }));
+    const async = outcome(deadline.execute(late, { onDiscard }));
+    clock.advance(10);
+    later[0]('async');
+    await async;
+    const results = ['tried again', 'retried'];
+    const retryIf = (_, result) => result === 'tried again';
+    await outcome(retry({ backoff: 0, retryIf, clock }).execute(() => results.shift(), { onDiscard }));
+    const hedged = outcome(hedge({ delayMs: 5, clock }).execute(late, { onDiscard }));
+    clock.advance(5);
+    later[2]('hedged');
+    await hedged;
+    later[1]('lost');
+    await turn();
+  `);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  const uncaught = ['async', 'lost', 'sync', 'tried again'].map((value) => `uncaught: ${value}`);
+  const outcomes = ['ERR_TIMEOUT', 'ERR_TIMEOUT', 'hedged', 'retried'];
+  assert.deepEqual(stdout.trim().split('\n').sort(), [...outcomes, ...uncaught]);
 });
 
 test('the platform’s own timeout signal ends a call with its own reason (real time)', async () => {

@@ -33,7 +33,10 @@ export interface ExecuteOptions {
   readonly priority?: number | undefined;
   /** How much the call takes, for policies with weights. Default 1. */
   readonly weight?: number | undefined;
-  /** Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. */
+  /**
+   * Gets a value that nobody else gets: it came too late, lost to another try, or is tried again. To close or release it. What it
+   * throws is an uncaught exception.
+   */
   readonly onDiscard?: ((value: unknown) => void) | undefined;
 }
 

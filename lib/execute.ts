@@ -5,6 +5,7 @@
 import { type Call, type ExecuteOptions, Scope } from './call.js';
 import type { Timeline } from './clock.js';
 import type { ErrorDetails, RefusedError } from './errors.js';
+import { tell } from './events.js';
 import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { type Next, Race } from './race.js';
 
@@ -70,7 +71,8 @@ export function adopt(result: unknown): unknown {
 
 /** Nobody gets this value: the caller may want to close or release it. */
 export function discard(scope: Scope, value: unknown): void {
-  scope.options.onDiscard?.(value);
+  const { onDiscard } = scope.options;
+  if (onDiscard !== undefined) tell(onDiscard, value);
 }
 
 /** Runs `fn` under a layer. Never throws. */

@@ -2,6 +2,7 @@
 import { type Call, type ExecuteOptions, Scope, type TimedScope, type Watcher } from './call.js';
 import type { Timeline } from './clock.js';
 import { type ErrorDetails, TimeoutError } from './errors.js';
+import { tell } from './events.js';
 import type { Timer } from './timers.js';
 
 /** Goes on inside a scope: the function itself, or the next policy. Answers a value or a promise, or throws. */
@@ -131,6 +132,7 @@ export class Race extends Scope implements TimedScope {
 
   /** Nobody gets this value. Where the function was never called, there is none. */
   #discard(value: unknown): void {
-    if (this.called) this.options.onDiscard?.(value);
+    const { onDiscard } = this.options;
+    if (this.called && onDiscard !== undefined) tell(onDiscard, value);
   }
 }

@@ -287,7 +287,10 @@ export class TokenBucket implements Policy {
       details,
       run: (scope, next) => {
         if (scope.ended) throw scope.reason;
-        if (cost === undefined && maxWaitMs === 0 && this.#take() === true) return next(scope);
+        if (cost === undefined && maxWaitMs === 0) {
+          const taken = this.#take();
+          return taken === true ? next(scope) : admit(this.#decided(taken, 1), scope, next);
+        }
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);
         // Nobody waits long enough to need the signal where nothing is to be waited for.
@@ -312,9 +315,7 @@ export class TokenBucket implements Policy {
     if (signal?.aborted) throw signal.reason;
     const primitive = this.#primitive;
     if (maxWaitMs === 0 || primitive.dryRun) {
-      if (primitive.live(this.#functions.takeMany(tokens))) return undefined;
-      if (primitive.dryRun) return void primitive.refused();
-      return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
+      return this.#decided(this.#functions.takeMany(tokens), tokens);
     }
     const answer = primitive.live(this.#functions.acquire(tokens, maxWaitMs));
     if (answer === 0) return undefined;
@@ -333,6 +334,14 @@ export class TokenBucket implements Policy {
     });
     this.#arm(ms);
     return promise;
+  }
+
+  /** What comes of tokens that are given at once or not at all. */
+  #decided(allowed: boolean | undefined, tokens: number): Admission {
+    const primitive = this.#primitive;
+    if (primitive.live(allowed)) return undefined;
+    if (primitive.dryRun) return void primitive.refused();
+    return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
   }
 
   /** Not granted: false if that is a decision (true in a dry run), an error if the object was disposed. */

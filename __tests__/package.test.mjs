@@ -184,7 +184,7 @@ test('a binary of another version is refused by its ABI', () => {
   const path = join(home, 'future.cjs');
   writeFileSync(path, 'exports.ABI = 999;');
   const { said } = run(project, 'future.cjs', FIRST_ERROR, { env: { BREAKWATER_NATIVE_PATH: path } });
-  assert.match(said.message, /its ABI is 999 and must be 1/);
+  assert.match(said.message, /its ABI is 999 and must be \d+\n/);
   assert.match(said.message, /of two versions: install both with one version/);
 });
 
@@ -269,10 +269,10 @@ test('two copies whose native parts differ share nothing, and one warning says s
   const lib = addSecondCopy(folder);
   const facade = join(lib, 'node_modules/breakwater/dist/native.js');
   const source = readFileSync(facade, 'utf8');
-  assert.ok(source.includes('const ABI = 1;'));
-  writeFileSync(facade, source.replace('const ABI = 1;', 'const ABI = 2;'));
+  assert.match(source, /const ABI = \d+;/);
+  writeFileSync(facade, source.replace(/const ABI = \d+;/, 'const ABI = 999;'));
   const binary = join(lib, 'node_modules', platformPackage);
-  writeFileSync(join(binary, 'future.js'), `module.exports = { ...require('./breakwater.node'), ABI: 2 };`);
+  writeFileSync(join(binary, 'future.js'), `module.exports = { ...require('./breakwater.node'), ABI: 999 };`);
   const manifest = JSON.parse(readFileSync(join(binary, 'package.json'), 'utf8'));
   writeFileSync(join(binary, 'package.json'), JSON.stringify({ ...manifest, main: 'future.js' }));
   const { said, stderr } = run(folder, 'apart.cjs', TWO_COPIES);

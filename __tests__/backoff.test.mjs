@@ -7,7 +7,6 @@ import { outcomes } from './helpers/calls.mjs';
 import { watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 const KINDS = ['full', 'equal', 'decorrelated', 'none'];
 
 /** The first delays of a retry, as they are told and as they are slept. */

@@ -639,4 +639,6 @@ test('the bucket itself is a policy of one token that refuses at once', async ()
   assert.ok(error instanceof RateLimitedError);
   assert.equal(error.retryAfterMs, 1_000);
   assert.equal(calls, 2);
+  const { allowed, refused } = bucket.snapshot();
+  assert.deepEqual({ allowed, refused }, { allowed: 2, refused: 1 });
 });

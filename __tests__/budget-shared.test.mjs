@@ -6,7 +6,6 @@ import { manual, never, outcomes } from './helpers/calls.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 const down = () => new Error('down');
 /** A clock, and a budget that allows `tries` and none for calls. */
 function made(tries, options) {

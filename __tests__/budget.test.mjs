@@ -14,7 +14,6 @@ import {
 import './helpers/rejections.mjs';
 import { withThreads } from './helpers/threads.mjs';
 
-
 let names = 0;
 /** A name that nobody else uses. */
 function newName() {

@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RateLimiter, TokenBucket } from 'breakwater';
+import { hedge, keyed, ManualClock, RateLimiter, retry, TokenBucket } from 'breakwater';
 import { BINDING } from '../scripts/build.mjs';
+import { continuations } from './helpers/promises.mjs';
+import './helpers/rejections.mjs';
 
 const binding = createRequire(import.meta.url)(BINDING);
 const read = (path) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8');
@@ -24,6 +26,10 @@ const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0' };
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
   ['lib/limiter.ts', binding.limiterDefaults()],
+  ['lib/breaker.ts', binding.breakerDefaults()],
+  ['lib/backoff.ts', binding.backoffDefaults()],
+  ['lib/budget.ts', binding.budgetDefaults()],
+  ['lib/throttle.ts', binding.throttleDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -45,9 +51,62 @@ test('what the facade documents as its own default is one', () => {
   assert.equal(new RateLimiter({ limits: { limit: 1, windowMs: 1 } }).snapshot().dryRun, false);
 });
 
+test('retry, hedge and keyed have the defaults they document', async () => {
+  const said = ['retry', 'hedge', 'keyed'].map((word) => Object.fromEntries(documented(`lib/${word}.ts`)));
+  assert.deepEqual(said, [
+    { maxAttempts: '3', maxRetryAfterMs: '60000' },
+    { maxHedges: '1' },
+    { maxKeys: '1000' },
+  ]);
+  const clock = new ManualClock();
+  const tries = async (policy, retryAfterMs) => {
+    let count = 0;
+    const fn = () => {
+      count += 1;
+      return Promise.reject(Object.assign(new Error('down'), { retryAfterMs }));
+    };
+    const ended = policy.execute(fn).catch(() => {});
+    await clock.advanceAsync(200_000);
+    await ended;
+    return count;
+  };
+  assert.equal(await tries(retry({ clock })), 3);
+  assert.equal(await tries(retry({ clock }), 60_000), 3);
+  assert.equal(await tries(retry({ clock }), 60_001), 1);
+
+  let started = 0;
+  const ends = [];
+  const hedged = hedge({ delayMs: 5, clock }).execute(() => {
+    started += 1;
+    return new Promise((resolve) => ends.push(resolve));
+  });
+  clock.advance(1_000);
+  await continuations();
+  assert.equal(started, 2);
+  for (const end of ends) end();
+  await hedged;
+
+  const objects = keyed(() => ({ dispose() {} }));
+  for (let key = 0; key < 1_001; key++) objects.for(`${key}`);
+  assert.equal(objects.size, 1_000);
+});
+
 test('index.d.ts carries the documented defaults', () => {
   const types = documented('index.d.ts').map(([option]) => option);
-  for (const option of ['maxWaiters', 'maxKeys', 'whenFull', 'dryRun', 'maxWaitMs']) {
+  for (const option of [
+    'maxWaiters',
+    'maxKeys',
+    'whenFull',
+    'dryRun',
+    'maxWaitMs',
+    'failureRateThreshold',
+    'probeLeaseMs',
+    'minPerSecond',
+    'maxRefusalRate',
+    'maxAttempts',
+    'maxHedges',
+    'initialMs',
+  ]) {
     assert.equal(types.includes(option), true, option);
   }
 });

@@ -30,6 +30,16 @@ const LIMIT = { capacity: 1, refillPerSecond: 1 };
 const met = {
   RateLimitedError: ({ TokenBucket, ManualClock }) =>
     new TokenBucket({ ...LIMIT, initialTokens: 0, clock: new ManualClock() }).execute(() => {}),
+  CircuitOpenError: ({ CircuitBreaker, ManualClock }) => {
+    const breaker = new CircuitBreaker({ clock: new ManualClock() });
+    breaker.forceOpen();
+    return breaker.execute(() => {});
+  },
+  OverloadedError: ({ AdaptiveThrottle, ManualClock }) => {
+    const throttle = new AdaptiveThrottle({ maxRefusalRate: 0.999999, seed: 1, clock: new ManualClock() });
+    for (let i = 0; i < 10_000; i++) throttle.tryAcquire()?.failure();
+    return throttle.execute(() => {});
+  },
   TimeoutError: ({ TokenBucket, ManualClock }) => {
     const clock = new ManualClock();
     const promise = new TokenBucket({ ...LIMIT, clock }).execute(() => new Promise(() => {}), {
@@ -55,11 +65,14 @@ const met = {
 };
 const CODES = {
   RateLimitedError: 'ERR_RATE_LIMITED',
+  CircuitOpenError: 'ERR_CIRCUIT_OPEN',
+  OverloadedError: 'ERR_OVERLOADED',
   TimeoutError: 'ERR_TIMEOUT',
   InvalidOptionError: 'ERR_INVALID_OPTION',
   NameConflictError: 'ERR_NAME_CONFLICT',
   DisposedError: 'ERR_DISPOSED',
 };
+const REFUSALS = ['RateLimitedError', 'CircuitOpenError', 'OverloadedError'];
 const FAMILY = [...Object.keys(CODES), 'NativeBindingError', 'RefusedError', 'BreakwaterError'];
 
 for (const [name, meet] of Object.entries(met)) {
@@ -72,7 +85,7 @@ for (const [name, meet] of Object.entries(met)) {
     const family = FAMILY.filter((one) => error instanceof breakwater[one]);
     assert.deepEqual(
       family,
-      name === 'RateLimitedError' ? [name, 'RefusedError', 'BreakwaterError'] : [name, 'BreakwaterError'],
+      REFUSALS.includes(name) ? [name, 'RefusedError', 'BreakwaterError'] : [name, 'BreakwaterError'],
     );
   });
 
@@ -81,7 +94,7 @@ for (const [name, meet] of Object.entries(met)) {
     assert.notEqual(copy[name], breakwater[name]);
     assert.ok(theirs instanceof breakwater[name]);
     assert.ok(theirs instanceof BreakwaterError);
-    assert.equal(theirs instanceof RefusedError, name === 'RateLimitedError');
+    assert.equal(theirs instanceof RefusedError, REFUSALS.includes(name));
     const ours = await reasonOf(meet(breakwater));
     assert.ok(ours instanceof copy[name]);
   });
@@ -98,6 +111,18 @@ test('a refusal says who refused and when to come back', async () => {
   assert.deepEqual({ ...never }, { kind: 'limiter', retryAfterMs: Number.POSITIVE_INFINITY });
   assert.equal('primitive' in never, false);
   assert.equal('cause' in never, false);
+});
+
+test('a refusal says what it knows: a breaker its state, a throttle neither that nor when to come back', async () => {
+  const open = await reasonOf(met.CircuitOpenError(breakwater));
+  assert.deepEqual({ ...open }, { kind: 'breaker', state: 'open', retryAfterMs: 5_000 });
+  const overloaded = await reasonOf(met.OverloadedError(breakwater));
+  assert.deepEqual({ ...overloaded }, { kind: 'throttle' });
+  assert.equal(overloaded.message, 'throttle refused: the backend refuses most of what it gets');
+  for (const name of REFUSALS) {
+    const { stack, message } = await reasonOf(met[name](breakwater));
+    assert.equal(stack, `${name}: ${message}`);
+  }
 });
 
 test('a refusal is a fresh object without stack frames, and leaves the frames of others alone', async () => {

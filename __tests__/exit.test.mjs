@@ -34,6 +34,57 @@ test('a process that used everything ends by itself', async () => {
   `);
 });
 
+test('breakers, throttles, budgets and what is around calls keep no process alive once the calls have settled', async () => {
+  await endsAlone(
+    `
+    const options = { name: 'exit', consecutiveFailures: 1, openMs: 60_000 };
+    const [breaker, other] = [new CircuitBreaker(options), new CircuitBreaker({ ...options, name: undefined })];
+    const budget = new RetryBudget({ name: 'exit' });
+    const throttle = new AdaptiveThrottle({ name: 'exit' });
+    for (const one of [breaker, other]) {
+      one.on('stateChange', () => {});
+      one.isolate();
+      one.disable();
+      one.forceOpen();
+    }
+    // A break that lasts, and a probe that is out.
+    const probing = new CircuitBreaker({ openMs: 1 });
+    probing.forceOpen();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    probing.tryAcquire();
+    const calls = pipeline(timeout({ ms: 60_000 }), retry({ budget, backoff: 5 }), hedge({ delayMs: 60_000, budget }), throttle);
+    const failing = () => Promise.reject(new Error('down'));
+    await calls.execute(async () => 'value', { timeoutMs: 60_000, signal: new AbortController().signal });
+    await retry({ budget, backoff: 5 }).execute(failing).catch(({ message }) => console.log(message));
+    await breaker.execute(() => {}).catch(({ code }) => console.log(code));
+  `,
+    { said: 'down\nERR_CIRCUIT_OPEN' },
+  );
+});
+
+test('a retry’s pause and a hedge that is due keep the process alive', async () => {
+  await endsAlone(
+    `
+    let tries = 0;
+    const fn = async () => {
+      tries += 1;
+      if (tries === 1) throw new Error('down');
+      return 'retried';
+    };
+    retry({ backoff: 200 }).execute(fn).then(console.log);
+  `,
+    { atLeastMs: 200, said: 'retried' },
+  );
+  await endsAlone(
+    `
+    let calls = 0;
+    const fn = () => (++calls === 1 ? new Promise(() => {}) : Promise.resolve('hedged'));
+    hedge({ delayMs: 200 }).execute(fn).then(console.log);
+  `,
+    { atLeastMs: 200, said: 'hedged' },
+  );
+});
+
 test('an acquire that waits keeps the process alive until it is served', async () => {
   await endsAlone(
     `

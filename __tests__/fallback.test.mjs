@@ -18,7 +18,6 @@ import { manual, never, outcomes } from './helpers/calls.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 const down = new Error('down');
 const failing = () => Promise.reject(down);
 

@@ -7,7 +7,6 @@ import { manual, outcomes } from './helpers/calls.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 const NOTHING = { ratio: 0, minPerSecond: 0 };
 /** A budget of so many tries: what one second allows. */
 const tries = (count, clock) => new RetryBudget({ ratio: 0, minPerSecond: count, windowMs: 1_000, clock });

@@ -10,7 +10,6 @@ import { continuations, reasonOf, stateOf, watched } from './helpers/promises.mj
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
-
 /** A hedge on a clock of its own, with a function whose calls are settled by hand. */
 function made(options) {
   const clock = new ManualClock();

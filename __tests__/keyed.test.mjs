@@ -16,7 +16,6 @@ import { manual } from './helpers/calls.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 /** A user’s own object, that says when it was disposed. */
 function notes() {
   const made = [];

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  AdaptiveThrottle,
+  CircuitBreaker,
   DisposedError,
   hedge,
   list,
@@ -75,7 +77,36 @@ test('a name with other options is a NameConflictError that names the first opti
     dryRun: false,
     clock,
   };
+  const breaker = {
+    window: { kind: 'time', durationMs: 10_000 },
+    failureRateThreshold: 0.5,
+    minimumCalls: 20,
+    consecutiveFailures: 5,
+    slowCallMs: 100,
+    slowCallRateThreshold: 1,
+    openMs: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 0.1 },
+    halfOpenCalls: 1,
+    probeLeaseMs: 30_000,
+    dryRun: false,
+    clock,
+  };
+  const budget = { ratio: 0.2, minPerSecond: 10, windowMs: 10_000, clock };
+  const throttle = { multiplier: 2, windowMs: 120_000, maxRefusalRate: 0.9, dryRun: false, clock };
   const differs = {
+    window: { kind: 'time', durationMs: 11_000 },
+    failureRateThreshold: false,
+    minimumCalls: 21,
+    consecutiveFailures: undefined,
+    slowCallMs: 200,
+    slowCallRateThreshold: 0.5,
+    openMs: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 0.2 },
+    halfOpenCalls: 2,
+    probeLeaseMs: 30_001,
+    ratio: 0.1,
+    minPerSecond: 0,
+    windowMs: 20_000,
+    multiplier: 3,
+    maxRefusalRate: 0.8,
     capacity: 6,
     refillPerSecond: 2,
     initialTokens: 4,
@@ -89,6 +120,9 @@ test('a name with other options is a NameConflictError that names the first opti
   for (const [Class, options] of [
     [TokenBucket, bucket],
     [RateLimiter, limiter],
+    [CircuitBreaker, breaker],
+    [RetryBudget, budget],
+    [AdaptiveThrottle, throttle],
   ]) {
     const name = newName();
     const made = new Class({ ...options, name });
@@ -108,6 +142,11 @@ test('a name with other options is a NameConflictError that names the first opti
   const labelled = new RateLimiter({ limits: { ...LIMITS, label: 'one' }, name });
   assert.throws(() => new RateLimiter({ limits: { ...LIMITS, label: 'other' }, name }), { option: 'limits' });
   labelled.dispose();
+  const counting = new CircuitBreaker({ window: { kind: 'count', size: 20 }, name });
+  for (const window of [undefined, { kind: 'time' }, { kind: 'count' }, { kind: 'count', size: 21 }]) {
+    assert.throws(() => new CircuitBreaker({ window, name }), { option: 'window' });
+  }
+  counting.dispose();
 });
 
 test('defaults are filled in before options are compared, and a label is each object’s own', () => {
@@ -134,6 +173,37 @@ test('defaults are filled in before options are compared, and a label is each ob
     }),
   ];
   for (const object of [one, other, ...limiters]) object.dispose();
+  const breakers = [
+    new CircuitBreaker({ name }),
+    new CircuitBreaker({
+      name,
+      window: { kind: 'time', durationMs: 10_000 },
+      failureRateThreshold: 0.5,
+      minimumCalls: 20,
+      slowCallRateThreshold: 1,
+      openMs: 5_000,
+      halfOpenCalls: 1,
+      probeLeaseMs: 30_000,
+      dryRun: false,
+    }),
+    // Functions, the seed and the label are each object's own.
+    new CircuitBreaker({ name, isFailure: () => false, seed: 1, label: 'mine', openMs: 5_000 }),
+    new RetryBudget({ name }),
+    new RetryBudget({ name, ratio: 0.2, minPerSecond: 10, windowMs: 10_000, label: 'mine' }),
+    new AdaptiveThrottle({ name }),
+    new AdaptiveThrottle({
+      name,
+      multiplier: 2,
+      windowMs: 120_000,
+      maxRefusalRate: 0.9,
+      dryRun: false,
+      isFailure: () => false,
+      seed: 1,
+      label: 'mine',
+    }),
+  ];
+  for (const object of breakers) object.dispose();
+  assert.deepEqual(inUse(name), []);
 });
 
 test('kinds have names of their own', () => {
@@ -141,16 +211,19 @@ test('kinds have names of their own', () => {
   const objects = [
     new TokenBucket({ ...LIMIT, name }),
     new RateLimiter({ limits: LIMITS, name }),
-    new ManualClock({ name }),
+    new CircuitBreaker({ name }),
+    new RetryBudget({ name }),
+    new AdaptiveThrottle({ name }),
   ];
+  new ManualClock({ name });
   assert.deepEqual(
     inUse(name)
       .map(({ kind }) => kind)
       .sort(),
-    ['bucket', 'clock', 'limiter'],
+    ['breaker', 'bucket', 'budget', 'clock', 'limiter', 'throttle'],
   );
-  objects[0].dispose();
-  objects[1].dispose();
+  for (const object of objects) object.dispose();
+  assert.deepEqual(inUse(name), [{ kind: 'clock', name }]);
 });
 
 test('a change of limits is for all, and who joins later joins what is in force', () => {
@@ -167,6 +240,22 @@ test('a change of limits is for all, and who joins later joins what is in force'
   const { limitName, limit } = limiters[1].consume('key');
   assert.deepEqual([limitName, limit], ['50-in-2s', 50]);
   for (const object of [one, other, ...limiters]) object.dispose();
+});
+
+test('new thresholds are for all, and who joins later with what it was made with joins what is in force', () => {
+  for (const [Class, options, change] of [
+    [CircuitBreaker, { minimumCalls: 5 }, { minimumCalls: 6 }],
+    [RetryBudget, { ratio: 0.1 }, { ratio: 0.5 }],
+    [AdaptiveThrottle, { multiplier: 3 }, { multiplier: 4 }],
+  ]) {
+    const name = newName();
+    const one = new Class({ ...options, name });
+    one.reconfigure(change);
+    const other = new Class({ ...options, name });
+    assert.deepEqual(other.snapshot(), one.snapshot());
+    assert.throws(() => new Class({ ...options, ...change, name }), NameConflictError);
+    for (const object of [one, other]) object.dispose();
+  }
 });
 
 test('find gives an object on existing state, and nothing where there is none', () => {
@@ -186,6 +275,23 @@ test('find gives an object on existing state, and nothing where there is none', 
   found.dispose();
   assert.equal(TokenBucket.find(name), undefined);
   assert.throws(() => found.tryAcquire(), DisposedError);
+});
+
+test('what was found of any kind is the same state, under the name alone', () => {
+  for (const Class of [CircuitBreaker, RetryBudget, AdaptiveThrottle]) {
+    const name = newName();
+    assert.equal(Class.find(name), undefined);
+    const made = new Class({ name, label: 'mine', clock: new ManualClock() });
+    const found = Class.find(name);
+    assert.ok(found instanceof Class);
+    assert.deepEqual(found.snapshot(), { ...made.snapshot(), label: undefined });
+    made.dispose();
+    assert.equal(found.snapshot().name, name);
+    assert.equal(inUse(name).length, 1);
+    found.dispose();
+    assert.throws(() => found.snapshot(), DisposedError);
+    assert.equal(Class.find(name), undefined);
+  }
 });
 
 test('what was found runs dry and on the clock as its state does', async () => {
@@ -268,10 +374,20 @@ test('garbage collection ends nothing that has a name', async () => {
   const use = () => {
     new TokenBucket({ ...LIMIT, refillPerSecond: 0.001, name }).tryAcquire(5);
     new RateLimiter({ limits: { limit: 1, windowMs: 86_400_000 }, name }).tryAcquire('key');
+    new CircuitBreaker({ name }).forceOpen(86_400_000);
+    new CircuitBreaker({ name: `${name}:isolated` }).isolate();
   };
   use();
   await collectGarbage();
-  assert.equal(inUse(name).length, 2);
+  assert.equal(inUse(name).length, 3);
+  for (const [which, state] of [
+    [name, 'open'],
+    [`${name}:isolated`, 'isolated'],
+  ]) {
+    const breaker = CircuitBreaker.find(which);
+    assert.equal(breaker.state, state);
+    breaker.dispose();
+  }
   const [bucket, limiter] = [TokenBucket.find(name), RateLimiter.find(name)];
   assert.deepEqual([bucket.tryAcquire(), limiter.tryAcquire('key')], [false, false]);
   assert.equal(bucket.snapshot().allowed, 1, 'what a collected object counted still counts');
@@ -326,6 +442,25 @@ test('objects in use are not disturbed by those that were collected', async () =
     kept.map((bucket) => [bucket.available, bucket.snapshot().capacity, bucket.snapshot().allowed]),
     kept.map((_, i) => [i, i + 1, 1]),
   );
+});
+
+test('breakers that are dropped without a name are collected, and those that somebody uses are not', async () => {
+  const clock = new ManualClock();
+  const heard = [];
+  const refs = [];
+  const use = () => {
+    for (let i = 0; i < 200; i++) refs.push(new WeakRef(new CircuitBreaker({ clock })));
+    const breaker = new CircuitBreaker({ label: 'listened to', consecutiveFailures: 1, clock });
+    breaker.on('stateChange', ({ to }) => heard.push(to));
+    return breaker.tryAcquire();
+  };
+  const permit = use();
+  await collectGarbage();
+  const left = refs.filter((ref) => ref.deref() !== undefined).length;
+  assert.equal(left < 20, true, `${left} of 200 are left`);
+  permit.failure();
+  await collectGarbage();
+  assert.deepEqual(heard, ['open']);
 });
 
 test('an object that somebody waits on is not collected', async () => {

@@ -2,13 +2,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { InvalidOptionError, list, ManualClock, RateLimiter, retry, TokenBucket } from 'breakwater';
+import {
+  AdaptiveThrottle,
+  CircuitBreaker,
+  InvalidOptionError,
+  list,
+  ManualClock,
+  RateLimiter,
+  RetryBudget,
+  retry,
+  TokenBucket,
+} from 'breakwater';
 import { reasonOf } from './helpers/promises.mjs';
 
 const NO_NUMBERS = [null, '5', true, 5n, {}, [], () => {}, Symbol('5')];
 const NO_WHOLE_NUMBERS = [...NO_NUMBERS, Number.NaN, Number.POSITIVE_INFINITY, -1, 1.5, -0.5, 2 ** 53, 1e300];
 const NO_STRINGS = [null, 5, true, {}, [], () => {}, Symbol('s')];
 const NO_OBJECTS = [null, undefined, 5, 'options', true, [], () => {}, Symbol('o')];
+
+/** The classes that can do without options. */
+const DEFAULTED = [CircuitBreaker, RetryBudget, AdaptiveThrottle];
 
 /** What a value looks like in the message of a failed assertion. */
 const shown = (value) => inspect(value, { breakLength: Infinity });
@@ -117,6 +130,54 @@ test('a backoff of another kind or with an unknown option is told so, and not th
   }
 });
 
+/** `[option, values that are refused]` of each class that can do without options; CircuitBreaker's: breaker-options.test.mjs. */
+const REFUSED = [
+  [
+    RetryBudget,
+    {
+      ratio: [...NO_NUMBERS, Number.NaN, -0.1, 1.1],
+      minPerSecond: [...NO_NUMBERS, Number.NaN, -1, 1e6 + 1, Number.POSITIVE_INFINITY],
+      windowMs: [...NO_NUMBERS, Number.NaN, 0, 99, 86_400_001],
+      // There is nothing to run dry, and no chance.
+      dryRun: [true],
+      seed: [5],
+    },
+  ],
+  [
+    AdaptiveThrottle,
+    {
+      multiplier: [...NO_NUMBERS, Number.NaN, 0.9, 101],
+      maxRefusalRate: [...NO_NUMBERS, Number.NaN, -0.1, 1],
+      windowMs: [...NO_NUMBERS, Number.NaN, 0, 999, 86_400_001],
+      isFailure: [null, 5, 'isFailure', {}, []],
+      seed: [...NO_NUMBERS, Number.NaN, Number.POSITIVE_INFINITY],
+      dryRun: [null, 0, 1, 'true', {}],
+    },
+  ],
+];
+
+test('RetryBudget and AdaptiveThrottle check each of their options, made and reconfigured', () => {
+  const before = list();
+  for (const [Class, options] of REFUSED) {
+    const common = {
+      name: [...NO_STRINGS, ''],
+      label: NO_STRINGS,
+      clock: [null, 5, 'clock', {}, [], new Date(), Object.create(ManualClock.prototype)],
+    };
+    const made = new Class();
+    for (const [option, values] of Object.entries({ ...options, ...common })) {
+      for (const value of values) {
+        refuses(() => new Class({ [option]: value }), option, value);
+        refuses(() => made.reconfigure({ [option]: value }), option, value);
+      }
+    }
+    for (const value of NO_OBJECTS) refuses(() => made.reconfigure(value), 'options', value);
+    refuses(() => made.reconfigure({ windowMs: 20_000 }), 'windowMs', 'a shape');
+    assert.deepEqual(made.snapshot(), new Class().snapshot());
+  }
+  assert.deepEqual(list(), before);
+});
+
 test('ManualClock checks its options', () => {
   for (const value of NO_STRINGS) refuses(() => new ManualClock({ name: value }), 'name', value);
   for (const value of [null, 5, 'options', []]) refuses(() => new ManualClock(value), 'options', value);
@@ -127,6 +188,18 @@ test('the constructors want an object with known keys', () => {
   for (const value of NO_OBJECTS) {
     refuses(() => new TokenBucket(value), 'options', value);
     refuses(() => new RateLimiter(value), 'options', value);
+  }
+  // These have a default for every option.
+  for (const Class of DEFAULTED) {
+    for (const value of NO_OBJECTS.filter((one) => one !== undefined)) {
+      refuses(() => new Class(value), 'options', value);
+    }
+    for (const key of ['Window', 'failureRate', '__proto__', 'constructor', '']) {
+      refuses(() => new Class(JSON.parse(`{ ${JSON.stringify(key)}: 5 }`)), key, key);
+    }
+    new Class().dispose();
+    new Class(undefined).dispose();
+    new Class({}).dispose();
   }
   for (const key of ['refillRate', 'Capacity', 'keyPrefix', '__proto__', 'constructor', 'toString', '']) {
     const own = JSON.parse(`{ ${JSON.stringify(key)}: 5 }`);
@@ -204,7 +277,8 @@ test('a name is 1 to 128 characters', () => {
     refuses(bucketWith('name', name), 'name', `${name.length} characters`);
     refuses(limiterWith('name', name), 'name', `${name.length} characters`);
     refuses(() => new ManualClock({ name }), 'name', `${name.length} characters`);
-    for (const Class of [TokenBucket, RateLimiter]) assert.equal(Class.find(name), undefined);
+    for (const Class of DEFAULTED) refuses(() => new Class({ name }), 'name', `${name.length} characters`);
+    for (const Class of [TokenBucket, RateLimiter, ...DEFAULTED]) assert.equal(Class.find(name), undefined);
   }
   for (const name of [
     'n',
@@ -230,7 +304,7 @@ test('a name is 1 to 128 characters', () => {
       false,
     );
   }
-  for (const Class of [TokenBucket, RateLimiter]) {
+  for (const Class of [TokenBucket, RateLimiter, ...DEFAULTED]) {
     for (const name of [undefined, ...NO_STRINGS]) refuses(() => Class.find(name), 'name', name);
   }
 });
@@ -362,6 +436,7 @@ test('a method called on anything else throws InvalidOptionError, or rejects wit
     [TokenBucket, () => new TokenBucket({ capacity: 1, refillPerSecond: 1 })],
     [RateLimiter, () => new RateLimiter({ limits: { limit: 1, windowMs: 1_000 } })],
     [ManualClock, () => new ManualClock()],
+    ...DEFAULTED.map((Class) => [Class, () => new Class()]),
   ];
   const promising = new Set(['acquire', 'execute', 'advanceAsync']);
   let methods = 0;
@@ -397,10 +472,11 @@ test('a method called on anything else throws InvalidOptionError, or rejects wit
       }
     }
   }
-  assert.equal(methods >= 30, true, `${methods} methods`);
+  assert.equal(methods >= 60, true, `${methods} methods`);
 });
 
 test('the static methods need no this', () => {
-  const { find } = TokenBucket;
-  assert.equal(find('options.test:nobody'), undefined);
+  for (const { find } of [TokenBucket, RateLimiter, ...DEFAULTED]) {
+    assert.equal(find('options.test:nobody'), undefined);
+  }
 });

@@ -17,7 +17,6 @@ import { continuations, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
-
 /** All of it on one clock. In the queue there is room for `tokens` calls at once and then for one a second. */
 function whole({ tokens = 100, ...options } = {}) {
   const clock = new ManualClock();

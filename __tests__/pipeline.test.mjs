@@ -21,7 +21,6 @@ import { manual, never, outcomes } from './helpers/calls.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 /** A user’s own policy: it writes down when a call comes in and goes out. */
 class Noted {
   constructor(name, notes) {

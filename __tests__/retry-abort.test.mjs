@@ -7,7 +7,6 @@ import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
-
 const down = (n) => new Error(`down ${n}`);
 
 test('an abort during the wait settles in the same turn, and leaves nothing behind', async () => {

@@ -7,7 +7,6 @@ import { runScript } from './helpers/processes.mjs';
 import { watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
-
 /** The first delay of a retry whose first attempt came to `outcome`; undefined if there was none, and then the outcome was given. */
 async function delayAfter(outcome, { backoff = 50, timeoutMs, ...options } = {}) {
   const clock = new ManualClock();

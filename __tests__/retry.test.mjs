@@ -20,7 +20,6 @@ import { reasonOf, stateOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
-
 const down = (n) => new Error(`down ${n}`);
 const attemptsOf = ({ calls }) => calls.map(({ attempt }) => attempt);
 

@@ -22,7 +22,6 @@ import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { withThreads } from './helpers/threads.mjs';
 
-
 let names = 0;
 /** A name that nobody else uses. */
 function newName() {

@@ -16,7 +16,6 @@ import { continuations, reasonOf, stateOf, watched } from './helpers/promises.mj
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
-
 /** Keeps the event loop busy, in real time. */
 function busy(ms) {
   const end = performance.now() + ms;

@@ -2,7 +2,6 @@
 import type { BucketFunctions, NativeLimit } from './binding.js';
 import type { Call, ExecuteOptions } from './call.js';
 import { loopTime } from './clock.js';
-import type { RateLimitedError } from './errors.js';
 import {
   type Admission,
   admit,
@@ -290,8 +289,8 @@ export class TokenBucket implements Policy {
       run: (scope, next) => {
         if (scope.ended) throw scope.reason;
         if (cost === undefined && maxWaitMs === 0) {
-          if (this.tryAcquire()) return next(scope);
-          return refuse(this.#refusal(1));
+          const taken = this.#take();
+          return taken === true ? next(scope) : admit(this.#decided(taken, 1), scope, next);
         }
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);
@@ -317,10 +316,7 @@ export class TokenBucket implements Policy {
     if (signal?.aborted) throw signal.reason;
     const primitive = this.#primitive;
     if (maxWaitMs === 0 || primitive.dryRun) {
-      if (primitive.live(this.#functions.takeMany(tokens))) return undefined;
-      if (primitive.dryRun) return void primitive.refused();
-      primitive.refused();
-      return this.#refusal(tokens);
+      return this.#decided(this.#functions.takeMany(tokens), tokens);
     }
     const answer = primitive.live(this.#functions.acquire(tokens, maxWaitMs));
     if (answer === 0) return undefined;
@@ -344,8 +340,12 @@ export class TokenBucket implements Policy {
     return promise;
   }
 
-  #refusal(tokens: number): RateLimitedError {
-    return this.#primitive.refusal(this.#primitive.live(this.#functions.retryAfter(tokens)), NEVER);
+  /** What comes of tokens that are given at once or not at all. */
+  #decided(allowed: boolean | undefined, tokens: number): Admission {
+    const primitive = this.#primitive;
+    if (primitive.live(allowed)) return undefined;
+    if (primitive.dryRun) return void primitive.refused();
+    return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
   }
 
   /** Not granted: false if that is a decision (true in a dry run), an error if the object was disposed. */

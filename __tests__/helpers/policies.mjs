@@ -1,11 +1,9 @@
-/** Policies of every kind, for what each of them owes its callers. */
-import { test } from 'node:test';
+/** Every policy there is, made on a clock: for tests of what all of them owe their callers. */
 import {
   AdaptiveThrottle,
   CircuitBreaker,
   fallback,
   hedge,
-  ManualClock,
   pipeline,
   RateLimiter,
   retry,
@@ -13,9 +11,15 @@ import {
   timeout,
 } from 'breakwater';
 
-const LIMIT = { capacity: 2, refillPerSecond: 1 };
+export const LIMIT = { capacity: 2, refillPerSecond: 1 };
 
-/** Each makes a policy of two permits, one more a second, on the clock; `left` says how many there are. */
+/** Longer than any test. */
+const DAY = 86_400_000;
+
+/**
+ * Each makes a policy of two permits, one more a second, on the clock; `left` says how many there are. `deadlineMs` is that of a
+ * policy which has one itself.
+ */
 export const AT_ONCE = {
   'a bucket': (clock) => {
     const bucket = new TokenBucket({ ...LIMIT, clock });
@@ -25,7 +29,55 @@ export const AT_ONCE = {
     const limiter = new RateLimiter({ limits: LIMIT, clock });
     return { policy: limiter.policy({ key: 'key' }), left: () => limiter.peek('key').remaining };
   },
+  'a pipeline of one': (clock) => {
+    const bucket = new TokenBucket({ ...LIMIT, clock });
+    return { policy: pipeline(bucket), left: () => bucket.available };
+  },
+  'a pipeline of all': (clock) => {
+    const bucket = new TokenBucket({ ...LIMIT, clock });
+    const policy = pipeline(
+      fallback('instead', { when: () => false }),
+      timeout({ ms: DAY, clock }),
+      retry({ maxAttempts: 1, clock }),
+      hedge({ delayMs: DAY, clock }),
+      new CircuitBreaker({ failureRateThreshold: false, clock }),
+      bucket,
+    );
+    return { policy, left: () => bucket.available, deadlineMs: DAY };
+  },
 };
+/** These let in whatever comes; `left` counts down from two what they counted, where they count. */
+export const OPEN = {
+  'a closed breaker': (clock) => {
+    const breaker = new CircuitBreaker({ clock });
+    const counted = ({ succeeded, failed, ignored }) => succeeded + failed + ignored;
+    return { policy: breaker, left: () => 2 - counted(breaker.snapshot()) };
+  },
+  'a breaker that asks isFailure': (clock) => {
+    const breaker = new CircuitBreaker({ isFailure: (error) => error !== undefined, slowCallMs: 5, clock });
+    const counted = ({ succeeded, failed, ignored }) => succeeded + failed + ignored;
+    return { policy: breaker, left: () => 2 - counted(breaker.snapshot()) };
+  },
+  'a throttle': (clock) => {
+    const throttle = new AdaptiveThrottle({ multiplier: 100, clock });
+    // It may fail a hundred times from here on.
+    throttle.tryAcquire().success();
+    return { policy: throttle, left: () => 3 - throttle.snapshot().allowed };
+  },
+  'a timeout': (clock) => ({ policy: timeout({ ms: DAY, clock }), deadlineMs: DAY }),
+  'a retry': (clock) => ({ policy: retry({ backoff: 0, clock }) }),
+  'a retry that asks retryIf': (clock) => ({ policy: retry({ retryIf: () => false, clock }) }),
+  'a hedge': (clock) => ({ policy: hedge({ delayMs: DAY, clock }) }),
+  'a hedge by quantile': (clock) => ({ policy: hedge({ quantile: 0.9, clock }) }),
+  // It has no clock of its own, and takes that of the policies beside it.
+  'a fallback': (clock) => ({
+    policy: pipeline(fallback('instead', { when: () => false }), retry({ maxAttempts: 1, clock })),
+  }),
+  'an empty pipeline on a clock': (clock) => ({
+    policy: pipeline(pipeline(), pipeline(hedge({ delayMs: DAY, clock }))),
+  }),
+};
+/** As those, and who comes too early waits. */
 export const WAITING = {
   'a bucket’s policy that waits': (clock) => {
     const bucket = new TokenBucket({ ...LIMIT, clock });
@@ -37,40 +89,3 @@ export const WAITING = {
     return { policy: limiter.policy({ key: () => 'key', maxWaitMs: 60_000 }), left };
   },
 };
-
-/** These let all calls through, and try none again. The pipelines are there to say which clock deadlines run on. */
-const open = {
-  'a breaker': (clock) => new CircuitBreaker({ clock }),
-  'a breaker that asks isFailure': (clock) => new CircuitBreaker({ isFailure: () => true, clock }),
-  'a throttle': (clock) => new AdaptiveThrottle({ maxRefusalRate: 0, clock }),
-  'a retry': (clock) => retry({ maxAttempts: 1, clock }),
-  'a retry that wants nothing': (clock) => retry({ retryIf: () => false, clock }),
-  'a timeout': (clock) => timeout({ ms: Infinity, clock }),
-  'a hedge': (clock) => hedge({ delayMs: 60_000, clock }),
-  'a fallback': (clock) =>
-    pipeline(fallback('else', { when: () => false }), timeout({ ms: Infinity, clock })),
-  'a user’s policy': (clock) =>
-    pipeline(timeout({ ms: Infinity, clock }), { execute: async (fn, options) => fn(options) }),
-  'a pipeline of all': (clock) =>
-    pipeline(
-      fallback('else', { when: () => false }),
-      timeout({ ms: Infinity, clock }),
-      retry({ maxAttempts: 1, clock }),
-      hedge({ delayMs: 60_000, clock }),
-      new CircuitBreaker({ clock }),
-      new AdaptiveThrottle({ maxRefusalRate: 0, clock }),
-    ),
-};
-export const OPEN = Object.fromEntries(
-  Object.entries(open).map(([which, make]) => [which, (clock) => ({ policy: make(clock) })]),
-);
-
-/** A test for each of these policies. */
-export function each(policies, name, body) {
-  for (const [which, make] of Object.entries(policies)) {
-    test(`${which}: ${name}`, () => {
-      const clock = new ManualClock();
-      return body({ clock, ...make(clock) });
-    });
-  }
-}

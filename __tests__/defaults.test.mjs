@@ -24,6 +24,9 @@ const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0' };
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
   ['lib/limiter.ts', binding.limiterDefaults()],
+  ['lib/backoff.ts', binding.backoffDefaults()],
+  ['lib/budget.ts', binding.budgetDefaults()],
+  ['lib/throttle.ts', binding.throttleDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -45,9 +48,19 @@ test('what the facade documents as its own default is one', () => {
   assert.equal(new RateLimiter({ limits: { limit: 1, windowMs: 1 } }).snapshot().dryRun, false);
 });
 
+/** What has no binding: shown by using it in retry.test.mjs, hedge.test.mjs and keyed.test.mjs. */
+test('policies without a binding document their defaults', () => {
+  assert.deepEqual(documented('lib/retry.ts'), [
+    ['maxAttempts', '3'],
+    ['maxRetryAfterMs', '60000'],
+  ]);
+  assert.deepEqual(documented('lib/hedge.ts'), [['maxHedges', '1']]);
+  assert.deepEqual(documented('lib/keyed.ts'), [['maxKeys', '1000']]);
+});
+
 test('index.d.ts carries the documented defaults', () => {
   const types = documented('index.d.ts').map(([option]) => option);
-  for (const option of ['maxWaiters', 'maxKeys', 'whenFull', 'dryRun', 'maxWaitMs']) {
+  for (const option of ['maxWaiters', 'maxKeys', 'whenFull', 'dryRun', 'maxWaitMs', 'maxAttempts', 'ratio']) {
     assert.equal(types.includes(option), true, option);
   }
 });

@@ -296,6 +296,15 @@ test('a deadline ends all calls', async () => {
   assert.deepEqual([fn.calls.length, clock.pending], [3, 0]);
 });
 
+test('where a blocked event loop ran past delayMs and the deadline, no further call is made', async () => {
+  const { start, fn, clock } = made();
+  const outcome = start({ timeoutMs: 15 });
+  clock.advance(3_000);
+  await continuations();
+  assert.ok(outcome.error instanceof TimeoutError);
+  assert.deepEqual([fn.calls.length, clock.pending], [1, 0]);
+});
+
 test('a timeout inside is for each call, and starts the next', async () => {
   const clock = new ManualClock();
   const policy = pipeline(hedge({ delayMs: 100, clock }), timeout({ ms: 30, clock }));

@@ -269,22 +269,18 @@ test('an abort in the turn in which the next call starts ends both', async () =>
 
 test('a call that aborts itself starts no other and leaves no timer', async () => {
   for (const delayMs of [0, 10]) {
-    const { policy, clock } = made({ delayMs });
+    const { policy, fn, clock, discarded } = made({ delayMs });
     const controller = new AbortController();
-    let calls = 0;
-    const discarded = [];
-    const fn = async () => {
-      calls += 1;
+    const given = { signal: controller.signal, onDiscard: (value) => discarded.push(value) };
+    const promise = policy.execute((call) => {
       controller.abort('enough');
-      return 'late';
-    };
-    const promise = policy.execute(fn, {
-      signal: controller.signal,
-      onDiscard: (value) => discarded.push(value),
-    });
+      return fn(call);
+    }, given);
     assert.equal(await reasonOf(promise), 'enough');
+    assert.deepEqual([fn.calls.length, clock.pending], [1, 0]);
+    fn.calls[0].resolve('late');
     await continuations();
-    assert.deepEqual([calls, clock.pending, discarded], [1, 0, ['late']]);
+    assert.deepEqual(discarded, ['late']);
   }
 });
 
@@ -296,6 +292,15 @@ test('a deadline ends all calls', async () => {
   assert.deepEqual(aborted(), [true, true, true]);
   await pass(1_000);
   assert.deepEqual([fn.calls.length, clock.pending], [3, 0]);
+});
+
+test('where a blocked event loop ran past delayMs and the deadline, no further call is made', async () => {
+  const { start, fn, clock } = made();
+  const outcome = start({ timeoutMs: 15 });
+  clock.advance(3_000);
+  await continuations();
+  assert.ok(outcome.error instanceof TimeoutError);
+  assert.deepEqual([fn.calls.length, clock.pending], [1, 0]);
 });
 
 test('a timeout inside is for each call, and starts the next', async () => {

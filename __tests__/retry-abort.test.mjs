@@ -128,6 +128,18 @@ test('timeoutMs is for all attempts and waits together', async () => {
   assert.equal(clock.pending, 0);
 });
 
+test('where a blocked event loop ran past the wait and the deadline, no attempt is made', async () => {
+  const clock = new ManualClock();
+  const fn = outcomes(down(1));
+  const outcome = watched(retry({ backoff: 100, clock }).execute(fn, { timeoutMs: 150 }));
+  await continuations();
+  // Both are due before anybody can go on.
+  clock.advance(3_000);
+  await continuations();
+  assert.ok(outcome.error instanceof TimeoutError);
+  assert.deepEqual([fn.calls.length, clock.pending], [1, 0]);
+});
+
 test('where the deadline would pass before the next attempt, the real error is given at once', async () => {
   for (const [timeoutMs, calls] of [
     [250, 3],

@@ -344,7 +344,7 @@ export class TokenBucket implements Policy {
   #decided(allowed: boolean | undefined, tokens: number): Admission {
     const primitive = this.#primitive;
     if (primitive.live(allowed)) return undefined;
-    if (primitive.dryRun) return void primitive.refused();
+    if (primitive.refused()) return undefined;
     return primitive.refusal(primitive.live(this.#functions.retryAfter(tokens)), NEVER);
   }
 

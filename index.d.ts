@@ -161,8 +161,11 @@ interface ExecuteOptions {
  * it. Layers answer values as values, so that a call in which nobody waits takes no promise for each policy it passes.
  */
 
-/** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
-interface Policy<Alt = never> {
+/**
+ * Something calls go through. `Alt` is what `execute` may give besides the function's own result. It is `out` in so many words:
+ * what TypeScript finds out by itself takes a `Policy<string>` for a `Policy<never>`.
+ */
+interface Policy<out Alt = never> {
     execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
     /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
     wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;

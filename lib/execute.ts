@@ -8,8 +8,11 @@ import type { ErrorDetails, RefusedError } from './errors.js';
 import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { type Next, Race } from './race.js';
 
-/** Something calls go through. `Alt` is what `execute` may give besides the function's own result. */
-export interface Policy<Alt = never> {
+/**
+ * Something calls go through. `Alt` is what `execute` may give besides the function's own result. It is `out` in so many words:
+ * what TypeScript finds out by itself takes a `Policy<string>` for a `Policy<never>`.
+ */
+export interface Policy<out Alt = never> {
   execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T> | Alt>;
   /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
   wrap<This, Args extends unknown[], T>(

@@ -187,7 +187,10 @@ class Calls {
     this.#context ??= new AsyncResource('breakwater:hedge');
     this.#timer = timeline.after(delayMs, () => {
       this.#timer = undefined;
-      this.#context?.runInAsyncScope(() => this.#start());
+      this.#context?.runInAsyncScope(() => {
+        // Where the event loop was blocked past the deadline, that timer has not fired yet.
+        if (!this.#scope.isOver()) this.#start();
+      });
     });
   }
 

@@ -68,31 +68,24 @@ export interface LimiterFunctions {
 
 /** A token stands for a permit: below 0 a probe's; an odd one is timed, and needs to be left with since when. */
 export interface BreakerFunctions {
-  /** A token, 0 if refused. An odd one: register [since]. */
+  /** A token; 0 if refused: registers [state, milliseconds until a call may pass or -1]. An odd one: register [since]. */
   enter(): Bound<number>;
-  /** The same; refused: registers [state, milliseconds until a call may pass or -1 if nobody knows] */
-  enterOrTell(): Bound<number>;
-  /** The token that every call gets until something changes; 0 where it cannot be foretold. */
-  closed(): Bound<number>;
-  /** `success` of the token that `closed` gave last. */
+  /** `success` of the token that `ask(FORETELL)` gave last. */
   succeed(): Bound<boolean>;
   /** Whether the state has changed, as for all that leave. */
   success(token: number): Bound<boolean>;
-  failure(token: number): Bound<boolean>;
-  ignore(token: number): Bound<boolean>;
-  /** Verdict: -2 success, -1 failure, else a failure that opens for so many milliseconds. */
+  /** Verdict: -3 ignore, -2 success, -1 failure, else a failure that opens for so many milliseconds. */
   leave(token: number, since: number, verdict: number): Bound<boolean>;
-  state(): Bound<number>;
-  /** Milliseconds until a call may pass, -1 if nobody knows. */
-  wait(): Bound<number>;
-  overlay(isolate: 0 | 1, begin: 0 | 1): Bound<true>;
-  /** NaN: the first break. */
-  forceOpen(ms: number): Bound<true>;
-  reset(): Bound<true>;
-  generation(): Bound<number>;
-  /** How many changes are in the registers: [generation, from, to, reason, retry after ms] of each. */
-  changes(since: number): Bound<number>;
+  ask(what: BreakerQuestion, first?: number, second?: number): Bound<number>;
 }
+
+/**
+ * 0 the token that every call gets until something changes, or 0 · 1 the state · 2 milliseconds until a call may pass, or -1 ·
+ * 3 begin (second: 1) or end (0) an isolation (first: 1) or a disabling (0) · 4 force open for `first` ms, NaN: the first break ·
+ * 5 reset · 6 the generation · 7 how many changes after generation `first` are in the registers: [generation, from, to, reason,
+ * milliseconds until a call may pass] of each
+ */
+export type BreakerQuestion = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 export interface BackoffFunctions {
   /** Milliseconds to wait after this attempt, from 1, has failed. */

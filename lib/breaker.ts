@@ -7,7 +7,7 @@ import { Ending, NumberedEvents } from './events.js';
 import { execute, type Policy, register, wrap } from './execute.js';
 import { changed, host, type Listener, listen, unlisten } from './host.js';
 import { reportUse } from './in-use.js';
-import { type BreakerPermit, IGNORE, type IsFailure, Judge, SUCCESS } from './judge.js';
+import { type BreakerPermit, type IsFailure, Judge, SUCCESS } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 
@@ -16,6 +16,11 @@ export type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabl
 
 const STATES: readonly BreakerState[] = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
 const OPEN = 1;
+
+/** What the native part is asked. */
+const [FORETELL, STATE, WAIT, OVERLAY, FORCE_OPEN, RESET, GENERATION, CHANGES] = [
+  0, 1, 2, 3, 4, 5, 6, 7,
+] as const;
 
 /** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
 export type BreakerReason =
@@ -212,9 +217,9 @@ export class CircuitBreaker implements Policy {
   readonly #registers: Float64Array;
   readonly #messages: Readonly<Record<CircuitOpenError['state'], string>>;
   readonly #judge: Judge;
-  readonly #events: NumberedEvents<BreakerStateChange>;
-  readonly #listener: Listener = { onChanged: () => this.#events.schedule() };
-  readonly #overlays = new Set<Ending>();
+  // Made when first used: most breakers, one of many for many hosts, need neither.
+  #events: NumberedEvents<BreakerStateChange> | undefined;
+  #overlays: Set<Ending> | undefined;
   /** The token that every call gets, where only this thread can change that; 0: none. */
   #closed = 0;
   /** Until when every call is refused, where only this thread can change that. */
@@ -240,8 +245,7 @@ export class CircuitBreaker implements Policy {
       details,
       isFailure: own.isFailure,
       shares: (token) => token > 0 && token % 2 === 0,
-      enter: () => this.#enter(this.#functions.enter),
-      enterOrTell: () => this.#enter(this.#functions.enterOrTell),
+      enter: () => this.#enter(),
       since: (token) => (token > 0 && token % 2 === 1 ? (this.#registers[0] as number) : 0),
       ignoresRefusal: () => this.#primitive.refused(),
       refusal: () => {
@@ -258,10 +262,6 @@ export class CircuitBreaker implements Policy {
         };
       },
     });
-    this.#events = new NumberedEvents(
-      (since) => this.#changesSince(since),
-      (used) => this.#listen(used),
-    );
     this.#foretell();
     register(this, this.#judge);
     reportUse(this, () => this.#judge.held > 0);
@@ -309,7 +309,7 @@ export class CircuitBreaker implements Policy {
   /** What the next call would meet: 'halfOpen' once a break is over. @throws {DisposedError} */
   get state(): BreakerState {
     const self = checkThis(this);
-    return STATES[self.#primitive.live(self.#functions.state())] as BreakerState;
+    return STATES[self.#primitive.live(self.#functions.ask(STATE))] as BreakerState;
   }
 
   /**
@@ -319,7 +319,7 @@ export class CircuitBreaker implements Policy {
    */
   retryAfterMs(): number {
     const self = checkThis(this);
-    return millis(self.#primitive.live(self.#functions.wait()));
+    return millis(self.#primitive.live(self.#functions.ask(WAIT)));
   }
 
   /**
@@ -345,14 +345,14 @@ export class CircuitBreaker implements Policy {
     if (ms !== undefined && !(typeof ms === 'number' && ms > 0 && ms <= 86_400_000)) {
       throw invalid('breaker', 'ms', 'a number of milliseconds in (0, 86400000]', ms, self.#primitive.word);
     }
-    self.#primitive.live(self.#functions.forceOpen(ms ?? Number.NaN));
+    self.#primitive.live(self.#functions.ask(FORCE_OPEN, ms ?? Number.NaN));
     self.#changed();
   }
 
   /** Closes and forgets what was counted. Who isolates or disables it still does. @throws {DisposedError} */
   reset(): void {
     const self = checkThis(this);
-    self.#primitive.live(self.#functions.reset());
+    self.#primitive.live(self.#functions.ask(RESET));
     self.#changed();
   }
 
@@ -404,8 +404,9 @@ export class CircuitBreaker implements Policy {
     if (typeof listener !== 'function') {
       throw invalid('breaker', 'listener', 'a function', listener, word);
     }
-    self.#primitive.live(self.#functions.state());
-    return self.#events.add(listener, self.#functions.generation() ?? 0);
+    self.#primitive.live(self.#functions.ask(STATE));
+    self.#events ??= self.#newEvents();
+    return self.#events.add(listener, self.#functions.ask(GENERATION) ?? 0);
   }
 
   /** Figures over all threads, safe to log. @throws {DisposedError} */
@@ -432,8 +433,8 @@ export class CircuitBreaker implements Policy {
    */
   dispose(): void {
     const self = checkThis(this);
-    for (const overlay of [...self.#overlays]) overlay.dispose();
-    self.#events.clear();
+    for (const overlay of [...(self.#overlays ?? [])]) overlay.dispose();
+    self.#events?.clear();
     self.#closed = 0;
     self.#judge.foretell(0);
     self.#openUntil = 0;
@@ -460,7 +461,7 @@ export class CircuitBreaker implements Policy {
     );
   }
 
-  #enter(enter: () => number | undefined): number {
+  #enter(): number {
     if (this.#openUntil !== 0) {
       this.#leftMs = this.#openUntil - this.#primitive.timeline.now();
       if (this.#leftMs > 0) {
@@ -469,7 +470,7 @@ export class CircuitBreaker implements Policy {
       }
       this.#openUntil = 0;
     }
-    const token = this.#primitive.live(enter());
+    const token = this.#primitive.live(this.#functions.enter());
     // A probe: the first one of a round has ended a break.
     if (token < 0) this.#changed();
     return token;
@@ -478,9 +479,9 @@ export class CircuitBreaker implements Policy {
   #leave(token: number, since: number, verdict: number): void {
     const functions = this.#functions;
     let moved: boolean | undefined;
-    if (verdict === IGNORE) moved = functions.ignore(token);
-    else if (verdict >= 0 || (token > 0 && token % 2 === 1)) moved = functions.leave(token, since, verdict);
-    else moved = verdict === SUCCESS ? functions.success(token) : functions.failure(token);
+    const timed = token > 0 && token % 2 === 1;
+    if (verdict === SUCCESS && !timed) moved = functions.success(token);
+    else moved = functions.leave(token, since, verdict);
     if (moved === true) this.#changed();
   }
 
@@ -502,13 +503,14 @@ export class CircuitBreaker implements Policy {
 
   #overlay(isolate: 0 | 1): Disposable {
     // Asked for what may be over: it throws then.
-    this.#primitive.live(this.#functions.state());
-    this.#functions.overlay(isolate, 1);
+    this.#primitive.live(this.#functions.ask(STATE));
+    this.#functions.ask(OVERLAY, isolate, 1);
     const overlay = new Ending(() => {
-      this.#overlays.delete(overlay);
-      this.#functions.overlay(isolate, 0);
+      this.#overlays?.delete(overlay);
+      this.#functions.ask(OVERLAY, isolate, 0);
       this.#changed();
     });
+    this.#overlays ??= new Set();
     this.#overlays.add(overlay);
     this.#changed();
     return overlay;
@@ -524,26 +526,32 @@ export class CircuitBreaker implements Policy {
   #foretell(): void {
     const { name, timeline } = this.#primitive;
     if (name !== undefined) return;
-    this.#closed = this.#functions.closed() ?? 0;
+    this.#closed = this.#functions.ask(FORETELL) ?? 0;
     this.#judge.foretell(this.#closed);
     // A manual clock stands still at instants that only its native part can tell apart.
-    const open = timeline === loopTime && this.#functions.state() === OPEN;
-    this.#openUntil = open ? timeline.now() + (this.#functions.wait() ?? 0) : 0;
+    const open = timeline === loopTime && this.#functions.ask(STATE) === OPEN;
+    this.#openUntil = open ? timeline.now() + (this.#functions.ask(WAIT) ?? 0) : 0;
   }
 
-  #listen(used: boolean): void {
+  #newEvents(): NumberedEvents<BreakerStateChange> {
     const { state } = this.#primitive;
-    if (used) listen(state, this.#listener);
-    // Another object of this thread may still want the mail.
-    else if (!unlisten(state, this.#listener)) return;
-    this.#primitive.cold((native, host, handle) => native.listenBreaker(host, handle, used));
+    const listener: Listener = { onChanged: () => this.#events?.schedule() };
+    return new NumberedEvents(
+      (since) => this.#changesSince(since),
+      (used) => {
+        if (used) listen(state, listener);
+        // Another object of this thread may still want the mail.
+        else if (!unlisten(state, listener)) return;
+        this.#primitive.cold((native, host, handle) => native.listenBreaker(host, handle, used));
+      },
+    );
   }
 
   #changesSince(generation: number): BreakerStateChange[] {
     const changes: BreakerStateChange[] = [];
     const registers = this.#registers;
     for (let last = generation; ; last = registersLast(changes, last)) {
-      const count = this.#functions.changes(last) ?? 0;
+      const count = this.#functions.ask(CHANGES, last) ?? 0;
       if (count === 0) return changes;
       for (let at = 0; at < count * 5; at += 5) {
         changes.push({

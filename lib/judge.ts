@@ -43,13 +43,11 @@ export interface Gate {
   shares(token: number): boolean;
   /** Asks to be let in: a token, or 0. Throws once disposed. */
   enter(): number;
-  /** The same for whoever needs the error of a refusal. */
-  enterOrTell(): number;
   /** Since when the last token counts. */
   since(token: number): number;
   /** Publishes a refusal, and answers whether the call is let through all the same, uncounted: in a dry run. */
   ignoresRefusal(): boolean;
-  /** Publishes what `enterOrTell` has just refused: its error, or undefined in a dry run. */
+  /** Publishes what `enter` has just refused: its error, or undefined in a dry run. */
   refusal(): RefusedError | undefined;
   leave(token: number, since: number, verdict: number): void;
   /** Leaves with a success, for a token that is shared. */
@@ -84,7 +82,7 @@ export class Judge implements Layer {
     let token = this.#foretold;
     let since = 0;
     if (token === 0) {
-      token = gate.enterOrTell();
+      token = gate.enter();
       if (token === 0) {
         const refusal = gate.refusal();
         return refusal === undefined ? next(scope) : refuse(refusal);

@@ -91,7 +91,6 @@ export class AdaptiveThrottle implements Policy {
       isFailure: (own as AdaptiveThrottleOptions).isFailure,
       shares: () => true,
       enter: () => primitive.live(functions.enter()),
-      enterOrTell: () => primitive.live(functions.enter()),
       since: () => 0,
       ignoresRefusal: () => primitive.refused(),
       refusal: () => (primitive.refused() ? undefined : this.#refusal()),

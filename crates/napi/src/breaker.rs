@@ -81,62 +81,34 @@ fn permit_of(token: f64, since: f64) -> Permit {
     Permit::Counted { generation: (word / 2).saturating_sub(1), since }
 }
 
-/// Enters: a token, or 0 after `refused` was told.
-#[inline]
-fn enter_then(cell: &BreakerCell, refused: impl FnOnce(&Host, &Observed)) -> Option<f64> {
-    let host = cell.host();
-    cell.with_live(|state, tally| match state.core.enter(host.id) {
-        None => {
-            tally.add(Counter::Refused);
-            refused(host, &state.core);
-            REFUSED
-        }
-        Some(permit) => {
-            if let Permit::Probe(_) = permit {
-                tell(host.id, state);
-            }
-            token_of(host, permit)
-        }
-    })
-}
-
 bound!(
-    /// `enter()`: a token, or 0 if refused. An odd one is timed: register 0 says since when. Undefined once disposed.
+    /// `enter()`: a token, or 0 if refused: then the registers say the state and the milliseconds until a call may pass, -1 if
+    /// nobody knows. An odd token is timed: register 0 says since when. Undefined once disposed.
     enter,
     BreakerCell,
     0,
-    |cell, _call: Call<0>| enter_then(cell, |_, _| ())
-);
-
-bound!(
-    /// `enterOrTell()`: the same; where refused the registers say the state and the milliseconds until a call may pass, as `wait`.
-    enter_or_tell,
-    BreakerCell,
-    0,
     |cell, _call: Call<0>| {
-        enter_then(cell, |host, breaker| {
-            let (state, wait) = breaker.refusal();
-            host.set(0, number_of(state));
-            host.set(1, millis_of(wait));
+        let host = cell.host();
+        cell.with_live(|state, tally| match state.core.enter(host.id) {
+            None => {
+                tally.add(Counter::Refused);
+                let (met, wait) = state.core.refusal();
+                host.set(0, number_of(met));
+                host.set(1, millis_of(wait));
+                REFUSED
+            }
+            Some(permit) => {
+                if let Permit::Probe(_) = permit {
+                    tell(host.id, state);
+                }
+                token_of(host, permit)
+            }
         })
     }
 );
 
 bound!(
-    /// `closed()`: the token that `enter` would give to every call as long as nothing changes, which `succeed` is of from now on; 0
-    /// where it cannot be foretold.
-    closed,
-    BreakerCell,
-    0,
-    |cell, _call: Call<0>| cell.with_live(|state, _| {
-        let token = state.core.closed().map_or(REFUSED, |permit| token_of(cell.host(), permit));
-        cell.told.set(token as u64);
-        token
-    })
-);
-
-bound!(
-    /// `succeed()`: `success` of the token that `closed` gave last.
+    /// `succeed()`: `success` of the token that `ask` foretold last.
     succeed,
     BreakerCell,
     0,
@@ -169,29 +141,15 @@ bound!(
 );
 
 bound!(
-    /// `failure(token)`.
-    failure,
-    BreakerCell,
-    1,
-    |cell, call: Call<1>| leave(cell, call.number(0), f64::NAN, Outcome::Failure)
-);
-
-bound!(
-    /// `ignore(token)`.
-    ignore,
-    BreakerCell,
-    1,
-    |cell, call: Call<1>| leave(cell, call.number(0), f64::NAN, Outcome::Ignore)
-);
-
-bound!(
-    /// `leave(token, since, verdict)`: -2 success, -1 failure, else a failure that opens for so many milliseconds.
+    /// `leave(token, since, verdict)`: -3 ignore, -2 success, -1 failure, else a failure that opens for so many milliseconds.
     leave_timed,
     BreakerCell,
     3,
     |cell, call: Call<3>| {
         let verdict = call.number(2);
-        let outcome = if verdict == -2.0 {
+        let outcome = if verdict == -3.0 {
+            Outcome::Ignore
+        } else if verdict == -2.0 {
             Outcome::Success
         } else if verdict < 0.0 {
             Outcome::Failure
@@ -203,94 +161,77 @@ bound!(
 );
 
 bound!(
-    /// `state()`: what the next call would meet, as a number.
-    state,
+    /// `ask(what, a, b)`: everything that is not hot, as one function: each function takes memory for each breaker.
+    ask,
     BreakerCell,
-    0,
-    |cell, _call: Call<0>| cell.with_live(|state, _| number_of(state.core.state()))
+    3,
+    |cell, call: Call<3>| {
+        let (first, second) = (call.number(1), call.number(2));
+        match call.number(0) as u32 {
+            0 => foretell(cell),
+            1 => cell.with_live(|state, _| number_of(state.core.state())),
+            2 => cell.with_live(|state, _| millis_of(state.core.wait())),
+            3 => overlay(cell, first != 0.0, second != 0.0),
+            4 => changing(cell, |breaker| breaker.force_open(check_open_ms("ms", first).ok())),
+            5 => changing(cell, Breaker::reset),
+            6 => cell.with_state(|state, _| state.core.generation() as f64),
+            7 => cell.with_state(|state, _| tell_changes(cell.host(), state, first as u64)),
+            _ => None,
+        }
+    }
 );
 
-bound!(
-    /// `wait()`: milliseconds until a call may pass, -1 if nobody knows.
-    wait,
-    BreakerCell,
-    0,
-    |cell, _call: Call<0>| cell.with_live(|state, _| millis_of(state.core.wait()))
-);
+/// The token that `enter` would give to every call as long as nothing changes, which `succeed` is of from now on; 0 where it cannot
+/// be foretold.
+fn foretell(cell: &BreakerCell) -> Option<f64> {
+    cell.with_live(|state, _| {
+        let token = state.core.closed().map_or(REFUSED, |permit| token_of(cell.host(), permit));
+        cell.told.set(token as u64);
+        token
+    })
+}
 
-bound!(
-    /// `overlay(isolate, begin)`: begins or ends an isolation (1) or a disabling (0) on behalf of this thread.
-    overlay,
-    BreakerCell,
-    2,
-    |cell, call: Call<2>| cell.state().map(|state| {
+/// Begins or ends an isolation or else a disabling on behalf of this thread.
+fn overlay(cell: &BreakerCell, isolate: bool, begin: bool) -> Option<f64> {
+    cell.state().map(|state| {
         let host = cell.host();
-        host.overlays.change(&state, call.number(0) != 0.0, call.number(1) != 0.0);
+        host.overlays.change(&state, isolate, begin);
         tell(host.id, &state);
-        true
+        0.0
     })
-);
+}
 
-bound!(
-    /// `forceOpen(ms)`: for as long as `openMs` says if `ms` is none.
-    force_open,
-    BreakerCell,
-    1,
-    |cell, call: Call<1>| cell.with_live(|state, _| {
-        state.core.force_open(check_open_ms("ms", call.number(0)).ok());
+fn changing(cell: &BreakerCell, change: impl FnOnce(&Breaker) -> bool) -> Option<f64> {
+    cell.with_live(|state, _| {
+        change(&state.core);
         tell(cell.host().id, state);
-        true
+        0.0
     })
-);
-
-bound!(
-    /// `reset()`.
-    reset,
-    BreakerCell,
-    0,
-    |cell, _call: Call<0>| cell.with_live(|state, _| {
-        state.core.reset();
-        tell(cell.host().id, state);
-        true
-    })
-);
-
-bound!(
-    /// `generation()`: how often the state has changed.
-    generation,
-    BreakerCell,
-    0,
-    |cell, _call: Call<0>| cell.with_state(|state, _| state.core.generation() as f64)
-);
+}
 
 /// Changes that one call reads: five registers each.
 const CHANGES: usize = 25;
 const REGISTERS_A_CHANGE: usize = 5;
 
-bound!(
-    /// `changes(since)`: how many changes after that generation are in the registers (generation, from, to, reason, milliseconds
-    /// until a call may pass), oldest first; ask again from the last one until there are none.
-    changes,
-    BreakerCell,
-    1,
-    |cell, call: Call<1>| cell.with_state(|state, _| {
-        let changes = state.core.changes_since(call.number(0) as u64);
-        let changes: &[Change] = &changes[..changes.len().min(CHANGES)];
-        for (index, change) in changes.iter().enumerate() {
-            let figures = [
-                change.generation as f64,
-                number_of(change.from),
-                number_of(change.to),
-                reason_of(change.reason),
-                millis_of(change.wait),
-            ];
-            for (offset, figure) in figures.into_iter().enumerate() {
-                cell.host().set(index * REGISTERS_A_CHANGE + offset, figure);
-            }
+/// How many changes after `since` are in the registers now (generation, from, to, reason, milliseconds until a call may pass),
+/// oldest first: to be asked again from the last one until there are none.
+fn tell_changes(host: &Host, state: &Shared<Observed>, since: u64) -> f64 {
+    let changes = state.core.changes_since(since);
+    let changes: &[Change] = &changes[..changes.len().min(CHANGES)];
+    for (index, change) in changes.iter().enumerate() {
+        let figures = [
+            change.generation as f64,
+            number_of(change.from),
+            number_of(change.to),
+            reason_of(change.reason),
+            millis_of(change.wait),
+        ];
+        for (offset, figure) in figures.into_iter().enumerate() {
+            host.set(index * REGISTERS_A_CHANGE + offset, figure);
         }
-        changes.len() as f64
-    })
-);
+    }
+    changes.len() as f64
+}
 
 /// The order of the facade's list of states.
 fn number_of(state: State) -> f64 {
@@ -509,20 +450,10 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>
         cell,
         &[
             (c"enter", enter()),
-            (c"enterOrTell", enter_or_tell()),
-            (c"closed", closed()),
             (c"succeed", succeed()),
             (c"success", success()),
-            (c"failure", failure()),
-            (c"ignore", ignore()),
             (c"leave", leave_timed()),
-            (c"state", self::state()),
-            (c"wait", wait()),
-            (c"overlay", overlay()),
-            (c"forceOpen", force_open()),
-            (c"reset", reset()),
-            (c"generation", generation()),
-            (c"changes", changes()),
+            (c"ask", ask()),
         ],
     );
     Opened { handle: handle as u32, state: id, dry_run, clock, functions }

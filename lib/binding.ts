@@ -70,10 +70,10 @@ export interface LimiterFunctions {
 export interface BreakerFunctions {
   /** A token; 0 if refused: registers [state, milliseconds until a call may pass or -1]. An odd one: register [since]. */
   enter(): Bound<number>;
-  /** `success` of the token that `ask(FORETELL)` gave last. */
+  /** The success of the token that `ask(FORETELL)` gave last. */
   succeed(): Bound<boolean>;
-  /** Whether the state has changed, as for all that leave. */
-  success(token: number): Bound<boolean>;
+  /** A success; with half a token more (below 0: less) a failure. Whether the state has changed, as for all that leave. */
+  settle(token: number): Bound<boolean>;
   /** Verdict: -3 ignore, -2 success, -1 failure, else a failure that opens for so many milliseconds. */
   leave(token: number, since: number, verdict: number): Bound<boolean>;
   ask(what: BreakerQuestion, first?: number, second?: number): Bound<number>;

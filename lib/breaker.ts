@@ -7,7 +7,7 @@ import { Ending, NumberedEvents } from './events.js';
 import { execute, type Policy, register, wrap } from './execute.js';
 import { changed, host, type Listener, listen, unlisten } from './host.js';
 import { reportUse } from './in-use.js';
-import { type BreakerPermit, type IsFailure, Judge, SUCCESS } from './judge.js';
+import { type BreakerPermit, FAILURE, type IsFailure, Judge, SUCCESS } from './judge.js';
 import { checkShape, invalid } from './options.js';
 import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
 
@@ -256,9 +256,9 @@ export class CircuitBreaker implements Policy {
       },
       leave: (token, since, verdict) => this.#leave(token, since, verdict),
       successOf: (token) => {
-        const { succeed, success } = this.#functions;
+        const { succeed, settle } = this.#functions;
         return () => {
-          if ((token === this.#closed ? succeed() : success(token)) === true) this.#changed();
+          if ((token === this.#closed ? succeed() : settle(token)) === true) this.#changed();
         };
       },
     });
@@ -480,7 +480,8 @@ export class CircuitBreaker implements Policy {
     const functions = this.#functions;
     let moved: boolean | undefined;
     const timed = token > 0 && token % 2 === 1;
-    if (verdict === SUCCESS && !timed) moved = functions.success(token);
+    if (verdict === SUCCESS && !timed) moved = functions.settle(token);
+    else if (verdict === FAILURE && !timed) moved = functions.settle(token > 0 ? token + 0.5 : token - 0.5);
     else moved = functions.leave(token, since, verdict);
     if (moved === true) this.#changed();
   }

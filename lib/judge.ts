@@ -28,7 +28,7 @@ export type IsFailure = (error: unknown, result: unknown, call: Call) => Failure
 
 /** What the native part takes for a verdict; from 0 up: a failure that opens for so many milliseconds. */
 export const SUCCESS = -2;
-const FAILURE = -1;
+export const FAILURE = -1;
 export const IGNORE = -3;
 
 /** The longest `openMs` a result may ask for, whatever a server wrote into its Retry-After: a day. */

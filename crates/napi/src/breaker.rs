@@ -108,7 +108,7 @@ bound!(
 );
 
 bound!(
-    /// `succeed()`: `success` of the token that `ask` foretold last.
+    /// `succeed()`: the success of the token that `ask` foretold last.
     succeed,
     BreakerCell,
     0,
@@ -133,11 +133,16 @@ fn leave(cell: &BreakerCell, token: f64, since: f64, outcome: Outcome) -> Option
 }
 
 bound!(
-    /// `success(token)`: whether the state has changed, as for all that leave.
-    success,
+    /// `settle(token)`: a success, or with half a token more (below 0: less) a failure, which must not cost more than a success.
+    /// Whether the state has changed, as for all that leave.
+    settle,
     BreakerCell,
     1,
-    |cell, call: Call<1>| leave(cell, call.number(0), f64::NAN, Outcome::Success)
+    |cell, call: Call<1>| {
+        let token = call.number(0);
+        let outcome = if token.fract() == 0.0 { Outcome::Success } else { Outcome::Failure };
+        leave(cell, token.trunc(), f64::NAN, outcome)
+    }
 );
 
 bound!(
@@ -451,7 +456,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>
         &[
             (c"enter", enter()),
             (c"succeed", succeed()),
-            (c"success", success()),
+            (c"settle", settle()),
             (c"leave", leave_timed()),
             (c"ask", ask()),
         ],

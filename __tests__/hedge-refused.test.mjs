@@ -209,3 +209,29 @@ test('to a breaker outside, a hedged call is one call', async () => {
   const { calls, succeeded, failed, ignored } = breaker.snapshot();
   assert.deepEqual([calls, succeeded, failed, ignored], [1, 1, 0, 0]);
 });
+
+test('a call settles when all that ran were refused late and the budget allows no more at the next delay', async () => {
+  const clock = new ManualClock();
+  const budget = new RetryBudget({ ratio: 0, minPerSecond: 1, windowMs: 1_000, clock });
+  const fn = manual();
+  const refusal = await reasonOf(refusing(clock).execute(() => 1));
+  const policy = hedge({ delayMs: 20, maxHedges: 2, budget, clock });
+  const outcome = watched(policy.execute(fn));
+  await clock.advanceAsync(20);
+  assert.equal(fn.calls.length, 2);
+  fn.calls[0].reject(refusal);
+  await clock.advanceAsync(5);
+  fn.calls[1].reject(refusal);
+  await clock.advanceAsync(5);
+  budget.dispose();
+  await clock.advanceAsync(1_000);
+  assert.equal(outcome.error, refusal);
+  assert.deepEqual([fn.calls.length, clock.pending], [2, 0]);
+});
+
+/** A breaker that refuses everything. */
+function refusing(clock) {
+  const breaker = new CircuitBreaker({ clock });
+  breaker.isolate();
+  return breaker;
+}

@@ -310,6 +310,24 @@ test('where a blocked event loop ran past delayMs and the deadline, no further c
   assert.equal(calls, 1);
 });
 
+// Real time, for the same reason.
+test('a call that fails or starts late behind a blocked event loop is followed by none', async () => {
+  for (const delayMs of [0, 1_000]) {
+    let calls = 0;
+    const outcome = hedge({ delayMs }).execute(
+      () => {
+        calls += 1;
+        const start = performance.now();
+        while (performance.now() - start < 40);
+        return delayMs === 0 ? never() : Promise.reject(new Error('late'));
+      },
+      { timeoutMs: 20 },
+    );
+    await assert.rejects(outcome, TimeoutError);
+    assert.equal(calls, 1);
+  }
+});
+
 test('a timeout inside is for each call, and starts the next', async () => {
   const clock = new ManualClock();
   const policy = pipeline(hedge({ delayMs: 100, clock }), timeout({ ms: 30, clock }));

@@ -188,8 +188,9 @@ class Calls {
     this.#timer = timeline.after(delayMs, () => {
       this.#timer = undefined;
       this.#context?.runInAsyncScope(() => {
-        // Where the event loop was blocked past the deadline, that timer has not fired yet.
-        if (!this.#scope.isOver()) this.#start();
+        if (this.#start() || this.#running.size > 0 || !this.#open) return;
+        // All that were started have failed or been refused, and no other may start: nobody else would settle the call.
+        this.#giveUp(this.#firstError?.error);
       });
     });
   }
@@ -197,7 +198,8 @@ class Calls {
   /** Starts one more call, if the budget allows. */
   #start(): boolean {
     const { budget, timeline, maxHedges } = this.#hedge;
-    if (this.#started > maxHedges || !pays(budget)) return false;
+    // Where the event loop was blocked past the deadline, that timer has not fired yet.
+    if (this.#scope.isOver() || this.#started > maxHedges || !pays(budget)) return false;
     publishHedged(this.#started);
     const part = new Part(this.#scope, this.#scope.attempt + this.#started);
     part.guarded = true;

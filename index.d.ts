@@ -157,11 +157,6 @@ interface ExecuteOptions {
 }
 
 /**
- * `execute`, the same for every policy. A policy is a layer: it goes on with what is inside it, or does not, and hears what came of
- * it. Layers answer values as values, so that a call in which nobody waits takes no promise for each policy it passes.
- */
-
-/**
  * Something calls go through. `Alt` is what `execute` may give besides the function's own result. It is `out` in so many words:
  * what TypeScript finds out by itself takes a `Policy<string>` for a `Policy<never>`.
  */
@@ -170,11 +165,6 @@ interface Policy<out Alt = never> {
     /** `(...args) => execute(() => fn(...args))`, with `this` kept. */
     wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T> | Alt>;
 }
-
-/**
- * A layer that lets a call in with a permit and hears what came of it: what a breaker and a throttle have in common. A permit is left
- * exactly once: with the verdict on what the function gave, at once when a deadline passes while it runs, or ignored.
- */
 
 /** The right to make one call. Say what came of it, once: further words count for nothing, and none of them throws. */
 interface BreakerPermit {
@@ -191,11 +181,6 @@ type FailureVerdict = boolean | 'ignore' | {
 };
 /** Asked of what a call gave: of its error, or with `error` undefined of its result. */
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
-
-/**
- * What every primitive with a native part has: its name, its handle, its clock, its errors, its end. A primitive's class holds one
- * of these, and keeps what is particular to it.
- */
 
 /** The primitives that are shared by name. */
 type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
@@ -218,20 +203,6 @@ interface CommonSnapshot<K extends SharedKind> {
     readonly dryRun: boolean;
 }
 
-/** What a call meets. */
-type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
-/** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
-type BreakerReason = 'failureRate' | 'slowCallRate' | 'consecutiveFailures' | 'result' | 'forced' | 'elapsed' | 'recovered' | 'reset' | 'isolated' | 'disabled' | 'released' | 'restored';
-/** A change of what calls meet. */
-interface BreakerStateChange {
-    readonly from: BreakerState;
-    readonly to: BreakerState;
-    readonly reason: BreakerReason;
-    /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
-    readonly retryAfterMs: number;
-    /** The number of the change, from 1: the same in every thread. */
-    readonly generation: number;
-}
 /** How long breaks last. */
 interface BreakBackoff {
     /** Milliseconds of the first break, in (0, 1 day]. @default 5000 */
@@ -288,6 +259,21 @@ interface CircuitBreakerOptions extends CommonOptions, BreakerThresholds {
     readonly isFailure?: IsFailure | undefined;
     /** For the jitter of breaks: any number gives the same breaks again. Default: chance. */
     readonly seed?: number | undefined;
+}
+
+/** What a call meets. */
+type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
+/** Why the state changed: a rule, a result that said so, the break being over, the probes, somebody's hand. */
+type BreakerReason = 'failureRate' | 'slowCallRate' | 'consecutiveFailures' | 'result' | 'forced' | 'elapsed' | 'recovered' | 'reset' | 'isolated' | 'disabled' | 'released' | 'restored';
+/** A change of what calls meet. */
+interface BreakerStateChange {
+    readonly from: BreakerState;
+    readonly to: BreakerState;
+    readonly reason: BreakerReason;
+    /** Milliseconds until a call may pass; Infinity where somebody has to let go of it. */
+    readonly retryAfterMs: number;
+    /** The number of the change, from 1: the same in every thread. */
+    readonly generation: number;
 }
 /** Figures over all threads. Counters count since the state was made. */
 interface CircuitBreakerSnapshot extends CommonSnapshot<'breaker'> {
@@ -630,8 +616,6 @@ interface HedgedMessage {
     readonly hedge: number;
 }
 
-/** Decisions: what a RateLimiter says of a call, read from the result registers. */
-
 /** What one limit says of a call. */
 interface LimitDecision {
     /** Whether the call passed; with several limits: every one of them. */
@@ -660,8 +644,6 @@ interface LimitInForce {
     /** Milliseconds in which an empty bucket fills. */
     readonly windowMs: number;
 }
-
-/** fallback: something else instead of an error. */
 
 /** Options of `fallback`. */
 interface FallbackOptions {
@@ -706,11 +688,6 @@ interface HedgeOptions {
  * @throws {InvalidOptionError}
  */
 declare function hedge(options: HedgeOptions): Policy;
-
-/**
- * This thread's side of the binding: its mailbox, its result registers, and the objects whose native part has to be let go.
- * Nothing here exists before the first constructor runs.
- */
 
 /** The kinds that have a native part. */
 type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
@@ -897,8 +874,6 @@ type AltOf<P> = P extends Policy ? never : P extends Policy<infer Alt> ? Alt : n
  */
 declare function pipeline<P extends readonly Policy<unknown>[]>(...policies: P): Policy<AltOf<P[number]>>;
 
-/** retry: tries again what failed, after a while, as far as a budget allows. */
-
 /** What `onRetry` is told, before the wait. */
 interface RetryEvent {
     /** The attempt that failed, from 1. */
@@ -1014,8 +989,6 @@ declare class AdaptiveThrottle implements Policy {
     dispose(): void;
     [Symbol.dispose](): void;
 }
-
-/** timeout: a deadline for what is inside, with a signal of its own. */
 
 /** Options of `timeout`. */
 interface TimeoutOptions {

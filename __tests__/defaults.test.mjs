@@ -26,7 +26,7 @@ const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0' };
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
   ['lib/limiter.ts', binding.limiterDefaults()],
-  ['lib/breaker.ts', binding.breakerDefaults()],
+  ['lib/breaker-options.ts', binding.breakerDefaults()],
   ['lib/backoff.ts', binding.backoffDefaults()],
   ['lib/budget.ts', binding.budgetDefaults()],
   ['lib/throttle.ts', binding.throttleDefaults()],

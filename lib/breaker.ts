@@ -1,5 +1,13 @@
 /** CircuitBreaker: refuses calls to a dependency that fails, one state for all worker threads that share its name. */
-import type { BreakerFunctions, NativeThresholds } from './binding.js';
+import type { BreakerFunctions } from './binding.js';
+import {
+  type BreakerThresholds,
+  type CircuitBreakerOptions,
+  SHAPES,
+  THRESHOLD_SHAPES,
+  thresholdsOf,
+  windowOf,
+} from './breaker-options.js';
 import type { Call, ExecuteOptions } from './call.js';
 import { loopTime } from './clock.js';
 import { CircuitOpenError } from './errors.js';
@@ -7,9 +15,9 @@ import { Ending, NumberedEvents } from './events.js';
 import { execute, type Policy, register, wrap } from './execute.js';
 import { changed, host, type Listener, listen, unlisten } from './host.js';
 import { reportUse } from './in-use.js';
-import { type BreakerPermit, FAILURE, type IsFailure, Judge, SUCCESS } from './judge.js';
+import { type BreakerPermit, FAILURE, Judge, SUCCESS } from './judge.js';
 import { checkShape, invalid } from './options.js';
-import { COMMON_SHAPES, type CommonOptions, type CommonSnapshot, Primitive } from './primitive.js';
+import { type CommonSnapshot, Primitive } from './primitive.js';
 
 /** What a call meets. */
 export type BreakerState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
@@ -63,69 +71,6 @@ export interface BreakerStateChange {
   readonly generation: number;
 }
 
-/** How long breaks last. */
-export interface BreakBackoff {
-  /** Milliseconds of the first break, in (0, 1 day]. @default 5000 */
-  readonly initialMs?: number | undefined;
-  /** Each further break without a recovery between is so many times as long: from 1 to 100. @default 2 */
-  readonly factor?: number | undefined;
-  /** Milliseconds of the longest break, before jitter: from initialMs to a day. @default 60000 */
-  readonly maxMs?: number | undefined;
-  /** Up to so much is added at random, as a share of the break: from 0 to 1. @default 0 */
-  readonly jitter?: number | undefined;
-}
-
-/** What may be changed with `reconfigure`. */
-export interface BreakerThresholds {
-  /** Opens when so many of the calls in the window failed, in (0, 1]; false: no such rule. @default 0.5 */
-  readonly failureRateThreshold?: number | false | undefined;
-  /**
-   * Calls in the window before a rate says anything: from 1 to the size of a count window, else to a million. In a count window
-   * smaller than the default, its size. @default 20
-   */
-  readonly minimumCalls?: number | undefined;
-  /** Opens after so many failures in a row, whenever they were: from 1 to a million. Default: no such rule. */
-  readonly consecutiveFailures?: number | undefined;
-  /** A call that takes longer is slow: milliseconds in (0, 1 day]. Default: no call is. */
-  readonly slowCallMs?: number | undefined;
-  /** Opens when so many of the calls in the window were slow, in (0, 1]: only with slowCallMs. @default 1 */
-  readonly slowCallRateThreshold?: number | undefined;
-  /** How long a break lasts: milliseconds in (0, 1 day], or how it grows. @default 5000 */
-  readonly openMs?: number | BreakBackoff | undefined;
-  /**
-   * Milliseconds after which a probe that did not answer is replaced, in (0, 1 day]: the first break if that is longer than the
-   * default. @default 30000
-   */
-  readonly probeLeaseMs?: number | undefined;
-}
-
-/** Options of CircuitBreaker. */
-export interface CircuitBreakerOptions extends CommonOptions, BreakerThresholds {
-  /** Over what calls are counted: those of the last while, or the last so many. Default: the last 10 seconds. */
-  readonly window?:
-    | {
-        readonly kind: 'time';
-        /** Milliseconds, from 100 to a day. The window moves in tenths of it. @default 10000 */
-        readonly durationMs?: number | undefined;
-      }
-    | {
-        readonly kind: 'count';
-        /** Calls, from 1 to 10,000. @default 100 */
-        readonly size?: number | undefined;
-      }
-    | undefined;
-  /** How many probes decide whether a break is followed by another: from 1 to 1,000. @default 1 */
-  readonly halfOpenCalls?: number | undefined;
-  /**
-   * Whether a call failed: true or false, 'ignore' if it says nothing about the dependency, `{ openMs }` to open for that long
-   * (429 or 503 with Retry-After; at most a day). `error` is undefined when the function returned. Refusals and aborts are not
-   * asked about. Default: any error is a failure.
-   */
-  readonly isFailure?: IsFailure | undefined;
-  /** For the jitter of breaks: any number gives the same breaks again. Default: chance. */
-  readonly seed?: number | undefined;
-}
-
 /** Figures over all threads. Counters count since the state was made. */
 export interface CircuitBreakerSnapshot extends CommonSnapshot<'breaker'> {
   /** What the next call would meet. */
@@ -170,25 +115,6 @@ export interface BreakerExport {
   readonly consecutiveFailures: number;
   readonly window: object;
 }
-
-const THRESHOLD_SHAPES = {
-  failureRateThreshold: 'anything',
-  minimumCalls: 'number',
-  consecutiveFailures: 'number',
-  slowCallMs: 'number',
-  slowCallRateThreshold: 'number',
-  openMs: 'anything',
-  probeLeaseMs: 'number',
-} as const;
-
-const SHAPES = {
-  ...COMMON_SHAPES,
-  ...THRESHOLD_SHAPES,
-  window: 'object',
-  halfOpenCalls: 'number',
-  isFailure: 'function',
-  seed: 'number',
-} as const;
 
 /** A method may be called on anything: what is no CircuitBreaker is an InvalidOptionError. */
 let checkThis: (breaker: CircuitBreaker) => CircuitBreaker;
@@ -551,8 +477,8 @@ export class CircuitBreaker implements Policy {
   #changesSince(generation: number): BreakerStateChange[] {
     const changes: BreakerStateChange[] = [];
     const registers = this.#registers;
-    for (let last = generation; ; last = registersLast(changes, last)) {
-      const count = this.#functions.ask(CHANGES, last) ?? 0;
+    for (;;) {
+      const count = this.#functions.ask(CHANGES, changes.at(-1)?.generation ?? generation) ?? 0;
       if (count === 0) return changes;
       for (let at = 0; at < count * 5; at += 5) {
         changes.push({
@@ -577,10 +503,6 @@ function messagesFor(word: string | undefined): Readonly<Record<CircuitOpenError
   };
 }
 
-function registersLast(changes: readonly BreakerStateChange[], before: number): number {
-  return changes.at(-1)?.generation ?? before;
-}
-
 /** Milliseconds as the native part says them: -1 is nobody knows. */
 function millis(ms: number): number {
   return ms < 0 ? Number.POSITIVE_INFINITY : ms;
@@ -593,45 +515,4 @@ function jsonOf(state: unknown): string {
   } catch {
     return '';
   }
-}
-
-function windowOf(window: CircuitBreakerOptions['window']):
-  | {
-      readonly kind: string;
-      readonly durationMs?: number | undefined;
-      readonly size?: number | undefined;
-    }
-  | undefined {
-  if (window === undefined) return undefined;
-  const { kind } = window;
-  if (kind !== 'time' && kind !== 'count') throw invalid('breaker', 'window.kind', "'time' or 'count'", kind);
-  const size = kind === 'time' ? ({ durationMs: 'number' } as const) : ({ size: 'number' } as const);
-  return checkShape('breaker', window, { kind: 'string', ...size }, 'window');
-}
-
-function thresholdsOf(options: BreakerThresholds): NativeThresholds {
-  const { failureRateThreshold: rate, openMs } = options;
-  if (rate !== undefined && rate !== false && typeof rate !== 'number') {
-    throw invalid('breaker', 'failureRateThreshold', 'a number in (0, 1], or false', rate);
-  }
-  return {
-    failureRateThreshold: rate === false ? undefined : rate,
-    noFailureRate: rate === false,
-    minimumCalls: options.minimumCalls,
-    consecutiveFailures: options.consecutiveFailures,
-    slowCallMs: options.slowCallMs,
-    slowCallRateThreshold: options.slowCallRateThreshold,
-    openMs: breaksOf(openMs),
-    probeLeaseMs: options.probeLeaseMs,
-  };
-}
-
-function breaksOf(openMs: BreakerThresholds['openMs']): NativeThresholds['openMs'] {
-  if (openMs === undefined) return undefined;
-  if (typeof openMs === 'number') return { constant: openMs };
-  if (typeof openMs !== 'object' || openMs === null || Array.isArray(openMs)) {
-    throw invalid('breaker', 'openMs', 'a number of milliseconds, or an object', openMs);
-  }
-  const shapes = { initialMs: 'number', factor: 'number', maxMs: 'number', jitter: 'number' } as const;
-  return checkShape('breaker', openMs, shapes, 'openMs');
 }

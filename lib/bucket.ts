@@ -287,7 +287,6 @@ export class TokenBucket implements Policy {
       timeline,
       details,
       run: (scope, next) => {
-        if (scope.ended) throw scope.reason;
         if (cost === undefined && maxWaitMs === 0) {
           const taken = this.#take();
           return taken === true ? next(scope) : admit(this.#decided(taken, 1), scope, next);

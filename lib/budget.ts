@@ -1,5 +1,6 @@
 /** RetryBudget: retries as a share of the calls of the last while, one budget for all worker threads that share its name. */
 import type { BudgetFunctions } from './binding.js';
+import { Part, type Scope } from './call.js';
 import type { ManualClock } from './clock.js';
 import { DisposedError } from './errors.js';
 import { checkShape, invalid } from './options.js';
@@ -185,8 +186,28 @@ export function checkBudget(kind: 'retry' | 'hedge', budget: unknown): void {
   }
 }
 
-/** Whether two budgets are one: one object, or objects of one name. */
-export function isSameBudget(one: object, other: object): boolean {
+/**
+ * The scope for tries that `budget` pays for: of all policies of one call that share it, the outermost counts the call. Inside
+ * another retry or hedge attempts count from 1 again.
+ */
+export function scopeOfTries(outer: Scope, budget: RetryBudget | undefined): Scope {
+  const counts = budget !== undefined && !isPaid(outer, budget);
+  if (counts) budget.deposit();
+  if (!counts && outer.attempt === 1) return outer;
+  const part = new Part(outer, 1);
+  part.budget = budget;
+  return part;
+}
+
+function isPaid(outer: Scope, budget: RetryBudget): boolean {
+  for (let scope: Scope | undefined = outer; scope !== undefined; scope = scope.parent) {
+    if (scope.budget !== undefined && isSame(scope.budget, budget)) return true;
+  }
+  return false;
+}
+
+/** One object, or objects of one name. */
+function isSame(one: object, other: object): boolean {
   if (one === other) return true;
   const state = stateOf(one);
   return state !== undefined && state === stateOf(other);

@@ -3,7 +3,6 @@
  * or a hedge made inside. A scope ends when its signal aborts, its deadline passes or its result is no longer wanted, and with it
  * the scopes inside it.
  */
-import { isSameBudget } from './budget.js';
 import type { Timeline } from './clock.js';
 import { tell } from './events.js';
 
@@ -42,11 +41,6 @@ export interface ExecuteOptions {
   readonly onDiscard?: ((value: unknown) => void) | undefined;
 }
 
-/** What a budget has to be able to do. */
-export interface Paying {
-  deposit(): void;
-}
-
 /** Told when a scope ends, with the reason. */
 export type Watcher = (reason: unknown) => void;
 
@@ -68,7 +62,7 @@ export class Scope implements Call {
   /** A promise that a policy inside settles only after it has asked whether the scope is over. */
   declare checked: Promise<unknown> | undefined;
   /** What pays for tries in here. */
-  declare budget: Paying | undefined;
+  declare budget: object | undefined;
   declare private controller: AbortController | undefined;
   declare private watchers: Watcher | Watcher[] | undefined;
 
@@ -116,26 +110,6 @@ export class Scope implements Call {
 
   get context(): unknown {
     return this.options.context;
-  }
-
-  /**
-   * The scope for tries that `budget` pays for: of all policies of one call that share it, the outermost counts the call. Inside
-   * another retry or hedge attempts count from 1 again.
-   */
-  withBudget(budget: Paying | undefined): Scope {
-    const pays = budget !== undefined && !this.#isPaid(budget);
-    if (pays) budget.deposit();
-    if (!pays && this.attempt === 1) return this;
-    const part = new Part(this, 1);
-    part.budget = budget;
-    return part;
-  }
-
-  #isPaid(budget: Paying): boolean {
-    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.parent) {
-      if (scope.budget !== undefined && isSameBudget(scope.budget, budget)) return true;
-    }
-    return false;
   }
 
   /** Throws the reason where the scope is over: asked by whoever goes on after a wait, or after code that is not ours. */

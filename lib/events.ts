@@ -20,19 +20,14 @@ export class Ending implements Disposable {
   }
 }
 
-/** Throws `error` where nobody can catch it: it is of a callback's making, not of the call that it would end. */
-export function throwUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
-}
-
-/** Calls a callback whose error is its own. */
+/** Calls a callback whose error is its own: thrown where nobody can catch it, it ends no call. */
 export function tell<Args extends unknown[]>(callback: (...args: Args) => void, ...args: Args): void {
   try {
     callback(...args);
   } catch (error) {
-    throwUncaught(error);
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

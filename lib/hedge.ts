@@ -1,6 +1,6 @@
 /** hedge: starts a second call when the first one takes long, and takes the answer that comes first. */
 import { AsyncResource } from 'node:async_hooks';
-import { checkBudget, payBack, pays, type RetryBudget } from './budget.js';
+import { checkBudget, payBack, pays, type RetryBudget, scopeOfTries } from './budget.js';
 import { Part, type Scope } from './call.js';
 import { publishHedged } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
@@ -88,7 +88,7 @@ class Hedge implements Layer {
 
   run(outer: Scope, next: Next): unknown {
     if (outer.options.idempotent === false) return next(outer);
-    const scope = outer.withBudget(this.#budget);
+    const scope = scopeOfTries(outer, this.#budget);
     const primary = new Part(scope, scope.attempt);
     primary.guarded = true;
     const startedAt = this.#latencies === undefined ? 0 : this.timeline.now();

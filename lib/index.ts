@@ -1,15 +1,13 @@
 export type { Backoff, ExponentialBackoff } from './backoff.js';
 export {
-  type BreakBackoff,
   type BreakerExport,
   type BreakerReason,
   type BreakerState,
   type BreakerStateChange,
-  type BreakerThresholds,
   CircuitBreaker,
-  type CircuitBreakerOptions,
   type CircuitBreakerSnapshot,
 } from './breaker.js';
+export type { BreakBackoff, BreakerThresholds, CircuitBreakerOptions } from './breaker-options.js';
 export {
   type Limit,
   TokenBucket,

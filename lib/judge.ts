@@ -76,8 +76,6 @@ export class Judge implements Layer {
   }
 
   run(scope: Scope, next: Next): unknown {
-    // Whoever waited for its turn may come too late: who is over needs no permit, and would never leave it.
-    if (scope.ended) throw scope.reason;
     const gate = this.#gate;
     let token = this.#foretold;
     let since = 0;
@@ -141,6 +139,7 @@ export class Judge implements Layer {
   #runGuarded(scope: Scope, next: Next, token: number, since: number): unknown {
     let open = true;
     const onEnd = (reason: unknown): void => {
+      if (!open) return;
       open = false;
       // A deadline that passes while the function runs is the dependency's doing; every other end is not.
       if (isTimeout(reason) && scope.called) {

@@ -1,6 +1,6 @@
 /** retry: tries again what failed, after a while, as far as a budget allows. */
 import { type Backoff, Delays } from './backoff.js';
-import { checkBudget, pays, type RetryBudget } from './budget.js';
+import { checkBudget, pays, type RetryBudget, scopeOfTries } from './budget.js';
 import { type Call, Part, type Scope } from './call.js';
 import { publishRetried } from './channels.js';
 import { clockOf, type ManualClock, type Timeline } from './clock.js';
@@ -110,7 +110,7 @@ class Retry implements Layer {
   run(outer: Scope, next: Next): unknown {
     const retryIf = this.#retryIf;
     if (outer.options.idempotent === false && retryIf === undefined) return next(outer);
-    const scope = outer.withBudget(this.#budget);
+    const scope = scopeOfTries(outer, this.#budget);
     let result: unknown;
     try {
       result = next(scope);

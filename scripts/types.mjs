@@ -36,7 +36,7 @@ function modulesOf(index) {
 async function bundle(input, fromRoot) {
   const build = await rollup({
     input,
-    plugins: [toRoot(fromRoot), dts()],
+    plugins: [toRoot(fromRoot), withoutIntroduction(), dts()],
     onwarn(warning) {
       if (warning.code !== 'UNUSED_EXTERNAL_IMPORT' && warning.code !== 'EMPTY_BUNDLE') {
         throw new Error(`${input}: ${warning.message}`);
@@ -46,6 +46,17 @@ async function bundle(input, fromRoot) {
   const { output } = await build.generate({ format: 'es' });
   await build.close();
   return output[0].code;
+}
+
+/** What introduces a file says nothing to who reads the types. */
+function withoutIntroduction() {
+  return {
+    name: 'without-introduction',
+    transform: (code) => ({
+      code: code.replace(/^\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*(?=import|export \{)/, ''),
+      map: null,
+    }),
+  };
 }
 
 /** Sends imports of the given modules to the root's declarations, and leaves packages as they are. */

@@ -666,7 +666,7 @@ interface HedgeOptions {
     /** Milliseconds after which the next call starts: a number ≥ 0. */
     readonly delayMs?: number | undefined;
     /**
-     * The next call starts when the last one takes longer than this share of those that succeeded lately, in (0, 1): 0.95 hedges about
+     * The next call starts when the last one takes longer than this share of the first calls did lately, in (0, 1): 0.95 hedges about
      * one call in twenty. No call is hedged before 20 have succeeded through this object.
      */
     readonly quantile?: number | undefined;
@@ -680,7 +680,7 @@ interface HedgeOptions {
 /**
  * A policy that hedges (Dean and Barroso, The Tail at Scale): the first success wins, the other calls are aborted. A failure starts
  * the next call at once; when all have failed, the caller gets the error of the first. A further call that a policy inside refuses
- * counts as never started. What is not idempotent (`{ idempotent: false }`) is never hedged.
+ * costs the budget nothing. What is not idempotent (`{ idempotent: false }`) is never hedged.
  *
  * ```js
  * const price = await hedge({ quantile: 0.95, budget }).execute(({ signal }) => askPrice(id, { signal }));

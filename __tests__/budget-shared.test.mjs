@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hedge, ManualClock, pipeline, RetryBudget, retry, TokenBucket, timeout } from 'breakwater';
 import { manual, never, outcomes } from './helpers/calls.mjs';
+import { runScript } from './helpers/processes.mjs';
 import { continuations, reasonOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 
@@ -211,4 +212,22 @@ test('a budget of one’s own works, where it has the methods', async () => {
   await clock.advanceAsync(0);
   assert.deepEqual(notes, ['deposit', 'withdraw', 'withdraw']);
   assert.equal(fn.calls.length, 2);
+});
+
+test('what a budget of somebody else’s making throws is an uncaught exception, and the call comes to what it came to', async () => {
+  const { stdout, stderr } = await runScript(`
+    import { hedge, ManualClock, retry } from 'breakwater';
+    process.on('uncaughtException', (error) => console.log('uncaught:', error.message));
+    process.on('unhandledRejection', (error) => console.log('unhandled:', error.message));
+    const clock = new ManualClock();
+    const budget = { deposit() {}, withdraw() { throw new Error('broken'); }, refund() {} };
+    for (const policy of [hedge({ delayMs: 10, budget, clock }), retry({ budget, clock })]) {
+      await policy.execute(() => Promise.reject(new Error('real'))).catch(({ message }) => console.log(message));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  `);
+  assert.deepEqual(
+    [stdout.trim().split('\n').sort(), stderr],
+    [['real', 'real', 'uncaught: broken', 'uncaught: broken'], ''],
+  );
 });

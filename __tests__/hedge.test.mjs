@@ -1,33 +1,16 @@
-// hedge: when further calls start, who wins, and what becomes of the others. Budgets and refusals: hedge-refused.test.mjs.
+// hedge: when further calls start, who wins, and what becomes of the others. Budgets and refusals: hedge-refused.test.mjs;
+// delays by quantile: hedge-quantile.test.mjs.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { hedge, InvalidOptionError, ManualClock, pipeline, retry, TimeoutError, timeout } from 'breakwater';
-import { manual, never, outcomes } from './helpers/calls.mjs';
+import { never, outcomes } from './helpers/calls.mjs';
+import { made } from './helpers/hedge.mjs';
 import { continuations, reasonOf, stateOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
-
-/** A hedge on a clock of its own, with a function whose calls are settled by hand. */
-function made(options) {
-  const clock = new ManualClock();
-  const policy = hedge({ delayMs: 10, clock, ...options });
-  const fn = manual();
-  const discarded = [];
-  return {
-    clock,
-    fn,
-    discarded,
-    policy,
-    /** Executes the function: what becomes of it. */
-    start: (given) => watched(policy.execute(fn, { onDiscard: (value) => discarded.push(value), ...given })),
-    /** Lets time pass, and what follows from it happen. */
-    pass: (ms) => clock.advanceAsync(ms),
-    aborted: () => fn.calls.map(({ call }) => call.signal.aborted),
-  };
-}
 
 test('a call that answers in time is not hedged', async () => {
   const { start, fn, clock, pass } = made();
@@ -382,90 +365,6 @@ test('hedges are published on a diagnostics channel', async () => {
   unsubscribe('breakwater:hedge:hedged', listener);
   assert.equal(fn.calls.length, 3);
   assert.deepEqual(published, [{ hedge: 1 }, { hedge: 2 }]);
-});
-
-/** Makes `times` calls that take `ms` each. */
-async function runs({ start, fn, pass }, times, ms) {
-  for (let i = 0; i < times; i += 1) {
-    const outcome = start();
-    await pass(ms);
-    fn.calls.at(-1).resolve('value');
-    await pass(0);
-    assert.equal(outcome.state, 'fulfilled');
-  }
-}
-
-test('by quantile: no call is hedged before twenty have succeeded', async () => {
-  const hedged = made({ delayMs: undefined, quantile: 0.5 });
-  await runs(hedged, 19, 1);
-  const { start, fn, pass, clock } = hedged;
-  const slow = start();
-  await pass(1e9);
-  assert.deepEqual([fn.calls.length, clock.pending], [20, 0]);
-  fn.calls[19].reject(new Error('down'));
-  await pass(0);
-  // A failure starts the next call from the beginning, and counts as no latency.
-  assert.equal(fn.calls.length, 21);
-  fn.calls[20].reject(new Error('down'));
-  await pass(0);
-  assert.equal(slow.state, 'rejected');
-  const still = start();
-  await pass(1e9);
-  assert.deepEqual([fn.calls.length, still.state], [22, 'pending']);
-});
-
-// failsafe-go, test/hedgepolicy_test.go
-test('by quantile: after 25 fast calls a slow one is hedged once', async () => {
-  const hedged = made({ delayMs: undefined, quantile: 0.95 });
-  await runs(hedged, 25, 10);
-  const { start, fn, pass } = hedged;
-  const outcome = start();
-  await pass(10);
-  assert.equal(fn.calls.length, 26);
-  // Latencies are known to a fifth.
-  await pass(2);
-  assert.equal(fn.calls.length, 27);
-  await pass(1_000);
-  assert.equal(fn.calls.length, 27);
-  fn.calls[26].resolve('hedge');
-  await pass(0);
-  assert.equal(outcome.value, 'hedge');
-});
-
-test('by quantile: the share says how many calls are hedged', async () => {
-  for (const [quantile, expected] of [
-    [0.5, 10],
-    [0.75, 5],
-    [0.9, 2],
-  ]) {
-    const hedged = made({ delayMs: undefined, quantile });
-    let hedges = 0;
-    const rounds = 6;
-    for (let i = 0; i < 20 * rounds; i += 1) {
-      const before = hedged.fn.calls.length;
-      const outcome = hedged.start();
-      // Twenty latencies from 1 to 724 ms, mixed up.
-      await hedged.pass(2 ** (((i * 7) % 20) / 2));
-      hedged.fn.calls[before].resolve('first');
-      await hedged.pass(0);
-      assert.equal(outcome.value, 'first');
-      // The first round is to learn from.
-      if (i >= 20) hedges += hedged.fn.calls.length - before - 1;
-    }
-    const share = hedges / (rounds - 1);
-    assert.equal(Math.abs(share - expected) <= 1, true, `${share} of 20 at ${quantile}`);
-  }
-});
-
-test('by quantile: it follows what calls take lately', async () => {
-  const hedged = made({ delayMs: undefined, quantile: 0.9 });
-  await runs(hedged, 30, 1_000);
-  const { start, fn, pass } = hedged;
-  // Twice a thousand observations are kept.
-  await runs(hedged, 2_000, 1);
-  start();
-  await pass(2);
-  assert.equal(fn.calls.length, 2_032);
 });
 
 test('checks its options', () => {

@@ -3,6 +3,7 @@ import type { BudgetFunctions } from './binding.js';
 import { Part, type Scope } from './call.js';
 import type { ManualClock } from './clock.js';
 import { DisposedError } from './errors.js';
+import { tell } from './events.js';
 import { checkShape, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
 
@@ -157,24 +158,32 @@ export class RetryBudget {
 
 /**
  * Whether `budget` pays for one more try of a call under way. One that was disposed meanwhile does not: the call comes to what it
- * came to so far.
+ * came to so far. Neither does one of somebody else's making that throws, and its error is uncaught.
  */
 export function pays(budget: RetryBudget | undefined): boolean {
-  try {
-    return budget === undefined || budget.withdraw();
-  } catch (error) {
-    if (error instanceof DisposedError) return false;
-    throw error;
+  let paid = budget === undefined;
+  if (budget !== undefined) {
+    apart(() => {
+      paid = budget.withdraw();
+    });
   }
+  return paid;
 }
 
 /** Gives back what `pays` took, where there is still somebody to give it to. */
 export function payBack(budget: RetryBudget | undefined): void {
-  try {
-    budget?.refund();
-  } catch (error) {
-    if (!(error instanceof DisposedError)) throw error;
-  }
+  apart(() => budget?.refund());
+}
+
+/** What goes wrong between a call and its budget does not become the call's. */
+function apart(use: () => void): void {
+  tell(() => {
+    try {
+      use();
+    } catch (error) {
+      if (!(error instanceof DisposedError)) throw error;
+    }
+  });
 }
 
 /** A `budget` option is a RetryBudget, of this copy of the package or another. */

@@ -16,7 +16,7 @@ export interface HedgeOptions {
   /** Milliseconds after which the next call starts: a number ≥ 0. */
   readonly delayMs?: number | undefined;
   /**
-   * The next call starts when the last one takes longer than this share of those that succeeded lately, in (0, 1): 0.95 hedges about
+   * The next call starts when the last one takes longer than this share of the first calls did lately, in (0, 1): 0.95 hedges about
    * one call in twenty. No call is hedged before 20 have succeeded through this object.
    */
   readonly quantile?: number | undefined;
@@ -38,7 +38,7 @@ function lost(): DOMException {
 /**
  * A policy that hedges (Dean and Barroso, The Tail at Scale): the first success wins, the other calls are aborted. A failure starts
  * the next call at once; when all have failed, the caller gets the error of the first. A further call that a policy inside refuses
- * counts as never started. What is not idempotent (`{ idempotent: false }`) is never hedged.
+ * costs the budget nothing. What is not idempotent (`{ idempotent: false }`) is never hedged.
  *
  * ```js
  * const price = await hedge({ quantile: 0.95, budget }).execute(({ signal }) => askPrice(id, { signal }));
@@ -100,8 +100,8 @@ class Hedge implements Layer {
     }
     if (result instanceof Promise) {
       return new Promise((resolve, reject) => {
-        const calls = new Calls(this, scope, next, resolve, reject);
-        calls.add(primary, result as Promise<unknown>, startedAt);
+        const calls = new Calls(this, scope, next, startedAt, resolve, reject);
+        calls.add(primary, result as Promise<unknown>);
       });
     }
     primary.detach();
@@ -122,7 +122,7 @@ class Hedge implements Layer {
     return this.#budget;
   }
 
-  /** A call that began at `startedAt` has succeeded. */
+  /** The first call, begun at `startedAt`, has succeeded, or has taken so long and lost: then it would have taken longer still. */
   observe(startedAt: number): void {
     this.#latencies?.observe(this.timeline.now() - startedAt);
   }
@@ -133,6 +133,7 @@ class Calls {
   readonly #hedge: Hedge;
   readonly #scope: Scope;
   readonly #next: Next;
+  readonly #startedAt: number;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   readonly #running = new Set<Part>();
@@ -152,12 +153,14 @@ class Calls {
     hedge: Hedge,
     scope: Scope,
     next: Next,
+    startedAt: number,
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
     this.#hedge = hedge;
     this.#scope = scope;
     this.#next = next;
+    this.#startedAt = startedAt;
     this.#resolve = resolve;
     this.#reject = reject;
     // The first call may have ended it before its function returned.
@@ -165,12 +168,12 @@ class Calls {
     else if (scope.guarded) scope.watch(this.#onEnd);
   }
 
-  add(part: Part, result: Promise<unknown>, startedAt: number): void {
+  add(part: Part, result: Promise<unknown>): void {
     const first = this.#started === 0;
     this.#started += 1;
     this.#running.add(part);
     result.then(
-      (value) => this.#succeeded(part, value, startedAt),
+      (value) => this.#succeeded(part, value),
       (error) => this.#failed(part, error, first),
     );
     this.#plan();
@@ -187,40 +190,41 @@ class Calls {
     this.#context ??= new AsyncResource('breakwater:hedge');
     this.#timer = timeline.after(delayMs, () => {
       this.#timer = undefined;
-      this.#context?.runInAsyncScope(() => {
-        if (this.#start() || this.#running.size > 0 || !this.#open) return;
-        // All that were started have failed or been refused, and no other may start: nobody else would settle the call.
-        this.#giveUp(this.#firstError?.error);
-      });
+      this.#context?.runInAsyncScope(() => this.#goOn());
     });
   }
 
   /** Starts one more call, if the budget allows. */
   #start(): boolean {
-    const { budget, timeline, maxHedges } = this.#hedge;
+    const { budget, maxHedges } = this.#hedge;
     // Where the event loop was blocked past the deadline, that timer has not fired yet.
     if (this.#scope.isOver() || this.#started > maxHedges || !pays(budget)) return false;
     publishHedged(this.#started);
     const part = new Part(this.#scope, this.#scope.attempt + this.#started);
     part.guarded = true;
-    const startedAt = timeline.now();
     let result: unknown;
     try {
       result = this.#next(part);
     } catch (error) {
       result = Promise.reject(error);
     }
-    this.add(part, result instanceof Promise ? result : Promise.resolve(result), startedAt);
+    this.add(part, result instanceof Promise ? result : Promise.resolve(result));
     return true;
   }
 
-  #succeeded(part: Part, value: unknown, startedAt: number): void {
+  /** Starts one more call. Where none may start and none is left that could answer, all have failed. */
+  #goOn(): void {
+    if (!this.#start() && this.#open) this.#giveUpIfIdle();
+  }
+
+  #succeeded(part: Part, value: unknown): void {
     this.#left(part);
     if (!this.#open) {
       this.#scope.discard(value);
       return;
     }
-    this.#hedge.observe(startedAt);
+    // Only the first calls are the latencies that the quantile is of: of the later ones, those that win are the fast ones.
+    if (this.#firstError === undefined) this.#hedge.observe(this.#startedAt);
     this.#close();
     this.#resolve(value);
     for (const loser of this.#running) loser.end(lost());
@@ -229,22 +233,22 @@ class Calls {
   #failed(part: Part, error: unknown, first: boolean): void {
     this.#left(part);
     if (!this.#open) return;
-    const refused = error instanceof RefusedError;
-    // What refuses the first call would refuse the next one as well.
-    if (first && refused && this.#running.size === 0) {
-      this.#giveUp(error);
+    if (first) this.#firstError = { error };
+    if (error instanceof RefusedError) {
+      if (!first) payBack(this.#hedge.budget);
+      // What refuses the first call would refuse the next one as well: it is not waited for.
+      if (first && this.#running.size === 0) this.#giveUp(error);
+      else this.#giveUpIfIdle();
       return;
     }
-    if (!first && refused) payBack(this.#hedge.budget);
-    if (first) this.#firstError = { error };
-    const { timeline } = this.#hedge;
-    if (!refused && this.#timer !== undefined) {
-      timeline.cancel(this.#timer);
-      this.#timer = undefined;
-    }
-    if (!refused && this.#timer === undefined && this.#start()) return;
-    if (this.#running.size > 0 || this.#timer !== undefined) return;
-    this.#giveUp(this.#firstError === undefined ? error : this.#firstError.error);
+    if (this.#timer !== undefined) this.#hedge.timeline.cancel(this.#timer);
+    this.#timer = undefined;
+    this.#goOn();
+  }
+
+  /** With the error of the first call: it is the first to have failed, or it would be running still. */
+  #giveUpIfIdle(): void {
+    if (this.#running.size === 0 && this.#timer === undefined) this.#giveUp(this.#firstError?.error);
   }
 
   #giveUp(error: unknown): void {

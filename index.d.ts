@@ -359,7 +359,7 @@ declare class CircuitBreaker implements Policy {
     retryAfterMs(): number;
     /**
      * Refuses every call until the handle is disposed, and those of all others who isolated it. A handle ends with its thread and
-     * with this object.
+     * with `dispose` of this object.
      * @throws {DisposedError}
      */
     isolate(): Disposable;
@@ -715,8 +715,9 @@ interface Keyed<T> {
     [Symbol.dispose](): void;
 }
 /**
- * A primitive for each key. Past `maxKeys` the least recently used one is disposed, but never one with permits out, calls under way
- * or callers waiting: as long as all are in use there are more.
+ * A primitive for each key. Past `maxKeys` the least recently used one is disposed, but never one with permits out, calls under way,
+ * callers waiting or a hand on it (isolated, disabled): as long as all are in use there are more. One that is let go forgets: an
+ * open breaker, long unused, comes back closed. Ask `for` with every call, and keep none: what was let go rejects with DisposedError.
  *
  * ```js
  * const breakers = keyed((host) => new CircuitBreaker({ label: host }));

@@ -37,6 +37,7 @@ const failure = (properties) => Object.assign(new Error('busy'), properties);
 const headersOf = (value) => ({
   Headers: new Headers({ 'Retry-After': value }),
   'a Map': new Map([['retry-after', value]]),
+  'a Map in capitals': new Map([['Retry-After', value]]),
   'a plain object': { 'retry-after': value },
   capitals: { 'Content-Type': 'text/plain', 'Retry-After': value },
   'all capitals': { 'RETRY-AFTER': value },
@@ -223,4 +224,20 @@ test('the AWS table: Retry-After of 1500 ms, and one that is no number', async (
   const backoff = { kind: 'exponential', initialMs: 50, jitter: 'none' };
   assert.equal(await delayAfter(failure({ retryAfterMs: 1_500 }), { backoff }), 1_500);
   assert.equal(await delayAfter(failure({ headers: { 'retry-after': 'not-a-number' } }), { backoff }), 50);
+});
+
+test('headers that throw say nothing, and the caller gets the real error', async () => {
+  const clock = new ManualClock();
+  const broken = {
+    get headers() {
+      throw new Error('no headers');
+    },
+  };
+  const outcome = watched(
+    retry({ maxAttempts: 2, backoff: 10, clock }).execute(() =>
+      Promise.reject(Object.assign(failure(), { response: broken })),
+    ),
+  );
+  await clock.advanceAsync(10);
+  assert.equal(outcome.error.message, 'busy');
 });

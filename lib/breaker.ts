@@ -190,7 +190,7 @@ export class CircuitBreaker implements Policy {
     });
     this.#foretell();
     register(this, this.#judge);
-    reportUse(this, () => this.#judge.held > 0);
+    reportUse(this, () => this.#judge.held > 0 || (this.#overlays?.size ?? 0) > 0);
   }
 
   /** An object on the breaker of this name, if one exists in the process; `isFailure` is the default. */
@@ -250,7 +250,7 @@ export class CircuitBreaker implements Policy {
 
   /**
    * Refuses every call until the handle is disposed, and those of all others who isolated it. A handle ends with its thread and
-   * with this object.
+   * with `dispose` of this object.
    * @throws {DisposedError}
    */
   isolate(): Disposable {

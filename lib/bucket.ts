@@ -2,6 +2,7 @@
 import type { BucketFunctions, NativeLimit } from './binding.js';
 import type { Call, ExecuteOptions } from './call.js';
 import { loopTime } from './clock.js';
+import type { RefusedError } from './errors.js';
 import {
   type Admission,
   admit,
@@ -289,7 +290,9 @@ export class TokenBucket implements Policy {
       run: (scope, next) => {
         if (cost === undefined && maxWaitMs === 0) {
           const taken = this.#take();
-          return taken === true ? next(scope) : admit(this.#decided(taken, 1), scope, next);
+          if (taken === true) return next(scope);
+          const refusal = this.#decided(taken, 1);
+          return refusal === undefined ? next(scope) : refuse(refusal);
         }
         const tokens = cost === undefined ? 1 : cost(scope);
         checkCount('bucket', 'cost', tokens, word);
@@ -297,7 +300,7 @@ export class TokenBucket implements Policy {
         const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
         // Asked here too: the cost function may have aborted its own call.
         scope.throwIfEnded();
-        return admit(this.#acquire(tokens, signal, maxWaitMs), scope, next);
+        return admit(this.#acquire(tokens, signal, maxWaitMs), scope, next, () => this.refund(tokens));
       },
     };
   }
@@ -340,7 +343,7 @@ export class TokenBucket implements Policy {
   }
 
   /** What comes of tokens that are given at once or not at all. */
-  #decided(allowed: boolean | undefined, tokens: number): Admission {
+  #decided(allowed: boolean | undefined, tokens: number): RefusedError | undefined {
     const primitive = this.#primitive;
     if (primitive.live(allowed)) return undefined;
     if (primitive.refused()) return undefined;

@@ -3,6 +3,7 @@
  * or a hedge made inside. A scope ends when its signal aborts, its deadline passes or its result is no longer wanted, and with it
  * the scopes inside it.
  */
+import { AsyncResource } from 'node:async_hooks';
 import type { Timeline } from './clock.js';
 import { tell } from './events.js';
 
@@ -64,6 +65,7 @@ export class Scope implements Call {
   /** What pays for tries in here. */
   declare budget: object | undefined;
   declare private controller: AbortController | undefined;
+  declare private asker: AsyncResource | undefined;
   declare private watchers: Watcher | Watcher[] | undefined;
 
   static {
@@ -74,6 +76,7 @@ export class Scope implements Call {
       checked: undefined,
       budget: undefined,
       controller: undefined,
+      asker: undefined,
       watchers: undefined,
     });
   }
@@ -96,6 +99,8 @@ export class Scope implements Call {
     if (this.controller === undefined) {
       this.controller = new AbortController();
       if (this.ended) this.controller.abort(this.reason);
+      // A deadline fires in the context of whoever armed the thread's timers; listeners run in that of who asked for the signal.
+      else this.asker = new AsyncResource('breakwater:signal');
     }
     return this.controller.signal;
   }
@@ -138,7 +143,7 @@ export class Scope implements Call {
     this.watchers = undefined;
     if (typeof watchers === 'function') watchers(reason);
     else if (watchers !== undefined) for (const watcher of watchers) watcher(reason);
-    this.controller?.abort(reason);
+    this.asker?.runInAsyncScope(() => this.controller?.abort(reason));
   }
 
   watch(watcher: Watcher): void {

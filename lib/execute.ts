@@ -141,12 +141,13 @@ export const refuse: (refusal: RefusedError) => Promise<never> =
         })
     : (refusal) => Promise.reject(refusal);
 
-/** Goes on with `next` as an admission says. */
-export function admit(admission: Admission, scope: Scope, next: Next): unknown {
+/** Goes on with `next` as an admission says. What a call waited for and cannot use any more is given back by `undo`. */
+export function admit(admission: Admission, scope: Scope, next: Next, undo: () => void): unknown {
   if (admission === undefined) return next(scope);
   if (!isPromise(admission)) return refuse(admission);
   return admission.then(() => {
     // Aborted in the turn in which its wait was over.
+    if (scope.ended) undo();
     scope.throwIfEnded();
     return next(scope);
   });

@@ -27,10 +27,11 @@ export function fallback<Alt>(
 ): Policy<Awaited<Alt>> {
   const { when } = checkShape('fallback', options, { when: 'function' });
   const recover = (error: unknown, scope: Scope): unknown => {
-    if (scope.ended || (when !== undefined && !when(error))) throw error;
-    return typeof value === 'function'
-      ? adopt((value as (...of: unknown[]) => unknown)(error, scope))
-      : value;
+    // Asked of the clock too: where the event loop was blocked past a deadline, its timer has not fired yet.
+    if (scope.isOver() || (when !== undefined && !when(error))) throw error;
+    return adopt(
+      typeof value === 'function' ? (value as (...of: unknown[]) => unknown)(error, scope) : value,
+    );
   };
   const layer: Layer = {
     timeline: loopTime,

@@ -1,4 +1,4 @@
-/** Which objects have permits out, calls under way or callers waiting: `keyed` lets go of none of them. */
+/** Which objects have permits out, calls under way, callers waiting or a hand on them: `keyed` lets go of none of them. */
 
 const uses = new WeakMap<object, () => boolean>();
 

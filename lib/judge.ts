@@ -2,6 +2,7 @@
  * A layer that lets a call in with a permit and hears what came of it: what a breaker and a throttle have in common. A permit is left
  * exactly once: with the verdict on what the function gave, at once when a deadline passes while it runs, or ignored.
  */
+import { AsyncResource } from 'node:async_hooks';
 import type { Call, Scope } from './call.js';
 import type { Timeline } from './clock.js';
 import { type ErrorDetails, RefusedError } from './errors.js';
@@ -138,13 +139,15 @@ export class Judge implements Layer {
   /** The call may end before the function does. */
   #runGuarded(scope: Scope, next: Next, token: number, since: number): unknown {
     let open = true;
+    // A deadline fires in the context of whoever armed the thread's timers; a predicate runs in the caller's.
+    const context = this.#plain ? undefined : new AsyncResource('breakwater:isFailure');
     const onEnd = (reason: unknown): void => {
       if (!open) return;
       open = false;
       // A deadline that passes while the function runs is the dependency's doing; every other end is not.
-      if (isTimeout(reason) && scope.called) {
-        tell(() => this.#leaveWithError(token, since, reason, scope));
-      } else this.leave(token, since, IGNORE);
+      if (!isTimeout(reason) || !scope.called) this.leave(token, since, IGNORE);
+      else if (context === undefined) this.#leaveWithError(token, since, reason, scope);
+      else tell(() => context.runInAsyncScope(() => this.#leaveWithError(token, since, reason, scope)));
     };
     const close = (): boolean => {
       // Where the event loop was blocked past the deadline, its timer has not fired yet.
@@ -210,11 +213,14 @@ export class Judge implements Layer {
     scope: Scope,
   ): void {
     let verdict = IGNORE;
+    let asked = false;
     try {
       verdict = this.#verdictOf(isFailure(error, value, scope));
+      asked = true;
     } finally {
       // Also when the predicate itself throws: its error is the caller's, and says nothing about the dependency.
       this.leave(token, since, verdict);
+      if (!asked && value !== undefined) scope.discard(value);
     }
   }
 

@@ -20,8 +20,9 @@ export interface Keyed<T> {
 }
 
 /**
- * A primitive for each key. Past `maxKeys` the least recently used one is disposed, but never one with permits out, calls under way
- * or callers waiting: as long as all are in use there are more.
+ * A primitive for each key. Past `maxKeys` the least recently used one is disposed, but never one with permits out, calls under way,
+ * callers waiting or a hand on it (isolated, disabled): as long as all are in use there are more. One that is let go forgets: an
+ * open breaker, long unused, comes back closed. Ask `for` with every call, and keep none: what was let go rejects with DisposedError.
  *
  * ```js
  * const breakers = keyed((host) => new CircuitBreaker({ label: host }));
@@ -41,6 +42,15 @@ export function keyed<T extends { dispose(): void }>(
   // A Map keeps the order in which keys were set: the least recently used one is the first.
   const all = new Map<string, T>();
 
+  /** The primitive of this key, as the most recently used. */
+  function known(key: string): T | undefined {
+    const primitive = all.get(key);
+    if (primitive === undefined) return undefined;
+    all.delete(key);
+    all.set(key, primitive);
+    return primitive;
+  }
+
   function makeRoom(): void {
     for (const [key, primitive] of all) {
       if (all.size < maxKeys) return;
@@ -53,13 +63,15 @@ export function keyed<T extends { dispose(): void }>(
   const primitives: Keyed<T> = {
     for(key) {
       if (typeof key !== 'string') throw invalid('keyed', 'key', 'a string', key);
-      const known = all.get(key);
-      if (known !== undefined) {
-        all.delete(key);
-        all.set(key, known);
-        return known;
-      }
+      const primitive = known(key);
+      if (primitive !== undefined) return primitive;
       const made = make(key);
+      const meanwhile = known(key);
+      if (meanwhile !== undefined) {
+        // `make` has asked for the same key.
+        made.dispose();
+        return meanwhile;
+      }
       makeRoom();
       all.set(key, made);
       return made;

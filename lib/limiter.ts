@@ -266,7 +266,8 @@ export class RateLimiter {
         const signal = maxWaitMs > 0 && scope.guarded ? scope.signal : undefined;
         // Asked here too: the functions may have aborted their own call.
         scope.throwIfEnded();
-        return admit(self.#acquire(whose, charged, signal, maxWaitMs), scope, next);
+        const admitted = self.#acquire(whose, charged, signal, maxWaitMs);
+        return admit(admitted, scope, next, () => self.refund(whose, charged));
       },
     });
   }

@@ -64,13 +64,14 @@ export class Race extends Scope implements TimedScope {
     try {
       result = next(this);
     } catch (error) {
+      this.expireIfDue();
       if (!this.#open) throw this.reason;
       this.#close();
       throw error;
     }
     if (result instanceof Promise) return this.#await(result);
     // A function that kept the event loop busy past its deadline is late all the same.
-    if (this.#open) this.expireIfDue();
+    this.expireIfDue();
     if (!this.#open) {
       this.discard(result);
       throw this.reason;
@@ -85,7 +86,7 @@ export class Race extends Scope implements TimedScope {
 
   #await(result: Promise<unknown>): Promise<unknown> {
     const won = (value: unknown): void => {
-      if (this.#open && result !== this.checked) this.expireIfDue();
+      if (result !== this.checked) this.expireIfDue();
       if (this.#open) {
         this.#close();
         this.#resolve(value);
@@ -94,6 +95,7 @@ export class Race extends Scope implements TimedScope {
       }
     };
     const failed = (error: unknown): void => {
+      if (result !== this.checked) this.expireIfDue();
       if (!this.#open) return;
       this.#close();
       this.#reject(error);

@@ -2,6 +2,15 @@
 
 /** Milliseconds that `error` or, failing that, `result` asks for; 0 where neither says anything that can be read. */
 export function retryAfterOf(error: unknown, result: unknown): number {
+  try {
+    return read(error, result);
+  } catch {
+    // What says it by a getter that throws says nothing: the error that the caller is to get is another.
+    return 0;
+  }
+}
+
+function read(error: unknown, result: unknown): number {
   const own = property(error, 'retryAfterMs');
   if (typeof own === 'number' && own > 0) return own;
   for (const carrier of [error, property(error, 'response'), result]) {
@@ -19,10 +28,11 @@ function property(value: unknown, key: string): unknown {
 function headerOf(headers: unknown): string | undefined {
   if (typeof headers !== 'object' || headers === null) return undefined;
   const { get } = headers as { get?: unknown };
+  const listed = headers instanceof Map ? [...headers] : Object.entries(headers);
   const found: unknown =
-    typeof get === 'function'
+    typeof get === 'function' && !(headers instanceof Map)
       ? get.call(headers, 'retry-after')
-      : Object.entries(headers).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
+      : listed.find(([name]) => String(name).toLowerCase() === 'retry-after')?.[1];
   const value: unknown = Array.isArray(found) ? found[0] : found;
   return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : undefined;
 }

@@ -175,7 +175,17 @@ class Retry implements Layer {
 
   #wants(error: unknown, result: unknown, call: Scope): boolean {
     if (call.ended) return false;
-    if (this.#retryIf !== undefined) return Boolean(this.#retryIf(error, result, call));
+    if (this.#retryIf !== undefined) {
+      let asked = false;
+      try {
+        const wanted = Boolean(this.#retryIf(error, result, call));
+        asked = true;
+        return wanted;
+      } finally {
+        // The caller gets what the predicate threw, and nobody the result.
+        if (!asked && result !== undefined) call.discard(result);
+      }
+    }
     return !(isNeutral(error) || (error instanceof BreakwaterError && !(error instanceof TimeoutError)));
   }
 

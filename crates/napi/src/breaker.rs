@@ -200,7 +200,11 @@ fn foretell(cell: &BreakerCell) -> Option<f64> {
 fn overlay(cell: &BreakerCell, isolate: bool, begin: bool) -> Option<f64> {
     cell.state().map(|state| {
         let host = cell.host();
-        host.overlays.change(&state, isolate, begin);
+        if begin {
+            host.overlays.begin(&state, isolate);
+        } else {
+            host.overlays.end(&state, isolate);
+        }
         tell(host.id, &state);
         0.0
     })

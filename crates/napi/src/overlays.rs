@@ -20,22 +20,30 @@ struct Overlay {
 }
 
 impl Overlays {
-    pub(crate) fn change(&self, state: &Arc<Shared<Observed>>, isolate: bool, begin: bool) {
+    pub(crate) fn begin(&self, state: &Arc<Shared<Observed>>, isolate: bool) {
         let mut overlays = self.0.borrow_mut();
-        let overlay = overlays.entry(state.id).or_insert_with(|| Overlay {
-            state: state.clone(),
-            isolated: 0,
-            disabled: 0,
-        });
-        let count = if isolate { &mut overlay.isolated } else { &mut overlay.disabled };
-        match (begin, isolate) {
-            (false, _) if *count == 0 => return,
-            (true, true) => state.core.isolate(),
-            (true, false) => state.core.disable(),
-            (false, true) => state.core.end_isolation(1),
-            (false, false) => state.core.end_disabling(1),
+        let none = || Overlay { state: state.clone(), isolated: 0, disabled: 0 };
+        let overlay = overlays.entry(state.id).or_insert_with(none);
+        if isolate {
+            overlay.isolated += 1;
+            state.core.isolate();
+        } else {
+            overlay.disabled += 1;
+            state.core.disable();
         }
-        *count = if begin { *count + 1 } else { *count - 1 };
+    }
+
+    /// Ends what this environment began; nothing if that is nothing.
+    pub(crate) fn end(&self, state: &Arc<Shared<Observed>>, isolate: bool) {
+        let mut overlays = self.0.borrow_mut();
+        let Some(overlay) = overlays.get_mut(&state.id) else { return };
+        if isolate && overlay.isolated > 0 {
+            overlay.isolated -= 1;
+            state.core.end_isolation(1);
+        } else if !isolate && overlay.disabled > 0 {
+            overlay.disabled -= 1;
+            state.core.end_disabling(1);
+        }
         if overlay.isolated == 0 && overlay.disabled == 0 {
             overlays.remove(&state.id);
         }

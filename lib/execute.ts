@@ -141,6 +141,23 @@ export const refuse: (refusal: RefusedError) => Promise<never> =
         })
     : (refusal) => Promise.reject(refusal);
 
+/**
+ * What a continuation gives back in order to reject. Engines describe what is thrown there, which costs as much as the rejection
+ * itself; a promise that takes over a thenable is rejected without a throw.
+ */
+export class Rejection {
+  readonly #error: unknown;
+
+  constructor(error: unknown) {
+    this.#error = error;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a thenable is what a promise takes a rejection from without a throw
+  then(_: unknown, reject: (error: unknown) => void): void {
+    reject(this.#error);
+  }
+}
+
 /** Goes on with `next` as an admission says. What a call waited for and cannot use any more is given back by `undo`. */
 export function admit(admission: Admission, scope: Scope, next: Next, undo: () => void): unknown {
   if (admission === undefined) return next(scope);

@@ -7,7 +7,7 @@ import type { Call, Scope } from './call.js';
 import type { Timeline } from './clock.js';
 import { type ErrorDetails, RefusedError } from './errors.js';
 import { tell } from './events.js';
-import { type Layer, refuse } from './execute.js';
+import { type Layer, Rejection, refuse } from './execute.js';
 import { invalid } from './options.js';
 import type { Next } from './race.js';
 
@@ -67,7 +67,7 @@ export class Judge implements Layer {
   /** What calls of one token have in common. */
   #token = 0;
   #passed: ((value: unknown) => unknown) | undefined;
-  #failed: ((error: unknown) => never) | undefined;
+  #failed: ((error: unknown) => Rejection) | undefined;
 
   constructor(gate: Gate) {
     this.timeline = gate.timeline;
@@ -112,7 +112,7 @@ export class Judge implements Layer {
       },
       (error) => {
         this.#leaveWithError(token, since, error, scope);
-        throw error;
+        return new Rejection(error);
       },
     );
   }
@@ -160,16 +160,17 @@ export class Judge implements Layer {
       if (close()) this.#leaveWithValue(token, since, value, scope);
       return value;
     };
-    const failed = (error: unknown): never => {
+    const failed = (error: unknown): Rejection => {
       if (close()) this.#leaveWithError(token, since, error, scope);
-      throw error;
+      return new Rejection(error);
     };
     scope.watch(onEnd);
     let result: unknown;
     try {
       result = next(scope);
     } catch (error) {
-      return failed(error);
+      failed(error);
+      throw error;
     }
     if (!(result instanceof Promise)) return passed(result);
     scope.checked = result.then(passed, failed);
@@ -187,7 +188,7 @@ export class Judge implements Layer {
     };
     this.#failed = (error) => {
       this.leave(token, 0, isNeutral(error) ? IGNORE : FAILURE);
-      throw error;
+      return new Rejection(error);
     };
   }
 

@@ -5,7 +5,7 @@
  * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
  */
 /** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
+type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'monitor' | 'shedder' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
 /** Fields shared by all errors. */
 interface ErrorDetails {
     readonly kind: Kind;

@@ -11,6 +11,10 @@ export type Kind =
   | 'breaker'
   | 'budget'
   | 'throttle'
+  | 'bulkhead'
+  | 'queue'
+  | 'monitor'
+  | 'shedder'
   | 'retry'
   | 'timeout'
   | 'hedge'
@@ -124,6 +128,21 @@ export class CircuitOpenError extends RefusedError {
 /** A load shedder or an adaptive throttle said no. */
 export class OverloadedError extends RefusedError {}
 
+/** A bulkhead and its waiting room are full. */
+export class BulkheadFullError extends RefusedError {}
+
+/** A queue is full. */
+export class QueueFullError extends RefusedError {}
+
+/** It waited too long for its turn: longer than it was willing to, or than a queue that stands still lets anyone wait. */
+export class QueueTimeoutError extends RefusedError {}
+
+/** The object is being drained, and takes no new calls. */
+export class DrainingError extends RefusedError {}
+
+/** The queue was closed. */
+export class QueueClosedError extends BreakwaterError {}
+
 /** A call did not settle within its `timeoutMs`. */
 export class TimeoutError extends BreakwaterError {}
 
@@ -162,6 +181,11 @@ brand(RefusedError, 'ERR_REFUSED');
 brand(RateLimitedError, 'ERR_RATE_LIMITED');
 brand(CircuitOpenError, 'ERR_CIRCUIT_OPEN');
 brand(OverloadedError, 'ERR_OVERLOADED');
+brand(BulkheadFullError, 'ERR_BULKHEAD_FULL');
+brand(QueueFullError, 'ERR_QUEUE_FULL');
+brand(QueueTimeoutError, 'ERR_QUEUE_TIMEOUT');
+brand(DrainingError, 'ERR_DRAINING');
+brand(QueueClosedError, 'ERR_QUEUE_CLOSED');
 brand(TimeoutError, 'ERR_TIMEOUT');
 brand(InvalidOptionError, 'ERR_INVALID_OPTION');
 brand(NameConflictError, 'ERR_NAME_CONFLICT');

@@ -11,11 +11,11 @@ mod spans;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use breakwater_core::{
-    bucket::{Acquire, Bucket, Decision, Limit, Rate, Woken},
+    bucket::{Acquire, Bucket, Decision, Limit, Rate},
     clock::{Clock, ManualClock, Nanos},
     limiter::{Costs, Limiter, Options},
     rng::Rng,
-    room::{EnvId, Ticket},
+    room::{EnvId, Ticket, Woken},
     sync::Arc,
 };
 use shuttle::{

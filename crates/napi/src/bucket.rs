@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use breakwater_core::{
-    bucket::{Acquire, Bucket, Decision, Limit, MAX_WAITERS, Rate, Woken, check_max_waiters, check_tokens},
+    bucket::{Acquire, Bucket, Decision, Limit, MAX_WAITERS, Rate, check_max_waiters, check_tokens},
     clock::{NANOS_PER_MILLI, Nanos},
-    room::{EnvId, Ticket},
+    room::{EnvId, Ticket, Woken},
 };
 use napi::Env;
 use napi_derive::napi;

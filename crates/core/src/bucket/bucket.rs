@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::{Clock, Nanos},
     option::InvalidOption,
-    room::{EnvId, Left, Offer, Room, Ticket},
+    room::{EnvId, Left, Room, Ticket, Woken},
     sync::{AtomicU32, AtomicU64, Mutex, Ordering},
     words::Rates,
 };
@@ -27,17 +27,6 @@ struct Grant {
     worth: Ticks,
     end: Ticks,
     limits: u32,
-}
-
-/// The environments to wake after a call, all of them outside any lock.
-#[derive(Debug, Default)]
-pub struct Woken {
-    /// Waiters whose tokens are there.
-    pub offers: Vec<Offer>,
-    /// Waiters that can never be served: they wait for more than the bucket holds since it was reconfigured.
-    pub refused: Vec<Offer>,
-    /// Environments whose timer may be too late: the head of the line is due earlier than it was.
-    pub replan: Vec<EnvId>,
 }
 
 /// The answer to [`Bucket::acquire`].

@@ -28,6 +28,6 @@ mod bucket;
 pub mod model;
 mod options;
 
-pub use bucket::{Acquire, Bucket, Woken};
+pub use bucket::{Acquire, Bucket};
 pub use model::{Decision, Rate};
 pub use options::{Limit, MAX_WAITERS, check_initial_tokens, check_max_waiters, check_tokens};

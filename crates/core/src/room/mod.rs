@@ -42,6 +42,17 @@ pub struct Offer {
     pub ticket: Ticket,
 }
 
+/// The environments to wake after a call, all of them outside any lock.
+#[derive(Debug, Default)]
+pub struct Woken {
+    /// Waiters that were offered what they wait for.
+    pub offers: Vec<Offer>,
+    /// Waiters that were sent away with nothing.
+    pub refused: Vec<Offer>,
+    /// Environments whose timer may be too late: the head of the line is due earlier than it was.
+    pub replan: Vec<EnvId>,
+}
+
 /// How a cancelled waiter left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left<G> {

@@ -162,7 +162,7 @@ impl Run {
     }
 
     /// After what may have moved the line up: it is served, and all who still wait ask again.
-    fn settled(&mut self, woken: &breakwater_core::bucket::Woken) {
+    fn settled(&mut self, woken: &breakwater_core::room::Woken) {
         let next = self.serve(&super::support::offered(woken));
         let mut envs: Vec<EnvId> = self.naive.line.iter().map(|waiter| waiter.env).collect();
         envs.sort_unstable();

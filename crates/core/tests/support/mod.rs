@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use breakwater_core::{
     breaker::{self, Breaker, Machine, OpenOption, Outcome, Permit, State, Thresholds, WindowOption},
-    bucket::{Acquire, Bucket, Decision, Limit, Rate, Woken},
+    bucket::{Acquire, Bucket, Decision, Limit, Rate},
     clock::{Clock, ManualClock, NANOS_PER_MILLI, Nanos},
     limiter::{Checked, Limiter, Options, WhenFull},
     rng::Rng,
-    room::{EnvId, Ticket},
+    room::{EnvId, Ticket, Woken},
 };
 
 /// Milliseconds as the clock counts them.

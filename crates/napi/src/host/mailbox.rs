@@ -10,10 +10,7 @@ use std::{
     },
 };
 
-use breakwater_core::{
-    bucket::Woken,
-    room::{EnvId, Ticket},
-};
+use breakwater_core::room::{EnvId, Ticket, Woken};
 use napi::sys;
 use parking_lot::{Mutex, RwLock};
 

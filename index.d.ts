@@ -42,6 +42,15 @@ declare class CircuitOpenError extends RefusedError {
 /** A load shedder or an adaptive throttle said no. */
 declare class OverloadedError extends RefusedError {
 }
+/** A bulkhead and its waiting room are full. */
+declare class BulkheadFullError extends RefusedError {
+}
+/** It waited too long for its turn: longer than it was willing to, or than a queue that stands still lets anyone wait. */
+declare class QueueTimeoutError extends RefusedError {
+}
+/** The object is being drained, and takes no new calls. */
+declare class DrainingError extends RefusedError {
+}
 /** A call did not settle within its `timeoutMs`. */
 declare class TimeoutError extends BreakwaterError {
 }
@@ -183,7 +192,7 @@ type FailureVerdict = boolean | 'ignore' | {
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
 
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -595,9 +604,192 @@ declare class RetryBudget {
     [Symbol.dispose](): void;
 }
 
+/** A limit that finds itself. */
+interface AdaptiveConcurrency {
+    /**
+     * `'aimd'`: by drops alone. It doubles until the first, then grows by one for every round of calls and gives a tenth way at a drop.
+     * `'gradient'`: by latency too. It grows as long as calls take as long as they do on an idle dependency. A drop is a TimeoutError or a
+     * refusal from inside.
+     */
+    readonly kind: 'aimd' | 'gradient';
+    /** Never less: a whole number from 1. @default 1 */
+    readonly min?: number | undefined;
+    /** Never more: a whole number from `min` to a million. @default 200 */
+    readonly max?: number | undefined;
+    /** At first: a whole number from `min` to `max`. @default 4 */
+    readonly initial?: number | undefined;
+}
+/** What may be changed with `reconfigure`. */
+interface BulkheadLimits {
+    /**
+     * How many permits there are: a whole number from 1 to a million, or a limit that finds itself. `reconfigure` takes one of the kind
+     * the bulkhead was made with.
+     */
+    readonly maxConcurrent?: number | AdaptiveConcurrency | undefined;
+    /** How many calls may wait, over all threads: a whole number from 0, or Infinity (which is ten million). @default 0 */
+    readonly maxQueue?: number | undefined;
+    /** The longest a call waits, in milliseconds above 0: then it is refused with QueueTimeoutError. Default: as long as it takes. */
+    readonly queueTimeoutMs?: number | undefined;
+}
+/** When a line is taken to stand, and what is done about it: CoDel, as in Facebook's folly. */
+interface CodelOptions {
+    /**
+     * Milliseconds, in (0, 60,000]. When even the shortest wait of an interval was longer, the line stands: calls that waited longer
+     * than twice this are sent away with QueueTimeoutError when their turn comes. @default 5
+     */
+    readonly targetMs?: number | undefined;
+    /** Milliseconds, from `targetMs` to 60,000. @default 100 */
+    readonly intervalMs?: number | undefined;
+    /** While the line stands, the newest are served first: those whose callers are most likely still there. @default false */
+    readonly adaptiveLifo?: boolean | undefined;
+}
+/** Options of Bulkhead. */
+interface BulkheadOptions extends CommonOptions, BulkheadLimits {
+    readonly maxConcurrent: number | AdaptiveConcurrency;
+    /**
+     * Who is served first, and who has to go when the line is full. `'fifo'`: the oldest; the newcomer. `'lifo'`: the newest; the oldest.
+     * `'priority'`: the highest priority, the oldest of those; the newest of the lowest. `'fair'`: each key in turn; the newest of the key
+     * with most waiting for its share. @default 'fifo'
+     */
+    readonly order?: 'fifo' | 'lifo' | 'priority' | 'fair' | undefined;
+    /**
+     * With order `'fair'`, how often a key is served compared with others: from 0.001 to 1,000, 1 where it is not named. With order
+     * `'priority'`, the share of the permits that is kept for a priority (`'0'` to `'9'`) and those above: in (0, 1), below 1 together.
+     */
+    readonly shares?: Readonly<Record<string, number>> | undefined;
+    /** What is done about a line that stands. Default: nothing. */
+    readonly codel?: CodelOptions | undefined;
+}
+
+/** How many permits a call takes, and when it is served. */
+interface BulkheadTryOptions {
+    /** Permits: a whole number from 1 to a million. @default 1 */
+    readonly weight?: number | undefined;
+    /** 0 to 9, 9 first. @default 5 */
+    readonly priority?: number | undefined;
+}
+/** What a waiting call may be given. */
+interface BulkheadAcquireOptions extends BulkheadTryOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason. */
+    readonly signal?: AbortSignal | undefined;
+    /** Whose call it is, in a fair order: those without one share a line. */
+    readonly key?: string | undefined;
+    /** The longest this call waits, in milliseconds above 0. Default: as the bulkhead says. */
+    readonly queueTimeoutMs?: number | undefined;
+}
+/**
+ * How a call ended, for a limit that finds itself: `'dropped'` says that there is too much for the dependency, `'ignored'` that the
+ * call says nothing about that.
+ */
+type BulkheadVerdict = 'success' | 'dropped' | 'ignored';
+/** The right to run one call. Give it back once: further words count for nothing, and none of them throws. */
+interface BulkheadPermit extends Disposable {
+    /** Gives it back; a call that waits goes on. */
+    release(verdict?: BulkheadVerdict): void;
+}
+/** The limit has changed. `generation` counts the changes. */
+interface BulkheadLimitChange {
+    readonly from: number;
+    readonly to: number;
+    readonly generation: number;
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface BulkheadSnapshot extends CommonSnapshot<'bulkhead'> {
+    /** Permits there are. */
+    readonly limit: number;
+    /** Permits in use. */
+    readonly active: number;
+    /** Calls that wait. */
+    readonly queued: number;
+    readonly maxQueue: number;
+    /** Milliseconds for which the call that waits longest has waited. */
+    readonly queueDelayMs: number;
+    /** Calls let in. */
+    readonly allowed: number;
+    /** Calls refused because the bulkhead was full; with `dryRun` those that found no permit. */
+    readonly refused: number;
+    /** Calls sent away because they had waited too long. */
+    readonly timedOut: number;
+}
+/**
+ * So many calls at once, and so many that wait. A permit that becomes free goes to the head of the line before any newcomer, in
+ * whichever thread it waits; a worker thread that ends gives its permits back.
+ *
+ * ```js
+ * const bulkhead = new Bulkhead({ name: 'reports', maxConcurrent: 4, maxQueue: 20, queueTimeoutMs: 2_000 });
+ * const report = await bulkhead.execute(() => render(id));
+ * ```
+ */
+declare class Bulkhead implements Policy {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: BulkheadOptions);
+    /** An object on the bulkhead of this name, if one exists in the process. */
+    static find(name: string): Bulkhead | undefined;
+    /**
+     * Runs `fn` as soon as there is a permit. Of the options it reads `weight`, `priority` and `key`. Rejects with BulkheadFullError at once,
+     * with QueueTimeoutError after the wait. The permit is given back when `fn` itself has settled, whatever became of the promise.
+     */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /** A permit, if one is free and nobody waits for it. @throws {InvalidOptionError | DrainingError | DisposedError} */
+    tryAcquire(options?: BulkheadTryOptions): BulkheadPermit | undefined;
+    /**
+     * A permit, as soon as there is one. Rejects with BulkheadFullError at once, with QueueTimeoutError after the wait, with the signal's
+     * reason when aborted, with DisposedError when this object is disposed meanwhile.
+     */
+    acquire(options?: BulkheadAcquireOptions): Promise<BulkheadPermit>;
+    /**
+     * Calls `fn` with every item, as many at once as there are permits, and gives the results in order. An item is pulled only when there
+     * is a permit for it. The first error, or the signal, ends it: nothing more is pulled, and the iterator is closed. It waits for its
+     * own calls without taking a place in the line; where others leave it neither a permit nor a place, it rejects with BulkheadFullError.
+     */
+    map<T, R>(items: Iterable<T> | AsyncIterable<T>, fn: (item: Awaited<T>, index: number) => R, options?: {
+        readonly signal?: AbortSignal | undefined;
+    }): Promise<Awaited<R>[]>;
+    /**
+     * Refuses new calls through this object with DrainingError from now on, and waits for those that run or wait: true when all have
+     * settled, false when `timeoutMs` was over before. Rejects with the signal's reason when aborted.
+     */
+    drain(options?: {
+        readonly timeoutMs?: number | undefined;
+        readonly signal?: AbortSignal | undefined;
+    }): Promise<boolean>;
+    /** Permits in use, over all threads. @throws {DisposedError} */
+    get active(): number;
+    /** Calls that wait, over all threads. @throws {DisposedError} */
+    get queued(): number;
+    /** Permits there are. @throws {DisposedError} */
+    get limit(): number;
+    /**
+     * New limits for all who share the bulkhead; what is not given stays. Who runs or waits goes on: a smaller limit is reached as calls
+     * end. Who waits for more permits than there can be is refused.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    reconfigure(options: BulkheadLimits): void;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): BulkheadSnapshot;
+    /**
+     * Tells `listener` of changes of the limit, in whichever thread they come about: later in a microtask, in order, in the async context
+     * of this call.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on(event: 'limitChange', listener: (change: BulkheadLimitChange) => void): Disposable;
+    /**
+     * Lets go of the bulkhead: who waits through this object rejects with DisposedError, later calls throw it, its listeners end. Permits
+     * that are out stay valid. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -690,7 +882,7 @@ interface HedgeOptions {
 declare function hedge(options: HedgeOptions): Policy;
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -1009,5 +1201,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BreakwaterError, Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueTimeoutError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

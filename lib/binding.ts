@@ -147,6 +147,79 @@ export interface NativeThrottleSnapshot {
   readonly refused: number;
 }
 
+/** Tickets are above 0; since when a timed call counts is above 0, and 1 where calls are not timed. */
+export interface BulkheadFunctions {
+  /** One permit at once, of the default priority. */
+  enter(): Bound<boolean>;
+  /** 0 refused, else since when. */
+  enterMany(weight: number, priority: number): Bound<number>;
+  /**
+   * 0 granted · -1 full · a ticket: registers [milliseconds until it gives up, whether there is mail]. A timeout of NaN is the
+   * bulkhead's own.
+   */
+  wait(weight: number, priority: number, timeoutMs: number, key: string): Bound<number>;
+  /** 0 nothing follows · -1 there is mail · a ticket that goes on · below -1 both. */
+  leave(): Bound<number>;
+  /** Outcome: 0 success, 1 dropped, 2 ignored. Register: [whether the limit has changed]. */
+  leaveMany(weight: number, since: number, outcome: BulkheadOutcome): Bound<number>;
+  /** Takes what a waiter was offered: whether there was anything. */
+  claim(ticket: number): Bound<boolean>;
+  /** Whether there is mail. */
+  cancel(ticket: number): Bound<boolean>;
+  ask(what: BulkheadQuestion, first?: number, second?: number): Bound<number>;
+}
+
+export type BulkheadOutcome = 0 | 1 | 2;
+
+/**
+ * 0 the limit · 1 permits in use · 2 calls that wait · 3 milliseconds the first of them has waited · 4 how often the limit has
+ * changed · 5 how many changes after `first` are in the registers: [generation, from, to] of each · 6 counts a refusal, or with
+ * `first` 1 a wait that was too long · 7 the permits (`first`) of a waiter that goes on belong to the object with handle `second` ·
+ * 8 since when a call that goes on now counts, 0 where calls are not timed · 9 listens to changes (`first` 1) or not (0)
+ */
+export type BulkheadQuestion = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
+export interface NativeConcurrency {
+  readonly kind?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  readonly initial?: number | undefined;
+}
+
+export interface NativeBulkheadChange {
+  readonly maxConcurrent?: NativeConcurrency | undefined;
+  readonly maxQueue?: number | undefined;
+  readonly queueTimeoutMs?: number | undefined;
+}
+
+export interface NativeBulkheadOptions extends NativeBulkheadChange {
+  readonly maxConcurrent: NativeConcurrency;
+  readonly order?: string | undefined;
+  readonly shares?: Readonly<Record<string, number>> | undefined;
+  readonly codel?:
+    | {
+        readonly targetMs?: number | undefined;
+        readonly intervalMs?: number | undefined;
+        readonly adaptiveLifo: boolean;
+      }
+    | undefined;
+  readonly name?: string | undefined;
+  readonly clock?: number | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface NativeBulkheadSnapshot {
+  readonly limit: number;
+  readonly active: number;
+  readonly queued: number;
+  readonly maxQueue: number;
+  readonly queueDelayMs: number;
+  readonly allowed: number;
+  readonly refused: number;
+  readonly timedOut: number;
+}
+
 export interface NativeThresholds {
   readonly failureRateThreshold?: number | undefined;
   readonly noFailureRate: boolean;
@@ -290,6 +363,11 @@ export interface Native {
   findThrottle(host: number, name: string): Opened<ThrottleFunctions> | null;
   throttleSnapshot(host: number, handle: number): NativeThrottleSnapshot | null;
   reconfigureThrottle(host: number, handle: number, rules: NativeThrottleRules): boolean;
+  bulkheadDefaults(): Readonly<Record<string, number | string>>;
+  openBulkhead(host: number, options: NativeBulkheadOptions): Opened<BulkheadFunctions>;
+  findBulkhead(host: number, name: string): Opened<BulkheadFunctions> | null;
+  bulkheadSnapshot(host: number, handle: number): NativeBulkheadSnapshot | null;
+  reconfigureBulkhead(host: number, handle: number, change: NativeBulkheadChange): boolean;
   breakerDefaults(): Readonly<Record<string, number>>;
   openBreaker(host: number, options: NativeBreakerOptions): Opened<BreakerFunctions>;
   findBreaker(host: number, name: string): Opened<BreakerFunctions> | null;

@@ -108,7 +108,7 @@ export class TokenBucket implements Policy {
   readonly #layer: Layer;
   readonly #waiters = new Waiters();
   readonly #listener: Listener = {
-    onTicket: (ticket, granted) => this.#settle(ticket, granted),
+    onTicket: (ticket, fate) => this.#settle(ticket, fate === 'served'),
     onReplan: () => this.#serve(),
   };
   #timer: Timer | undefined;

@@ -182,8 +182,8 @@ export interface TimedScope extends Scope {
 export class Part extends Scope {
   readonly #onParentEnd: Watcher | undefined;
 
-  constructor(parent: Scope, attempt: number) {
-    super(parent, parent.fn, parent.options, attempt);
+  constructor(parent: Scope, attempt: number, fn = parent.fn) {
+    super(parent, fn, parent.options, attempt);
     if (parent.ended) {
       this.ended = true;
       this.reason = parent.reason;

@@ -59,7 +59,7 @@ const SHAPES = {
 const NO_OPTIONS: ExecuteOptions = Object.freeze({});
 
 /** Calls the function itself. */
-const callFunction: Next = (scope) => {
+export const callFunction: Next = (scope) => {
   const { fn } = scope;
   if (scope.guarded) {
     scope.throwIfEnded();

@@ -11,11 +11,22 @@ const REFUSED = 1;
 const REPLAN = 2;
 const ADVANCED = 3;
 const CHANGED = 4;
+const EVICTED = 5;
+const TOO_LATE = 6;
+
+/** What became of a waiter: it was served, or sent away as it can never be, as the line was full, or as it waited too long. */
+export type Fate = 'served' | 'never' | 'evicted' | 'late';
+
+const FATES: Readonly<Record<number, Fate>> = {
+  [OFFER]: 'served',
+  [REFUSED]: 'never',
+  [EVICTED]: 'evicted',
+  [TOO_LATE]: 'late',
+};
 
 /** Whoever waits for mail about a state. */
 export interface Listener {
-  /** A waiter was served, or can never be. */
-  onTicket?(ticket: number, granted: boolean): void;
+  onTicket?(ticket: number, fate: Fate): void;
   /** The head of the line is due earlier than it was. */
   onReplan?(): void;
   /** Another thread advanced the clock. */
@@ -25,7 +36,15 @@ export interface Listener {
 }
 
 /** The kinds that have a native part. */
-export type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
+export type NativeKind =
+  | 'bucket'
+  | 'limiter'
+  | 'breaker'
+  | 'backoff'
+  | 'budget'
+  | 'throttle'
+  | 'bulkhead'
+  | 'clock';
 
 /** This thread's side of the binding. */
 export interface Host {
@@ -75,7 +94,8 @@ function dispatch(what: number, state: number, ticket: number): void {
   const those = listeners.get(state);
   if (those === undefined) return;
   for (const listener of [...those]) {
-    if (what === OFFER || what === REFUSED) listener.onTicket?.(ticket, what === OFFER);
+    const fate = FATES[what];
+    if (fate !== undefined) listener.onTicket?.(ticket, fate);
     else if (what === REPLAN) listener.onReplan?.();
     else if (what === ADVANCED) listener.onAdvanced?.();
     else if (what === CHANGED) listener.onChanged?.();

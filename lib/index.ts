@@ -21,20 +21,38 @@ export {
   type RetryBudgetShares,
   type RetryBudgetSnapshot,
 } from './budget.js';
+export {
+  Bulkhead,
+  type BulkheadAcquireOptions,
+  type BulkheadLimitChange,
+  type BulkheadPermit,
+  type BulkheadSnapshot,
+  type BulkheadTryOptions,
+  type BulkheadVerdict,
+} from './bulkhead.js';
+export type {
+  AdaptiveConcurrency,
+  BulkheadLimits,
+  BulkheadOptions,
+  CodelOptions,
+} from './bulkhead-options.js';
 export type { Call, ExecuteOptions } from './call.js';
 export type { HedgedMessage, RefusedMessage, RetriedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';
 export type { Decision, LimitDecision, LimitInForce } from './decision.js';
 export {
   BreakwaterError,
+  BulkheadFullError,
   CircuitOpenError,
   DisposedError,
+  DrainingError,
   type ErrorDetails,
   InvalidOptionError,
   type Kind,
   NameConflictError,
   NativeBindingError,
   OverloadedError,
+  QueueTimeoutError,
   RateLimitedError,
   RefusedError,
   TimeoutError,

@@ -94,6 +94,19 @@ export function checkCount(kind: Kind, argument: string, value: unknown, primiti
   }
 }
 
+/** A whole number within bounds. */
+export function checkWhole(
+  kind: Kind,
+  argument: string,
+  value: unknown,
+  [least, most]: readonly [number, number],
+  primitive?: string,
+): void {
+  if (!(Number.isInteger(value) && (value as number) >= least && (value as number) <= most)) {
+    throw invalid(kind, argument, `a whole number from ${least} to ${most}`, value, primitive);
+  }
+}
+
 /** A span in milliseconds: a number ≥ 0, Infinity allowed. */
 export function checkSpan(kind: Kind, option: string, value: unknown, primitive?: string): void {
   if (!(typeof value === 'number' && value >= 0)) {

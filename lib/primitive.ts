@@ -10,7 +10,7 @@ import { collectWith, host } from './host.js';
 import { checkName, fromNative, invalid } from './options.js';
 
 /** The primitives that are shared by name. */
-export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
 
 /** Options that every primitive has. */
 export interface CommonOptions {
@@ -52,7 +52,9 @@ export class Primitive<K extends SharedKind, Functions> {
   /** How mail names the state. */
   readonly state: number;
   readonly functions: Functions;
-  readonly #handle: number;
+  /** For cold calls. */
+  readonly handle: number;
+  #disposed = false;
 
   private constructor(
     kind: K,
@@ -67,7 +69,7 @@ export class Primitive<K extends SharedKind, Functions> {
     this.timeline = timeline;
     this.state = state;
     this.functions = functions;
-    this.#handle = handle;
+    this.handle = handle;
   }
 
   /**
@@ -119,6 +121,11 @@ export class Primitive<K extends SharedKind, Functions> {
     return { kind: this.kind, primitive: this.word };
   }
 
+  /** Whether `dispose` was called. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
   /** What the native part answered; undefined says that the object was disposed. @throws {DisposedError} */
   live<T>(answer: T | undefined): T {
     if (answer === undefined) throw this.disposedError();
@@ -129,7 +136,7 @@ export class Primitive<K extends SharedKind, Functions> {
   cold<T>(call: (native: Native, host: number, handle: number) => T | null): T {
     const { id, native } = host();
     try {
-      return this.live(call(native, id, this.#handle) ?? undefined);
+      return this.live(call(native, id, this.handle) ?? undefined);
     } catch (error) {
       throw fromNative(error, this.details);
     }
@@ -150,21 +157,23 @@ export class Primitive<K extends SharedKind, Functions> {
   /** The error of a refusal. `never` says why no wait would help. */
   refusal(retryAfterMs: number, never: string): RateLimitedError {
     const when = retryAfterMs === Number.POSITIVE_INFINITY ? never : `retry after ${retryAfterMs} ms`;
-    const message = `${this.#subject()} refused: ${when}`;
+    const message = `${this.subject} refused: ${when}`;
     return new RateLimitedError(message, { kind: this.kind, primitive: this.word, retryAfterMs });
   }
 
   disposedError(): DisposedError {
-    return new DisposedError(`${this.#subject()} was disposed`, this.details);
+    return new DisposedError(`${this.subject} was disposed`, this.details);
   }
 
   /** Lets go of the state; a second time does nothing. */
   dispose(): void {
     const { id, native } = host();
-    native.dispose(id, this.kind, this.#handle);
+    this.#disposed = true;
+    native.dispose(id, this.kind, this.handle);
   }
 
-  #subject(): string {
+  /** As messages name it. */
+  get subject(): string {
     return this.word === undefined ? this.kind : `${this.kind} "${this.word}"`;
   }
 }

@@ -8,7 +8,7 @@ const THERE: u32 = 2;
 /// Offers the head of the line the weight it waits for.
 fn offer(room: &mut Room<u64>) -> Option<Offer> {
     let weight = room.head().unwrap_or(0);
-    room.offer(weight)
+    room.offer(weight, 0)
 }
 
 #[test]

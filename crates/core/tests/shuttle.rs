@@ -91,7 +91,7 @@ impl World {
     fn deliver(&self, woken: &Woken) {
         let mut state = self.state.lock().unwrap();
         let offered = woken.offers.iter().map(|offer| (offer.env, Mail::Offered(offer.ticket)));
-        let refused = woken.refused.iter().map(|offer| (offer.env, Mail::Refused(offer.ticket)));
+        let refused = woken.refused.iter().map(|(gone, _)| (gone.env, Mail::Refused(gone.ticket)));
         let replan = woken.replan.iter().map(|env| (*env, Mail::AskAgain));
         for (env, mail) in offered.chain(refused).chain(replan) {
             state.mail.entry(env).or_default().push_back(mail);

@@ -1,6 +1,6 @@
 //! CircuitBreaker.
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
 use breakwater_core::{
     breaker::{
@@ -20,36 +20,13 @@ use crate::{
     error::{Result, invalid, name_conflict},
     export::{exported, restored},
     fast::{Call, bind, bound},
-    host::{Cell, Counter, Host, Kind, Listeners, Opened, Shared, Tally, Traits, find, host, join, private},
+    host::{Cell, Counter, Host, Kind, Observed, Opened, Shared, Tally, Traits, find, host, join, private},
 };
 
-/// A breaker and who listens to it.
-#[derive(Debug)]
-pub(crate) struct Observed {
-    breaker: Breaker,
-    listeners: Listeners,
-}
-
-impl Deref for Observed {
-    type Target = Breaker;
-
-    fn deref(&self) -> &Breaker {
-        &self.breaker
-    }
-}
-
-impl Observed {
-    /// The environment is gone: its probes are there again, and nobody listens there.
-    pub(crate) fn env_gone(&self, env: EnvId) {
-        self.listeners.remove(env);
-        self.breaker.env_gone(env);
-    }
-}
-
-type BreakerCell = Cell<Observed>;
+type BreakerCell = Cell<Observed<Breaker>>;
 
 /// Tells the other environments if the state has changed since they were told last.
-pub(crate) fn tell(here: EnvId, state: &Shared<Observed>) {
+pub(crate) fn tell(here: EnvId, state: &Shared<Observed<Breaker>>) {
     state.core.listeners.tell(here, state.id, state.core.generation());
 }
 
@@ -224,7 +201,7 @@ const REGISTERS_A_CHANGE: usize = 5;
 
 /// How many changes after `since` are in the registers now (generation, from, to, reason, milliseconds until a call may pass),
 /// oldest first: to be asked again from the last one until there are none.
-fn tell_changes(host: &Host, state: &Shared<Observed>, since: u64) -> f64 {
+fn tell_changes(host: &Host, state: &Shared<Observed<Breaker>>, since: u64) -> f64 {
     let changes = state.core.changes_since(since);
     let changes: &[Change] = &changes[..changes.len().min(CHANGES)];
     for (index, change) in changes.iter().enumerate() {
@@ -415,7 +392,7 @@ pub fn open_breaker(env: Env, host_id: u32, options: BreakerOptions) -> Result<O
         Options { window, half_open_calls: options.half_open_calls, thresholds }.check().map_err(invalid)?;
     let seed = options.seed.map(check_seed).transpose().map_err(invalid)?;
     let (clock, clock_state) = clock_of(host, options.clock)?;
-    let make = || Observed { breaker: Breaker::new(&checked, clock), listeners: Listeners::default() };
+    let make = || Observed::new(Breaker::new(&checked, clock));
     let traits = Traits { limits: Vec::new(), dry_run: options.dry_run, clock: clock_state };
     let state = match &options.name {
         None => private(make(), traits),
@@ -451,7 +428,7 @@ pub fn find_breaker(env: Env, host_id: u32, name: String) -> Result<Option<Opene
     Ok(Some(opened(env, host, state, None)))
 }
 
-fn opened(env: Env, host: &Host, state: Arc<Shared<Observed>>, seed: Option<u64>) -> Opened {
+fn opened(env: Env, host: &Host, state: Arc<Shared<Observed<Breaker>>>, seed: Option<u64>) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.breakers.open(host, state, seed);
     let functions = bind(

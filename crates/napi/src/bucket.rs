@@ -51,7 +51,7 @@ pub(crate) fn max_wait(ms: f64) -> Option<Nanos> {
 }
 
 fn wake(cell: &BucketCell, woken: Woken) {
-    if woken.offers.is_empty() && woken.refused.is_empty() && woken.replan.is_empty() {
+    if woken.is_empty() {
         return;
     }
     if let Some(state) = cell.state() {

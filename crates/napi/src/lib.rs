@@ -1,7 +1,8 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`,
+//!   `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers.
 //! - `error.rs`: how what went wrong reaches the facade.
@@ -12,6 +13,7 @@ mod backoff;
 mod breaker;
 mod bucket;
 mod budget;
+mod bulkhead;
 mod clock;
 mod error;
 mod export;

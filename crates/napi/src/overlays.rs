@@ -2,11 +2,11 @@
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
-use breakwater_core::room::EnvId;
+use breakwater_core::{breaker::Breaker, room::EnvId};
 
 use crate::{
-    breaker::{Observed, tell},
-    host::Shared,
+    breaker::tell,
+    host::{Observed, Shared},
 };
 
 /// The isolations and disablings of one environment, which end with it.
@@ -14,13 +14,13 @@ use crate::{
 pub(crate) struct Overlays(RefCell<HashMap<u32, Overlay>>);
 
 struct Overlay {
-    state: Arc<Shared<Observed>>,
+    state: Arc<Shared<Observed<Breaker>>>,
     isolated: u64,
     disabled: u64,
 }
 
 impl Overlays {
-    pub(crate) fn begin(&self, state: &Arc<Shared<Observed>>, isolate: bool) {
+    pub(crate) fn begin(&self, state: &Arc<Shared<Observed<Breaker>>>, isolate: bool) {
         let mut overlays = self.0.borrow_mut();
         let none = || Overlay { state: state.clone(), isolated: 0, disabled: 0 };
         let overlay = overlays.entry(state.id).or_insert_with(none);
@@ -34,7 +34,7 @@ impl Overlays {
     }
 
     /// Ends what this environment began; nothing if that is nothing.
-    pub(crate) fn end(&self, state: &Arc<Shared<Observed>>, isolate: bool) {
+    pub(crate) fn end(&self, state: &Arc<Shared<Observed<Breaker>>>, isolate: bool) {
         let mut overlays = self.0.borrow_mut();
         let Some(overlay) = overlays.get_mut(&state.id) else { return };
         if isolate && overlay.isolated > 0 {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::{Clock, Nanos},
     option::InvalidOption,
-    room::{EnvId, Left, Room, Ticket, Woken},
+    room::{EnvId, Left, Room, Ticket, Why, Woken},
     sync::{AtomicU32, AtomicU64, Mutex, Ordering},
     words::Rates,
 };
@@ -211,7 +211,7 @@ impl Bucket {
         let mut room = self.room.lock();
         self.rates.write(std::slice::from_ref(rate));
         self.change(|tat| model::reconfigure(tat, model::ticks(now), rate));
-        let refused = room.dismiss_over(rate.capacity);
+        let refused = room.dismiss_over(rate.capacity).into_iter().map(|gone| (gone, Why::TooMuch)).collect();
         self.count(&room);
         Woken { refused, ..self.settle(&mut room, now) }
     }
@@ -342,9 +342,9 @@ impl Bucket {
                 Decision::Allow => {
                     // Limits change under the lock of the room, which this call holds.
                     let (worth, limits) = (self.rates.first().worth(weight), self.rates.version());
-                    woken.offers.extend(room.offer(Grant { worth, end, limits }));
+                    woken.offers.extend(room.offer(Grant { worth, end, limits }, now));
                 }
-                Decision::Never => woken.refused.extend(room.dismiss()),
+                Decision::Never => woken.refused.extend(room.dismiss().map(|gone| (gone, Why::TooMuch))),
                 Decision::RetryAfter(wait) => break Some(wait),
             }
             changed = true;

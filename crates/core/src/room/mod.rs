@@ -4,7 +4,11 @@
 //! counted to its environment from then on, and starts only when *claimed* on its own thread. An offer that its waiter never
 //! claims (it was cancelled in the same instant, or its thread ended) goes back to whoever owns the room.
 //!
-//! Order: first in, first out. The room has no lock of its own; its owner keeps it beside what it hands out, under one.
+//! Order: first in, first out, unless made with another. A waiter gives up at the same price wherever it stands.
+//!
+//! An offer that is not claimed in time, because its thread is busy, can be taken back: its environment and all its waiters then
+//! stand aside, so that others are served meanwhile, until it is heard of again. The room has no lock of its own; its owner keeps it
+//! beside what it hands out, under one.
 //!
 //! ```
 //! use breakwater_core::room::{Left, Room};
@@ -13,24 +17,71 @@
 //! let (here, there) = (1, 2);
 //! let first = room.enter(here, 5);
 //! let second = room.enter(there, 1);
-//! assert_eq!(room.offer("five tokens").map(|offer| offer.ticket), Some(first));
+//! assert_eq!(room.offer("five tokens", 0).map(|offer| offer.ticket), Some(first));
 //! assert_eq!(room.claim(first), Some("five tokens"));
 //! assert_eq!(room.cancel(second), Some(Left::Waiting));
 //! assert!(room.is_empty());
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod lines;
+mod list;
+
+use self::{
+    lines::{Lines, Victim},
+    list::{List, Place, Slots, Waiter},
+};
+use crate::clock::Nanos;
 
 /// A JavaScript environment (one thread's), unique in the process and never used again.
 pub type EnvId = u32;
 
-/// A place in a room, unique in that room. Tickets rise in order of arrival.
+/// A place in a room, unique among those who wait and have waited lately. Above 0 and below 2^52.
 pub type Ticket = u64;
 
-#[derive(Clone, Copy, Debug)]
-struct Waiter {
-    env: EnvId,
-    weight: u64,
+/// The highest priority; the lowest is 0.
+pub const HIGHEST_PRIORITY: u8 = 9;
+
+/// The order in which waiters are served.
+#[derive(Clone, Debug, Default)]
+pub enum Order {
+    /// First come, first served. Full: the newcomer has to go.
+    #[default]
+    Fifo,
+    /// Last come, first served. Full: the oldest has to go.
+    Lifo,
+    /// The highest priority first, among equals who came first. Full: the newest of the lowest priority has to go.
+    Priority,
+    /// Every key in turn, in proportion to its share. Full: the newest of the key with most waiting for its share has to go.
+    Fair(Shares),
+}
+
+/// The shares of keys: those not named have 1.
+#[derive(Clone, Debug)]
+pub struct Shares {
+    shares: BTreeMap<Box<[u8]>, f64>,
+    least: f64,
+}
+
+/// What a waiter asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asks {
+    /// How much.
+    pub weight: u64,
+    /// For an order by priority.
+    pub priority: u8,
+    /// Since when it waits.
+    pub since: Nanos,
+    /// It does not want to be served from this instant on.
+    pub until: Option<Nanos>,
+}
+
+impl Asks {
+    /// So much, with nothing else to say.
+    pub fn weight(weight: u64) -> Self {
+        Self { weight, priority: 0, since: 0, until: None }
+    }
 }
 
 /// Something for the head of the line: its environment has to be woken to claim it.
@@ -42,15 +93,34 @@ pub struct Offer {
     pub ticket: Ticket,
 }
 
+/// Why a waiter was sent away with nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It asks for more than there will ever be.
+    TooMuch,
+    /// The room was full, and the order chose it.
+    Evicted,
+    /// It waited too long.
+    TooLate,
+}
+
 /// The environments to wake after a call, all of them outside any lock.
 #[derive(Debug, Default)]
 pub struct Woken {
     /// Waiters that were offered what they wait for.
     pub offers: Vec<Offer>,
     /// Waiters that were sent away with nothing.
-    pub refused: Vec<Offer>,
+    pub refused: Vec<(Offer, Why)>,
     /// Environments whose timer may be too late: the head of the line is due earlier than it was.
     pub replan: Vec<EnvId>,
+}
+
+impl Woken {
+    /// Whether nobody is to be woken.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.offers.is_empty() && self.refused.is_empty() && self.replan.is_empty()
+    }
 }
 
 /// How a cancelled waiter left.
@@ -62,114 +132,281 @@ pub enum Left<G> {
     Offered(G),
 }
 
-/// A line of waiters and the offers they have not claimed yet. `G` is what its owner grants.
+/// Whether a newcomer found a place in a room of so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// In the line.
+    Waiting(Ticket),
+    /// In the line, and another has to go for it.
+    InsteadOf(Ticket, Offer),
+    /// It has to go itself.
+    Full,
+}
+
+/// Waiters and the offers they have not claimed yet. `G` is what the owner grants.
 #[derive(Debug)]
 pub struct Room<G> {
-    next: Ticket,
-    waiting: BTreeMap<Ticket, Waiter>,
-    offered: BTreeMap<Ticket, (EnvId, G)>,
-    /// Waiters in the line, by environment.
+    slots: Slots<G>,
+    lines: Lines,
+    /// Oldest first.
+    offered: List,
+    /// Waiters of environments that did not claim an offer in time.
+    aside: BTreeSet<u32>,
+    silent: BTreeSet<EnvId>,
+    /// Waiters not offered anything, by environment.
     envs: BTreeMap<EnvId, u32>,
-    weight: u128,
+    waiting: usize,
+    weight: u64,
 }
 
 impl<G> Default for Room<G> {
     fn default() -> Self {
-        Self { next: 0, waiting: BTreeMap::new(), offered: BTreeMap::new(), envs: BTreeMap::new(), weight: 0 }
+        Self::new(Order::Fifo)
     }
 }
 
 impl<G> Room<G> {
-    /// Joins the end of the line, to wait for `weight`.
+    /// An empty room.
+    pub fn new(order: Order) -> Self {
+        Self {
+            slots: Slots::default(),
+            lines: Lines::new(order),
+            offered: List::default(),
+            aside: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            envs: BTreeMap::new(),
+            waiting: 0,
+            weight: 0,
+        }
+    }
+
+    /// Joins the line, to wait for `weight`.
     pub fn enter(&mut self, env: EnvId, weight: u64) -> Ticket {
-        let ticket = self.next;
-        self.next += 1;
-        self.waiting.insert(ticket, Waiter { env, weight });
+        self.enter_as(env, Asks::weight(weight), &[])
+    }
+
+    /// Joins the line where it belongs.
+    pub fn enter_as(&mut self, env: EnvId, asks: Asks, key: &[u8]) -> Ticket {
+        let at = self.slots.add(env, asks);
+        self.lines.join(&mut self.slots, at, key);
+        self.waiting += 1;
+        self.weight += asks.weight;
         *self.envs.entry(env).or_default() += 1;
-        self.weight += u128::from(weight);
-        ticket
+        self.slots.get(at).map_or(0, |waiter| waiter.ticket)
+    }
+
+    /// Joins the line of a room that has at most `places`; where it is full, the order says who has to go.
+    pub fn enter_bounded(&mut self, env: EnvId, asks: Asks, key: &[u8], places: usize) -> Entered {
+        if self.waiting < places {
+            return Entered::Waiting(self.enter_as(env, asks, key));
+        }
+        match self.lines.victim(&self.slots, &asks, key) {
+            Victim::Waiter(at) if places > 0 => match self.send_away(at) {
+                Some(gone) => Entered::InsteadOf(self.enter_as(env, asks, key), gone),
+                None => Entered::Full,
+            },
+            _ => Entered::Full,
+        }
+    }
+
+    /// Whether the newest are served first for now, in a room that is first come, first served otherwise.
+    pub fn serve_newest_first(&mut self, newest: bool) {
+        if let Lines::Fifo { newest_first, .. } = &mut self.lines {
+            *newest_first = newest;
+        }
     }
 
     /// The weight the head of the line waits for.
-    pub fn head(&self) -> Option<u64> {
-        self.waiting.first_key_value().map(|(_, waiter)| waiter.weight)
+    pub fn head(&mut self) -> Option<u64> {
+        self.head_asks().map(|(asks, _)| asks.weight)
+    }
+
+    /// What the head of the line asks for, and where it lives.
+    pub fn head_asks(&mut self) -> Option<(Asks, EnvId)> {
+        let at = self.lines.next(&self.slots)?;
+        self.slots.get(at).map(|waiter| (waiter.asks, waiter.env))
     }
 
     /// Offers the head of the line what it waits for.
-    pub fn offer(&mut self, grant: G) -> Option<Offer> {
-        let offer = self.dismiss()?;
-        self.offered.insert(offer.ticket, (offer.env, grant));
+    pub fn offer(&mut self, grant: G, now: Nanos) -> Option<Offer> {
+        let at = self.lines.next(&self.slots)?;
+        self.lines.leave_for_now(&mut self.slots, at, true);
+        self.not_waiting(at);
+        let waiter = self.slots.get_mut(at)?;
+        waiter.place = Place::Offered(grant, now);
+        let offer = Offer { env: waiter.env, ticket: waiter.ticket };
+        self.slots.append(&mut self.offered, at);
         Some(offer)
+    }
+
+    /// Serves the head of the line at once, on its own thread: nothing is left to claim.
+    pub fn serve(&mut self) -> Option<Ticket> {
+        let at = self.lines.next(&self.slots)?;
+        self.leave_line(at, true);
+        self.slots.remove(at).map(|waiter| waiter.ticket)
     }
 
     /// Sends the head of the line away with nothing.
     pub fn dismiss(&mut self) -> Option<Offer> {
-        let (ticket, waiter) = self.waiting.pop_first()?;
-        self.left_line(waiter);
-        Some(Offer { env: waiter.env, ticket })
+        let at = self.lines.next(&self.slots)?;
+        self.send_away(at)
     }
 
-    /// Sends everyone in the line who waits for more than `most` away with nothing.
+    /// Sends everyone who waits for more than `most` away with nothing.
     pub fn dismiss_over(&mut self, most: u64) -> Vec<Offer> {
-        let dismissed: Vec<_> = self.waiting.extract_if(.., |_, waiter| waiter.weight > most).collect();
-        for (_, waiter) in &dismissed {
-            self.left_line(*waiter);
-        }
-        dismissed.into_iter().map(|(ticket, waiter)| Offer { env: waiter.env, ticket }).collect()
+        let over = self.waiters(|waiter| waiter.asks.weight > most);
+        over.into_iter().filter_map(|at| self.send_away(at)).collect()
     }
 
     /// The waiter takes what it was offered; None if that was nothing.
     pub fn claim(&mut self, ticket: Ticket) -> Option<G> {
-        self.offered.remove(&ticket).map(|(_, grant)| grant)
+        let at = self.slots.find(ticket)?;
+        if !matches!(self.slots.get(at)?.place, Place::Offered(..)) {
+            return None;
+        }
+        self.slots.unlink(&mut self.offered, at);
+        match self.slots.remove(at)?.place {
+            Place::Offered(grant, _) => Some(grant),
+            Place::Line(_) | Place::Aside => None,
+        }
     }
 
     /// The waiter gives up. None if it has left before.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<Left<G>> {
-        if let Some(waiter) = self.waiting.remove(&ticket) {
-            self.left_line(waiter);
-            Some(Left::Waiting)
-        } else {
-            self.claim(ticket).map(Left::Offered)
+        if let Some(grant) = self.claim(ticket) {
+            return Some(Left::Offered(grant));
         }
+        let at = self.slots.find(ticket)?;
+        self.send_away(at).map(|_| Left::Waiting)
+    }
+
+    /// Takes back the oldest offer if it was made before `before`. Its environment stands aside with all its waiters.
+    pub fn take_back(&mut self, before: Nanos) -> Option<G> {
+        let at = self.offered.first;
+        let waiter = self.slots.get_mut(at)?;
+        if !matches!(waiter.place, Place::Offered(_, since) if since < before) {
+            return None;
+        }
+        let (env, weight) = (waiter.env, waiter.asks.weight);
+        let Place::Offered(grant, _) = std::mem::replace(&mut waiter.place, Place::Aside) else {
+            return None;
+        };
+        self.slots.unlink(&mut self.offered, at);
+        self.waiting += 1;
+        self.weight += weight;
+        *self.envs.entry(env).or_default() += 1;
+        self.aside.insert(at);
+        self.silent.insert(env);
+        for at in self.waiters(|waiter| waiter.env == env && matches!(waiter.place, Place::Line(_))) {
+            self.lines.leave_for_now(&mut self.slots, at, false);
+            if let Some(waiter) = self.slots.get_mut(at) {
+                waiter.place = Place::Aside;
+            }
+            self.aside.insert(at);
+        }
+        Some(grant)
+    }
+
+    /// This environment is heard of: its waiters are back in their lines. Answers whether it had stood aside.
+    #[inline]
+    pub fn heard_of(&mut self, env: EnvId) -> bool {
+        !self.silent.is_empty() && self.back_in_line(env)
     }
 
     /// The environment is gone with all its waiters: what it had not claimed, which goes back.
     pub fn env_gone(&mut self, env: EnvId) -> Vec<G> {
-        let gone: Vec<Waiter> =
-            self.waiting.extract_if(.., |_, waiter| waiter.env == env).map(|(_, w)| w).collect();
-        for waiter in gone {
-            self.left_line(waiter);
+        for at in self.waiters(|waiter| waiter.env == env) {
+            self.send_away(at);
         }
-        self.offered.extract_if(.., |_, (owner, _)| *owner == env).map(|(_, (_, grant))| grant).collect()
+        let unclaimed: Vec<Ticket> = self
+            .slots
+            .all()
+            .filter(|(_, waiter)| waiter.env == env)
+            .map(|(_, waiter)| waiter.ticket)
+            .collect();
+        self.silent.remove(&env);
+        unclaimed.into_iter().filter_map(|ticket| self.claim(ticket)).collect()
     }
 
-    /// How many are in the line.
+    /// How many wait and were offered nothing.
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting
     }
 
-    /// Whether nobody is in the line.
+    /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting == 0
     }
 
-    /// What the whole line waits for.
+    /// Whether there are offers that nobody has claimed yet.
+    pub fn has_offers(&self) -> bool {
+        self.offered.len > 0
+    }
+
+    /// What all who wait ask for together.
     pub fn weight(&self) -> u64 {
-        u64::try_from(self.weight).unwrap_or(u64::MAX)
+        self.weight
     }
 
-    /// The environments with someone in the line.
+    /// Since when the one who waits longest does.
+    pub fn oldest(&self) -> Option<Nanos> {
+        let aside = self.aside.iter().filter_map(|at| self.slots.get(*at)).map(|waiter| waiter.asks.since);
+        aside.chain(self.lines.oldest(&self.slots)).min()
+    }
+
+    /// The environments with someone who waits.
     pub fn envs(&self) -> impl Iterator<Item = EnvId> + '_ {
         self.envs.keys().copied()
     }
 
-    fn left_line(&mut self, waiter: Waiter) {
-        self.weight -= u128::from(waiter.weight);
-        if let Some(count) = self.envs.get_mut(&waiter.env) {
+    /// The slots of those who wait, oldest first, if they are such.
+    fn waiters(&self, such: impl Fn(&Waiter<G>) -> bool) -> Vec<u32> {
+        let waits = |waiter: &Waiter<G>| !matches!(waiter.place, Place::Offered(..));
+        let mut found: Vec<_> = self
+            .slots
+            .all()
+            .filter(|(_, waiter)| waits(waiter) && such(waiter))
+            .map(|(at, waiter)| (waiter.arrival, at))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, at)| at).collect()
+    }
+
+    fn send_away(&mut self, at: u32) -> Option<Offer> {
+        self.leave_line(at, false);
+        let waiter = self.slots.remove(at)?;
+        Some(Offer { env: waiter.env, ticket: waiter.ticket })
+    }
+
+    fn leave_line(&mut self, at: u32, served: bool) {
+        if !self.aside.remove(&at) {
+            self.lines.leave(&mut self.slots, at, served);
+        }
+        self.not_waiting(at);
+    }
+
+    fn not_waiting(&mut self, at: u32) {
+        let Some(waiter) = self.slots.get(at) else { return };
+        let (env, weight) = (waiter.env, waiter.asks.weight);
+        self.waiting -= 1;
+        self.weight -= weight;
+        if let Some(count) = self.envs.get_mut(&env) {
             *count -= 1;
             if *count == 0 {
-                self.envs.remove(&waiter.env);
+                self.envs.remove(&env);
             }
         }
+    }
+
+    #[cold]
+    fn back_in_line(&mut self, env: EnvId) -> bool {
+        if !self.silent.remove(&env) {
+            return false;
+        }
+        let slots = &self.slots;
+        let back: Vec<u32> =
+            self.aside.extract_if(.., |at| slots.get(*at).is_some_and(|waiter| waiter.env == env)).collect();
+        self.lines.rejoin(&mut self.slots, back);
+        true
     }
 }

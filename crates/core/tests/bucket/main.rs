@@ -14,6 +14,6 @@ use breakwater_core::{
         Acquire, Bucket, Decision, Limit, check_initial_tokens,
         model::{self, ticks},
     },
-    room::Offer,
+    room::{Offer, Why},
 };
 use support::{Ask, OnClock, bucket, bucket_with, ms, nobody, offered, rate, rate_of_nanos, secs};

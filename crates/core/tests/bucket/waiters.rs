@@ -171,7 +171,7 @@ fn a_smaller_capacity_refuses_the_waiters_that_are_too_large_for_it_at_once() {
     let (large, _) = bucket.join(THERE, 6);
     let (after, _) = bucket.join(HERE, 2);
     let woken = bucket.reconfigure(&rate(5, 1_000));
-    assert_eq!(woken.refused, [Offer { env: THERE, ticket: large }]);
+    assert_eq!(woken.refused, [(Offer { env: THERE, ticket: large }, Why::TooMuch)]);
     assert_eq!(woken.replan, [HERE]);
     assert!(!bucket.claim(large));
     assert!(nobody(&bucket.cancel(large)));

@@ -246,7 +246,7 @@ impl Run {
             Op::Reconfigure(rate) => {
                 let woken = self.real.reconfigure(&rate);
                 let (gone, forgiven) = self.naive.reconfigure(rate);
-                assert_eq!(woken.refused.iter().map(|offer| offer.ticket).collect::<Vec<_>>(), gone);
+                assert_eq!(woken.refused.iter().map(|(gone, _)| gone.ticket).collect::<Vec<_>>(), gone);
                 self.credit(forgiven);
                 self.events.push(Event::Span(span(&rate) as u128));
                 self.settled(&woken);

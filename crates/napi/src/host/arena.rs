@@ -24,6 +24,8 @@ pub(crate) struct Cell<T> {
     retired: cell::Cell<bool>,
     /// What the facade was told last and does not have to say with every call.
     pub(crate) told: cell::Cell<u64>,
+    /// Permits that are out through this object.
+    pub(crate) held: cell::Cell<u32>,
     inner: RefCell<Option<Inner<T>>>,
 }
 
@@ -110,6 +112,7 @@ impl<T> Pool<T> {
             cell.inner.swap(&inner);
             cell.retired.set(false);
             cell.told.set(0);
+            cell.held.set(0);
             // SAFETY: boxed, and freed with its host.
             return (handle, unsafe { Anchored::new(&raw const **cell) });
         }
@@ -117,6 +120,7 @@ impl<T> Pool<T> {
             host: std::ptr::from_ref(host),
             retired: cell::Cell::new(false),
             told: cell::Cell::new(0),
+            held: cell::Cell::new(0),
             inner,
         }));
         let handle = cells.len() - 1;
@@ -151,6 +155,24 @@ impl<T> Pool<T> {
     /// The facade object of a cell was collected: the cell may be used again.
     pub(crate) fn free(&self, handle: usize) {
         self.free.borrow_mut().push(handle);
+    }
+
+    /// The permits that are out through a cell.
+    pub(crate) fn held(&self, handle: usize) -> u32 {
+        self.cells.borrow().get(handle).map_or(0, |cell| cell.held.get())
+    }
+
+    /// Notes that permits are out through this cell.
+    pub(crate) fn hold(&self, handle: usize, weight: u32) {
+        if let Some(cell) = self.cells.borrow().get(handle) {
+            cell.held.set(cell.held.get() + weight);
+        }
+    }
+
+    /// As [`Pool::empty_all`], with the permits that were out through each.
+    pub(crate) fn empty_held(&self) -> Vec<(Arc<Shared<T>>, u32)> {
+        let cells = self.cells.borrow().len();
+        (0..cells).filter_map(|handle| Some((self.empty(handle)?, self.held(handle)))).collect()
     }
 
     /// Empties all cells, so that their counters end with them: the states that were in use.

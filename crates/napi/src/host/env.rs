@@ -12,7 +12,14 @@ use std::{
 };
 
 use breakwater_core::{
-    backoff::Backoff, bucket::Bucket, budget::Budget, clock::ManualClock, limiter::Limiter, room::EnvId,
+    backoff::Backoff,
+    breaker::Breaker,
+    bucket::Bucket,
+    budget::Budget,
+    bulkhead::Bulkhead,
+    clock::ManualClock,
+    limiter::Limiter,
+    room::{EnvId, Why},
     throttle::Throttle,
 };
 use napi::{Env, sys};
@@ -21,12 +28,11 @@ use parking_lot::Mutex;
 
 use super::{
     arena::Pool,
-    mailbox::{self, Mail, Mailbox, Waits, deliver},
+    mailbox::{self, Mail, Mailbox, Observed, Waits, deliver},
     pin::pin_image,
     registry::{self, Kind, Shared},
 };
 use crate::{
-    breaker::Observed,
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     limiter::{Reservations, own_bytes},
@@ -49,13 +55,14 @@ pub(crate) struct Host {
     holds: RefCell<HashMap<(Kind, String), usize>>,
     pub(crate) buckets: Pool<Bucket>,
     pub(crate) limiters: Pool<Limiter>,
-    pub(crate) breakers: Pool<Observed>,
+    pub(crate) breakers: Pool<Observed<Breaker>>,
     pub(crate) overlays: Overlays,
     pub(crate) clocks: Pool<Arc<ManualClock>>,
     /// Never shared: each draws from a chance of its own.
     pub(crate) backoffs: Pool<RefCell<Backoff>>,
     pub(crate) budgets: Pool<Budget>,
     pub(crate) throttles: Pool<Throttle>,
+    pub(crate) bulkheads: Pool<Observed<Bulkhead>>,
     pub(crate) reservations: Reservations,
 }
 
@@ -125,12 +132,19 @@ impl Host {
         drop((self.limiters.empty_all(), self.clocks.empty_all()));
         self.overlays.end_all(self.id);
         for breaker in self.breakers.empty_all() {
+            breaker.core.listeners.remove(self.id);
             breaker.core.env_gone(self.id);
         }
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
+            deliver(&waits, woken);
+        }
+        for (bulkhead, held) in self.bulkheads.empty_held() {
+            bulkhead.core.listeners.remove(self.id);
+            let woken = bulkhead.core.env_gone(self.id, held);
+            let waits: Arc<dyn Waits> = bulkhead;
             deliver(&waits, woken);
         }
         for ((kind, name), holds) in self.holds.borrow_mut().drain() {
@@ -168,7 +182,9 @@ bound!(
                 None => break,
                 Some(Mail::Offer(state, ticket)) if state.claim(ticket) => (0.0, state.id(), ticket),
                 Some(Mail::Offer(..)) => continue,
-                Some(Mail::Refused(state, ticket)) => (1.0, state.id(), ticket),
+                Some(Mail::Refused(state, ticket, Why::TooMuch)) => (1.0, state.id(), ticket),
+                Some(Mail::Refused(state, ticket, Why::Evicted)) => (5.0, state.id(), ticket),
+                Some(Mail::Refused(state, ticket, Why::TooLate)) => (6.0, state.id(), ticket),
                 Some(Mail::Replan(state)) => (2.0, state.id(), 0),
                 Some(Mail::Advanced(clock)) => (3.0, clock, 0),
                 Some(Mail::Changed(state)) => (4.0, state, 0),
@@ -262,6 +278,7 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         backoffs: Pool::default(),
         budgets: Pool::default(),
         throttles: Pool::default(),
+        bulkheads: Pool::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -353,6 +370,16 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         "breaker" => drop(end(host, &host.breakers, Kind::Breaker, handle, free)),
         "throttle" if !free => retire(host, &host.throttles, Kind::Throttle, handle),
         "throttle" => drop(end(host, &host.throttles, Kind::Throttle, handle, free)),
+        "bulkhead" if !free => retire(host, &host.bulkheads, Kind::Bulkhead, handle),
+        "bulkhead" => {
+            let held = host.bulkheads.held(handle);
+            if let Some(state) = end(host, &host.bulkheads, Kind::Bulkhead, handle, free) {
+                // Permits that nobody has any more, and nobody gave back.
+                let woken = state.core.leave_all(held);
+                let waits: Arc<dyn Waits> = state;
+                deliver(&waits, woken);
+            }
+        }
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
         // It has no name to let go of.

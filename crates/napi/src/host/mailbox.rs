@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Deref,
     ptr,
     sync::{
         Arc, LazyLock,
@@ -10,7 +11,7 @@ use std::{
     },
 };
 
-use breakwater_core::room::{EnvId, Ticket, Woken};
+use breakwater_core::room::{EnvId, Ticket, Why, Woken};
 use napi::sys;
 use parking_lot::{Mutex, RwLock};
 
@@ -18,8 +19,8 @@ use parking_lot::{Mutex, RwLock};
 pub(crate) enum Mail {
     /// A waiter was offered what it waits for: it is claimed when the mail is read.
     Offer(Arc<dyn Waits>, Ticket),
-    /// A waiter can never be served.
-    Refused(Arc<dyn Waits>, Ticket),
+    /// A waiter was sent away.
+    Refused(Arc<dyn Waits>, Ticket, Why),
     /// The head of this state's line is due earlier than its timer may say.
     Replan(Arc<dyn Waits>),
     /// A named manual clock was advanced by another thread.
@@ -32,7 +33,7 @@ pub(crate) enum Mail {
 pub(crate) trait Waits: Send + Sync {
     /// How mail names it.
     fn id(&self) -> u32;
-    /// A waiter takes what it was offered.
+    /// A waiter takes what it was offered, unless its facade does so itself: whether that is to be told.
     fn claim(&self, ticket: Ticket) -> bool;
     /// A waiter is gone: who is to be woken instead.
     fn cancel(&self, ticket: Ticket) -> Woken;
@@ -152,8 +153,33 @@ impl Listeners {
     }
 }
 
+/// State and who listens to its changes.
+#[derive(Debug)]
+pub(crate) struct Observed<T> {
+    state: T,
+    pub(crate) listeners: Listeners,
+}
+
+impl<T> Observed<T> {
+    pub(crate) fn new(state: T) -> Self {
+        Self { state, listeners: Listeners::default() }
+    }
+}
+
+impl<T> Deref for Observed<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.state
+    }
+}
+
 /// Wakes whom a call on `state` has to wake. What was offered to an environment that has ended goes to the next in line.
 pub(crate) fn deliver(state: &Arc<dyn Waits>, woken: Woken) {
+    if woken.is_empty() {
+        return;
+    }
     let mut rounds = vec![woken];
     while let Some(woken) = rounds.pop() {
         for offer in woken.offers {
@@ -161,8 +187,8 @@ pub(crate) fn deliver(state: &Arc<dyn Waits>, woken: Woken) {
                 rounds.push(state.cancel(offer.ticket));
             }
         }
-        for refused in woken.refused {
-            let _ = send(refused.env, Mail::Refused(state.clone(), refused.ticket));
+        for (gone, why) in woken.refused {
+            let _ = send(gone.env, Mail::Refused(state.clone(), gone.ticket, why));
         }
         for env in woken.replan {
             let _ = send(env, Mail::Replan(state.clone()));

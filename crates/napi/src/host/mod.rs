@@ -12,5 +12,5 @@ pub(crate) use arena::Cell;
 #[cfg(feature = "test-hooks")]
 pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, host};
-pub(crate) use mailbox::{Listeners, Mail, Waits, deliver, post};
+pub(crate) use mailbox::{Mail, Observed, Waits, deliver, post};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Clock,
     Budget,
     Throttle,
+    Bulkhead,
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Self::Clock => "clock",
             Self::Budget => "budget",
             Self::Throttle => "throttle",
+            Self::Bulkhead => "bulkhead",
         }
     }
 }
@@ -51,9 +53,10 @@ pub(crate) enum Counter {
     Succeeded,
     Failed,
     Ignored,
+    TimedOut,
 }
 
-const COUNTERS: usize = 5;
+const COUNTERS: usize = 6;
 
 /// The counters of one environment: written by its thread alone, read by any.
 #[derive(Debug, Default)]

@@ -1,0 +1,303 @@
+//! The lines of a room: in which order waiters are served, and who has to go when it is full.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Asks, HIGHEST_PRIORITY, Order, Shares,
+    list::{List, NONE, Place, Slots},
+};
+use crate::clock::Nanos;
+
+/// A weight of one, in units of credit: shares count to a thousandth.
+const CREDIT: f64 = 1_024.0;
+
+/// Who has to go when a room is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Victim {
+    Newcomer,
+    Waiter(u32),
+}
+
+/// The lines of an order: one, one for each priority, or one for each key with waiters.
+#[derive(Debug)]
+pub(super) enum Lines {
+    Fifo { line: List, newest_first: bool },
+    Lifo(List),
+    Priority(Box<[List; HIGHEST_PRIORITY as usize + 1]>),
+    Fair(Box<Fair>),
+}
+
+impl Lines {
+    pub(super) fn new(order: Order) -> Self {
+        match order {
+            Order::Fifo => Self::Fifo { line: List::default(), newest_first: false },
+            Order::Lifo => Self::Lifo(List::default()),
+            Order::Priority => Self::Priority(Default::default()),
+            Order::Fair(shares) => Self::Fair(Box::new(Fair::new(shares))),
+        }
+    }
+
+    /// The next to be served. Asked again it says the same, unless somebody came or left.
+    pub(super) fn next<G>(&mut self, slots: &Slots<G>) -> Option<u32> {
+        let at = match self {
+            Self::Fifo { line, newest_first: false } => line.first,
+            Self::Fifo { line, newest_first: true } | Self::Lifo(line) => line.last,
+            Self::Priority(lines) => lines.iter().rev().find(|line| line.len > 0)?.first,
+            Self::Fair(fair) => return fair.next(slots),
+        };
+        (at != NONE).then_some(at)
+    }
+
+    pub(super) fn victim<G>(&self, slots: &Slots<G>, newcomer: &Asks, key: &[u8]) -> Victim {
+        match self {
+            Self::Fifo { .. } => Victim::Newcomer,
+            Self::Lifo(line) if line.len > 0 => Victim::Waiter(line.first),
+            Self::Lifo(_) => Victim::Newcomer,
+            Self::Priority(lines) => {
+                let lowest = lines.iter().enumerate().find(|(_, line)| line.len > 0);
+                match lowest {
+                    Some((priority, line)) if priority < usize::from(newcomer.priority) => {
+                        Victim::Waiter(line.last)
+                    }
+                    _ => Victim::Newcomer,
+                }
+            }
+            Self::Fair(fair) => fair.victim(slots, newcomer, key),
+        }
+    }
+
+    /// Puts a waiter into the line where it belongs.
+    pub(super) fn join<G>(&mut self, slots: &mut Slots<G>, at: u32, key: &[u8]) {
+        let Some(waiter) = slots.get(at) else { return };
+        let priority = waiter.asks.priority.min(HIGHEST_PRIORITY);
+        let line = match self {
+            Self::Fifo { line, .. } | Self::Lifo(line) => {
+                slots.append(line, at);
+                0
+            }
+            Self::Priority(lines) => {
+                slots.append(&mut lines[usize::from(priority)], at);
+                u32::from(priority)
+            }
+            Self::Fair(fair) => fair.join(slots, at, key),
+        };
+        if let Some(waiter) = slots.get_mut(at) {
+            waiter.place = Place::Line(line);
+        }
+    }
+
+    /// Takes a waiter out of its line. `served` says that it got what it waited for.
+    pub(super) fn leave<G>(&mut self, slots: &mut Slots<G>, at: u32, served: bool) {
+        let Some(&Place::Line(line)) = slots.get(at).map(|waiter| &waiter.place) else { return };
+        match self {
+            Self::Fifo { line, .. } | Self::Lifo(line) => slots.unlink(line, at),
+            Self::Priority(lines) => {
+                if let Some(line) = lines.get_mut(line as usize) {
+                    slots.unlink(line, at);
+                }
+            }
+            Self::Fair(fair) => fair.leave(slots, at, line, served),
+        }
+    }
+
+    /// Puts waiters back that were in no line for a while: each where it would stand by its arrival.
+    pub(super) fn rejoin<G>(&mut self, slots: &mut Slots<G>, back: Vec<u32>) {
+        let mut touched = BTreeSet::new();
+        for at in back {
+            let key = slots.get_mut(at).map(|waiter| std::mem::take(&mut waiter.key)).unwrap_or_default();
+            self.join(slots, at, &key);
+            if let Some(Place::Line(line)) = slots.get(at).map(|waiter| &waiter.place) {
+                touched.insert(*line);
+            }
+        }
+        for line in touched {
+            let list = match self {
+                Self::Fifo { line, .. } | Self::Lifo(line) => Some(line),
+                Self::Priority(lines) => lines.get_mut(line as usize),
+                Self::Fair(fair) => fair.lines.get_mut(&line).map(|line| &mut line.list),
+            };
+            let Some(list) = list else { continue };
+            let mut members = slots.listed(list);
+            members.sort_by_key(|at| slots.get(*at).map_or(0, |waiter| waiter.arrival));
+            *list = List::default();
+            for at in members {
+                slots.append(list, at);
+            }
+        }
+    }
+
+    /// The same for a waiter that may be back: it keeps its key.
+    pub(super) fn leave_for_now<G>(&mut self, slots: &mut Slots<G>, at: u32, served: bool) {
+        if let Self::Fair(fair) = self {
+            fair.keep_key(slots, at);
+        }
+        self.leave(slots, at, served);
+    }
+
+    /// The longest wait of any line began then.
+    pub(super) fn oldest<G>(&self, slots: &Slots<G>) -> Option<Nanos> {
+        let since = |line: &List| slots.get(line.first).map(|waiter| waiter.asks.since);
+        match self {
+            Self::Fifo { line, .. } | Self::Lifo(line) => since(line),
+            Self::Priority(lines) => lines.iter().filter_map(since).min(),
+            Self::Fair(fair) => fair.lines.values().filter_map(|line| since(&line.list)).min(),
+        }
+    }
+}
+
+/// One key's waiters.
+#[derive(Debug)]
+struct KeyLine {
+    key: Box<[u8]>,
+    list: List,
+    /// What it may be given before the next key is.
+    credit: u64,
+    /// What each visit of the round adds to that.
+    quantum: u64,
+    /// Whether this visit has added it.
+    visited: bool,
+    /// Its place in the round.
+    turn: u64,
+}
+
+/// Deficit round robin (Shreedhar and Varghese, 1995), weighted by shares: every key in turn gets credit in proportion to its share,
+/// and is served as long as that lasts.
+#[derive(Debug)]
+pub(super) struct Fair {
+    shares: Shares,
+    lines: BTreeMap<u32, KeyLine>,
+    by_key: BTreeMap<Box<[u8]>, u32>,
+    /// Keys with waiters, in the order of the round.
+    round: BTreeMap<u64, u32>,
+    /// The same by how much waits for each share of theirs.
+    crowd: BTreeSet<(u64, u32)>,
+    made: u32,
+    turns: u64,
+}
+
+impl Fair {
+    fn new(shares: Shares) -> Self {
+        Self {
+            shares,
+            lines: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            round: BTreeMap::new(),
+            crowd: BTreeSet::new(),
+            made: 0,
+            turns: 0,
+        }
+    }
+
+    fn next<G>(&mut self, slots: &Slots<G>) -> Option<u32> {
+        loop {
+            let (&turn, &id) = self.round.first_key_value()?;
+            let line = self.lines.get_mut(&id)?;
+            if !line.visited {
+                line.visited = true;
+                line.credit = line.credit.saturating_add(line.quantum);
+            }
+            let weight = slots.get(line.list.first)?.asks.weight;
+            if line.credit >= weight.saturating_mul(CREDIT as u64) {
+                return Some(line.list.first);
+            }
+            line.visited = false;
+            self.turns += 1;
+            line.turn = self.turns;
+            self.round.remove(&turn);
+            self.round.insert(self.turns, id);
+        }
+    }
+
+    fn victim<G>(&self, slots: &Slots<G>, newcomer: &Asks, key: &[u8]) -> Victim {
+        let known = self.by_key.get(key).and_then(|id| self.lines.get(id));
+        let waits = known.map_or(0, |line| line.list.weight) + newcomer.weight;
+        let own = self.load(waits, known.map_or_else(|| self.shares.quantum(key), |line| line.quantum));
+        let most = self.crowd.last().filter(|(load, _)| *load > own).and_then(|(_, id)| self.lines.get(id));
+        match most {
+            Some(line) if slots.get(line.list.last).is_some() => Victim::Waiter(line.list.last),
+            _ => Victim::Newcomer,
+        }
+    }
+
+    fn join<G>(&mut self, slots: &mut Slots<G>, at: u32, key: &[u8]) -> u32 {
+        let id = match self.by_key.get(key) {
+            Some(id) => *id,
+            None => self.open(key),
+        };
+        self.change(id, |line| slots.append(&mut line.list, at));
+        id
+    }
+
+    fn leave<G>(&mut self, slots: &mut Slots<G>, at: u32, id: u32, served: bool) {
+        let weight = slots.get(at).map_or(0, |waiter| waiter.asks.weight);
+        self.change(id, |line| {
+            slots.unlink(&mut line.list, at);
+            if served {
+                line.credit = line.credit.saturating_sub(weight.saturating_mul(CREDIT as u64));
+            }
+        });
+        // A key without waiters is forgotten, and its credit with it: nobody saves up.
+        if let Some(line) = self.lines.get(&id).filter(|line| line.list.len == 0) {
+            self.round.remove(&line.turn);
+            self.by_key.remove(&line.key);
+            self.crowd.remove(&(0, id));
+            self.lines.remove(&id);
+        }
+    }
+
+    fn keep_key<G>(&self, slots: &mut Slots<G>, at: u32) {
+        let Some(waiter) = slots.get_mut(at) else { return };
+        if let Place::Line(line) = waiter.place
+            && let Some(line) = self.lines.get(&line)
+        {
+            waiter.key = line.key.clone();
+        }
+    }
+
+    fn open(&mut self, key: &[u8]) -> u32 {
+        // Wrapped after four thousand million keys: a line that has lived through that keeps its number.
+        while self.lines.contains_key(&self.made) {
+            self.made = self.made.wrapping_add(1);
+        }
+        let id = self.made;
+        self.made = self.made.wrapping_add(1);
+        self.turns += 1;
+        let (turn, quantum) = (self.turns, self.shares.quantum(key));
+        let key: Box<[u8]> = key.into();
+        self.by_key.insert(key.clone(), id);
+        self.round.insert(turn, id);
+        self.crowd.insert((0, id));
+        let line = KeyLine { key, list: List::default(), credit: 0, quantum, visited: false, turn };
+        self.lines.insert(id, line);
+        id
+    }
+
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut KeyLine)) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        let (before, quantum) = (line.list.weight, line.quantum);
+        change(line);
+        let after = line.list.weight;
+        self.crowd.remove(&(self.load(before, quantum), id));
+        self.crowd.insert((self.load(after, quantum), id));
+    }
+
+    /// How much waits for each share, in an order of its own.
+    fn load(&self, weight: u64, quantum: u64) -> u64 {
+        (weight as f64 * CREDIT * CREDIT / quantum as f64) as u64
+    }
+}
+
+impl Shares {
+    /// Shares by key; keys that are not named have 1.
+    pub fn new(shares: impl IntoIterator<Item = (Box<[u8]>, f64)>) -> Self {
+        let shares: BTreeMap<_, _> = shares.into_iter().collect();
+        let least = shares.values().copied().fold(1.0, f64::min);
+        Self { shares, least }
+    }
+
+    /// What a visit of the round adds: the smallest share pays for a weight of one, so that no visit is in vain.
+    fn quantum(&self, key: &[u8]) -> u64 {
+        let share = self.shares.get(key).copied().unwrap_or(1.0);
+        (share / self.least * CREDIT) as u64
+    }
+}

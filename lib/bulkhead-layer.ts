@@ -1,0 +1,503 @@
+/**
+ * A bulkhead from inside: calls that run and calls that wait, in this thread and through one object. The native part says who goes
+ * on; here its promise is settled. A permit follows the work: it is given back when the function itself has settled, also where a
+ * timeout or a hedge inside has given up on it.
+ */
+import type { BulkheadFunctions, BulkheadOutcome } from './binding.js';
+import { type ExecuteOptions, Part, type Scope } from './call.js';
+import { loopTime, type Timeline } from './clock.js';
+import {
+  BulkheadFullError,
+  DrainingError,
+  type ErrorDetails,
+  QueueTimeoutError,
+  RefusedError,
+} from './errors.js';
+import { adopt, callFunction, type Layer, Rejection, refuse } from './execute.js';
+import { type Fate, host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
+import { isTimeout } from './judge.js';
+import { checkWhole } from './options.js';
+import type { Primitive } from './primitive.js';
+import type { Next } from './race.js';
+import type { Timer } from './timers.js';
+
+export const SUCCESS: BulkheadOutcome = 0;
+export const DROPPED: BulkheadOutcome = 1;
+export const IGNORED: BulkheadOutcome = 2;
+
+/** What to ask the native part. */
+const COUNT = 6;
+const HAND_OVER = 7;
+const SINCE = 8;
+
+const DEFAULT_PRIORITY = 5;
+
+/** What a call wants of a bulkhead. */
+export interface Wanted {
+  readonly weight: number;
+  readonly priority: number;
+  readonly key: string;
+  /** NaN: the bulkhead's own. */
+  readonly timeoutMs: number;
+}
+
+/** A call in the line. */
+interface Waiting {
+  readonly weight: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  timer: Timer | undefined;
+  /** Undoes what would have ended its wait. */
+  release: (() => void) | undefined;
+}
+
+/** The layers with somebody in the line, by state: two objects of one name in one thread share it. */
+const crowded = new Map<number, Set<BulkheadLayer>>();
+
+export class BulkheadLayer implements Layer {
+  readonly timeline: Timeline;
+  readonly details: ErrorDetails;
+  /** Calls that run and have not given their permits back. */
+  running = 0;
+  /** Whether new calls are refused. */
+  draining = false;
+  readonly #primitive: Primitive<'bulkhead', BulkheadFunctions>;
+  readonly #functions: BulkheadFunctions;
+  readonly #enter: BulkheadFunctions['enter'];
+  readonly #leave: BulkheadFunctions['leave'];
+  /** Whether the outcome of a call moves the limit. */
+  readonly #timed: boolean;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Told when no call of this object runs or waits any more. */
+  readonly #onIdle = new Set<() => void>();
+  readonly #onLimit: () => void;
+  readonly #listener: Listener = { onTicket: (ticket, fate) => this.#onMail(ticket, fate) };
+  readonly #passed: (value: unknown) => unknown;
+  readonly #failed: (error: unknown) => Rejection;
+
+  /** `onLimit` is told when a call of this thread has moved the limit. */
+  constructor(primitive: Primitive<'bulkhead', BulkheadFunctions>, onLimit: () => void) {
+    const { functions, timeline, details } = primitive;
+    this.timeline = timeline;
+    this.details = details;
+    this.#primitive = primitive;
+    this.#functions = functions;
+    this.#enter = functions.enter;
+    this.#leave = functions.leave;
+    this.#timed = functions.ask(SINCE) !== 0;
+    this.#onLimit = onLimit;
+    this.#passed = (value) => {
+      this.#leaveOne();
+      return value;
+    };
+    this.#failed = (error) => {
+      this.#leaveOne();
+      return new Rejection(error);
+    };
+  }
+
+  /** How many wait through this object. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  run(scope: Scope, next: Next): unknown {
+    const { options } = scope;
+    const plain = options.weight === undefined && options.priority === undefined && !this.#timed;
+    if (plain && !this.draining && this.#enter() === true) {
+      return next === callFunction ? this.#runOne(scope, next) : this.#runInside(scope, next, 1, 0);
+    }
+    return this.#runWanted(scope, next, this.wanted(options));
+  }
+
+  /** Checks what a call wants. @throws {InvalidOptionError} */
+  wanted(options: ExecuteOptions & { readonly queueTimeoutMs?: number | undefined }): Wanted {
+    const { weight = 1, priority = DEFAULT_PRIORITY, key = '', queueTimeoutMs = Number.NaN } = options;
+    const { word } = this.#primitive;
+    checkWhole('bulkhead', 'weight', weight, [1, 1_000_000], word);
+    checkWhole('bulkhead', 'priority', priority, [0, 9], word);
+    return { weight, priority, key, timeoutMs: queueTimeoutMs };
+  }
+
+  /** Permits at once: since when they count; 0 in a dry run that lets a call through without; undefined if there are none. */
+  enter({ weight, priority }: Wanted): number | undefined {
+    const primitive = this.#primitive;
+    if (this.draining) throw this.#drainingError();
+    const since = primitive.live(this.#functions.enterMany(weight, priority));
+    if (since !== 0) {
+      this.running += 1;
+      return since;
+    }
+    this.#functions.ask(COUNT, 0);
+    return primitive.refused() ? 0 : undefined;
+  }
+
+  /** Permits at once, since when they count, or else a place in the line. @throws {DrainingError | DisposedError} */
+  acquire(wanted: Wanted, signal: AbortSignal | undefined): Promise<void> | RefusedError | number {
+    const primitive = this.#primitive;
+    if (this.draining) throw this.#drainingError();
+    const since = primitive.live(this.#functions.enterMany(wanted.weight, wanted.priority));
+    if (since !== 0) {
+      this.running += 1;
+      return since;
+    }
+    if (primitive.dryRun) {
+      this.#functions.ask(COUNT, 0);
+      primitive.refused();
+      return 0;
+    }
+    return this.wait(wanted, signal && ((end) => watchSignal(signal, end))) ?? this.since();
+  }
+
+  /** True when nothing runs or waits through this object any more, false when that took too long. */
+  drain(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    this.draining = true;
+    if (this.running === 0 && this.#waiting.size === 0) return Promise.resolve(true);
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined;
+      const close = (): void => {
+        this.#onIdle.delete(onIdle);
+        if (timer !== undefined) this.timeline.cancel(timer);
+        release?.();
+      };
+      const onIdle = (): void => {
+        close();
+        resolve(true);
+      };
+      const release =
+        signal &&
+        watchSignal(signal, (reason) => {
+          close();
+          reject(reason);
+        });
+      this.#onIdle.add(onIdle);
+      if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return;
+      timer = this.timeline.after(timeoutMs, () => {
+        close();
+        resolve(false);
+      });
+    });
+  }
+
+  /** `reconfigure` may have moved the limit, and let waiters go on. */
+  limitMoved(): void {
+    this.#onLimit();
+    readMail();
+  }
+
+  /** Joins the line, if there is a place: a promise for permits, or the refusal. `since` tells since when they count. */
+  wait(
+    wanted: Wanted,
+    watch?: (end: (reason: unknown) => void) => () => void,
+  ): Promise<void> | RefusedError | undefined {
+    const primitive = this.#primitive;
+    const { weight, priority, timeoutMs, key } = wanted;
+    const ticket = primitive.live(this.#functions.wait(weight, priority, timeoutMs, key));
+    if (ticket === 0) {
+      this.running += 1;
+      return undefined;
+    }
+    if (ticket < 0) {
+      primitive.refused();
+      return this.#fullError();
+    }
+    const [givesUpMs, mail] = host().registers as unknown as [number, number];
+    const promise = this.#queue(ticket, weight, givesUpMs, watch);
+    if (mail !== 0) readMail();
+    return promise;
+  }
+
+  /** Since when a call that goes on now counts. */
+  since(): number {
+    return this.#timed ? (this.#functions.ask(SINCE) as number) : 1;
+  }
+
+  /** Gives permits back. */
+  leave(weight: number, since: number, outcome: BulkheadOutcome): void {
+    if (since === 0) return;
+    const next = this.#functions.leaveMany(weight, since, outcome) as number;
+    if ((host().registers[0] as number) !== 0) this.#onLimit();
+    this.#left(next);
+  }
+
+  /** Everyone in the line of this object is sent away. */
+  rejectAll(error: () => unknown): void {
+    for (const [ticket, waiting] of [...this.#waiting]) this.#giveUp(ticket, waiting, error());
+  }
+
+  /** Goes on with `ticket`, if it waits here: its permits are there. */
+  #goOn(ticket: number): boolean {
+    const waiting = this.#take(ticket);
+    if (waiting === undefined) return false;
+    this.running += 1;
+    waiting.resolve();
+    return true;
+  }
+
+  /** A call of weight 1 that is not timed, with nothing inside it. */
+  #runOne(scope: Scope, next: Next): unknown {
+    this.running += 1;
+    let result: unknown;
+    try {
+      result = next(scope);
+    } catch (error) {
+      this.#leaveOne();
+      throw error;
+    }
+    if (result instanceof Promise) return result.then(this.#passed, this.#failed);
+    this.#leaveOne();
+    return result;
+  }
+
+  #leaveOne(): void {
+    const next = this.#leave() as number;
+    if (next === 0 && !this.draining) this.running -= 1;
+    else this.#left(next);
+  }
+
+  /** What follows from permits that were given back. */
+  #left(next: number): void {
+    this.running -= 1;
+    if (next > 0) this.#handOver(next);
+    else if (next < 0) {
+      if (next < -1) this.#handOver(-next);
+      readMail();
+    }
+    this.#askIdle();
+  }
+
+  #askIdle(): void {
+    if (!this.draining || this.running > 0 || this.#waiting.size > 0) return;
+    for (const onIdle of [...this.#onIdle]) onIdle();
+  }
+
+  /** A waiter of this thread goes on, most likely of this object. */
+  #handOver(ticket: number): void {
+    if (this.#goOn(ticket)) return;
+    for (const other of crowded.get(this.#primitive.state) ?? []) {
+      const waiting = other.#waiting.get(ticket);
+      if (waiting === undefined) continue;
+      this.#functions.ask(HAND_OVER, waiting.weight, other.#primitive.handle);
+      other.#goOn(ticket);
+      return;
+    }
+  }
+
+  #runWanted(scope: Scope, next: Next, wanted: Wanted): unknown {
+    if (this.draining) return refuse(this.#drainingError());
+    const { weight } = wanted;
+    const primitive = this.#primitive;
+    if (this.#timed || weight !== 1 || wanted.priority !== DEFAULT_PRIORITY || primitive.dryRun) {
+      const since = primitive.live(this.#functions.enterMany(weight, wanted.priority));
+      if (since !== 0) {
+        this.running += 1;
+        return this.#runInside(scope, next, weight, since);
+      }
+      if (primitive.dryRun) {
+        this.#functions.ask(COUNT, 0);
+        primitive.refused();
+        return next(scope);
+      }
+    }
+    const turn = this.wait(wanted, scope.guarded ? (end) => watchScope(scope, end) : undefined);
+    if (turn === undefined) return this.#runInside(scope, next, weight, this.since());
+    if (!(turn instanceof Promise)) return refuse(turn);
+    return turn.then(() => {
+      // Where the event loop was blocked past the deadline, its timer has not fired yet.
+      if (scope.guarded && scope.isOver()) {
+        this.leave(weight, this.since(), IGNORED);
+        return new Rejection(scope.reason);
+      }
+      if (weight === 1 && !this.#timed && next === callFunction) {
+        this.running -= 1;
+        return this.#runOne(scope, next);
+      }
+      return this.#runInside(scope, next, weight, this.since());
+    });
+  }
+
+  /** Runs a call that has its permits, and gives them back when nothing of it runs any more. */
+  #runInside(scope: Scope, next: Next, weight: number, since: number): unknown {
+    if (next === callFunction) {
+      return settle(scope, next, (outcome) => this.leave(weight, since, outcome));
+    }
+    let outcome: BulkheadOutcome = IGNORED;
+    const work = new Work(() => this.leave(weight, since, outcome));
+    const part = new Part(scope, scope.attempt, (call) => work.run(() => scope.fn(call)));
+    return settle(part, next, (how) => {
+      outcome = how;
+      part.detach();
+      work.end();
+    });
+  }
+
+  #queue(
+    ticket: number,
+    weight: number,
+    givesUpMs: number,
+    watch: ((end: (reason: unknown) => void) => () => void) | undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { weight, resolve, reject, timer: undefined, release: undefined };
+      if (this.#waiting.size === 0) this.#onFirst();
+      this.#waiting.set(ticket, waiting);
+      if (givesUpMs < Number.POSITIVE_INFINITY) {
+        waiting.timer = this.timeline.after(givesUpMs, () =>
+          this.#giveUp(ticket, waiting, this.#lateError()),
+        );
+      }
+      waiting.release = watch?.((reason) => this.#giveUp(ticket, waiting, reason));
+    });
+  }
+
+  #giveUp(ticket: number, waiting: Waiting, reason: unknown): void {
+    if (this.#take(ticket) === undefined) return;
+    if (reason instanceof QueueTimeoutError) this.#countLate();
+    waiting.reject(reason);
+    if (this.#functions.cancel(ticket) === true) readMail();
+    this.#askIdle();
+  }
+
+  #countLate(): void {
+    this.#functions.ask(COUNT, 1);
+    this.#primitive.refused();
+  }
+
+  #onMail(ticket: number, fate: Fate): void {
+    const waiting = this.#waiting.get(ticket);
+    // Mail goes to all objects on the state: the ticket may be another's.
+    if (waiting === undefined) return;
+    if (fate === 'served') {
+      // Not there any more: another thread took it back, as this one did not answer, and will offer it again.
+      if (this.#functions.claim(ticket) === true) this.#goOn(ticket);
+      return;
+    }
+    this.#take(ticket);
+    if (fate === 'late') this.#countLate();
+    else {
+      this.#functions.ask(COUNT, 0);
+      this.#primitive.refused();
+    }
+    waiting.reject(fate === 'late' ? this.#lateError() : this.#fullError());
+    this.#askIdle();
+  }
+
+  #take(ticket: number): Waiting | undefined {
+    const waiting = this.#waiting.get(ticket);
+    if (waiting === undefined) return undefined;
+    this.#waiting.delete(ticket);
+    if (waiting.timer !== undefined) this.timeline.cancel(waiting.timer);
+    waiting.release?.();
+    if (this.#waiting.size === 0) this.#onLast();
+    return waiting;
+  }
+
+  /** Somebody waits: another thread may wake it, which must not end before. */
+  #onFirst(): void {
+    const { state, name } = this.#primitive;
+    listen(state, this.#listener);
+    if (name === undefined) return;
+    if (this.timeline === loopTime) keepAlive(1);
+    const those = crowded.get(state);
+    if (those === undefined) crowded.set(state, new Set([this]));
+    else those.add(this);
+  }
+
+  #onLast(): void {
+    const { state, name } = this.#primitive;
+    unlisten(state, this.#listener);
+    if (name === undefined) return;
+    if (this.timeline === loopTime) keepAlive(-1);
+    const those = crowded.get(state);
+    if (those?.delete(this) && those.size === 0) crowded.delete(state);
+  }
+
+  #drainingError(): DrainingError {
+    this.#primitive.refused();
+    return new DrainingError(`${this.#primitive.subject} is being drained`, this.details);
+  }
+
+  #fullError(): BulkheadFullError {
+    return new BulkheadFullError(`${this.#primitive.subject} is full`, this.details);
+  }
+
+  #lateError(): QueueTimeoutError {
+    return new QueueTimeoutError(
+      `${this.#primitive.subject}: the call waited too long for its turn`,
+      this.details,
+    );
+  }
+}
+
+/** Functions that run on behalf of one call, and the call itself: told when all of them have ended. */
+class Work {
+  #open = 1;
+  readonly #onEnd: () => void;
+
+  constructor(onEnd: () => void) {
+    this.#onEnd = onEnd;
+  }
+
+  run(fn: () => unknown): unknown {
+    this.#open += 1;
+    let result: unknown;
+    try {
+      result = adopt(fn());
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    const end = (): void => this.end();
+    if (result instanceof Promise) result.then(end, end);
+    else end();
+    return result;
+  }
+
+  end(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#onEnd();
+  }
+}
+
+/** Runs `next` and says how it ended, before its caller knows. */
+function settle(scope: Scope, next: Next, ended: (outcome: BulkheadOutcome) => void): unknown {
+  let result: unknown;
+  try {
+    result = next(scope);
+  } catch (error) {
+    ended(outcomeOf(error, scope));
+    throw error;
+  }
+  if (!(result instanceof Promise)) {
+    ended(SUCCESS);
+    return result;
+  }
+  return result.then(
+    (value) => {
+      ended(scope.ended ? outcomeOf(scope.reason, scope) : SUCCESS);
+      return value;
+    },
+    (error) => {
+      ended(outcomeOf(error, scope));
+      return new Rejection(error);
+    },
+  );
+}
+
+/** A call that was too late or refused says that there is too much; any other error says nothing about that. */
+function outcomeOf(error: unknown, scope: Scope): BulkheadOutcome {
+  if (scope.ended && isTimeout(scope.reason)) return DROPPED;
+  return isTimeout(error) || error instanceof RefusedError ? DROPPED : IGNORED;
+}
+
+function watchSignal(signal: AbortSignal, end: (reason: unknown) => void): () => void {
+  const onAbort = (): void => end(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+function watchScope(scope: Scope, end: (reason: unknown) => void): () => void {
+  scope.watch(end);
+  return () => scope.unwatch(end);
+}

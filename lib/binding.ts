@@ -158,6 +158,8 @@ export interface BulkheadFunctions {
    * bulkhead's own.
    */
   wait(weight: number, priority: number, timeoutMs: number, key: string): Bound<number>;
+  /** `enter`, and where that says no `wait` for the same: a number as of `wait`. */
+  enterOrWait(): Bound<number>;
   /** 0 nothing follows · -1 there is mail · a ticket that goes on · below -1 both. */
   leave(): Bound<number>;
   /** Outcome: 0 success, 1 dropped, 2 ignored. Register: [whether the limit has changed]. */
@@ -195,6 +197,8 @@ export interface NativeBulkheadChange {
 
 export interface NativeBulkheadOptions extends NativeBulkheadChange {
   readonly maxConcurrent: NativeConcurrency;
+  /** Whether it is never asked to let anyone in. */
+  readonly local: boolean;
   readonly order?: string | undefined;
   readonly shares?: Readonly<Record<string, number>> | undefined;
   readonly codel?:

@@ -4,6 +4,7 @@
  * timeout or a hedge inside has given up on it.
  */
 import type { BulkheadFunctions, BulkheadOutcome } from './binding.js';
+import type { LocalBulkhead } from './bulkhead-local.js';
 import { type ExecuteOptions, Part, type Scope } from './call.js';
 import { loopTime, type Timeline } from './clock.js';
 import {
@@ -42,14 +43,54 @@ export interface Wanted {
 }
 
 /** A call in the line. */
-interface Waiting {
+class Waiting {
+  readonly ticket: number;
   readonly weight: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
   timer: Timer | undefined;
   /** Undoes what would have ended its wait. */
   release: (() => void) | undefined;
+
+  constructor(ticket: number, weight: number) {
+    this.ticket = ticket;
+    this.weight = weight;
+    this.timer = undefined;
+    this.release = undefined;
+  }
 }
+
+/** Tickets are small numbers, used again, with something above that tells them apart. */
+const PLACES = 2 ** 24;
+
+/** The calls in the line, by ticket. */
+class Line {
+  /** How many there are. */
+  size = 0;
+  readonly #places: (Waiting | undefined)[] = [];
+
+  get(ticket: number): Waiting | undefined {
+    const waiting = this.#places[ticket % PLACES];
+    return waiting?.ticket === ticket ? waiting : undefined;
+  }
+
+  add(waiting: Waiting): void {
+    this.#places[waiting.ticket % PLACES] = waiting;
+    this.size += 1;
+  }
+
+  remove(waiting: Waiting): void {
+    this.#places[waiting.ticket % PLACES] = undefined;
+    this.size -= 1;
+  }
+
+  all(): Waiting[] {
+    return this.#places.filter((waiting) => waiting !== undefined);
+  }
+}
+
+/** Ends a wait early; answers how to stop watching. */
+type Watch = (end: (reason: unknown) => void) => () => void;
 
 /** The layers with somebody in the line, by state: two objects of one name in one thread share it. */
 const crowded = new Map<number, Set<BulkheadLayer>>();
@@ -63,11 +104,15 @@ export class BulkheadLayer implements Layer {
   draining = false;
   readonly #primitive: Primitive<'bulkhead', BulkheadFunctions>;
   readonly #functions: BulkheadFunctions;
-  readonly #enter: BulkheadFunctions['enter'];
+  readonly #enterOrWait: BulkheadFunctions['enterOrWait'];
   readonly #leave: BulkheadFunctions['leave'];
   /** Whether the outcome of a call moves the limit. */
   readonly #timed: boolean;
-  readonly #waiting = new Map<number, Waiting>();
+  /** Whether a permit is all that a call needs, now or later. */
+  readonly #simple: boolean;
+  /** Where the native part's answers go on. */
+  readonly #registers: Float64Array;
+  readonly #waiting = new Line();
   /** Told when no call of this object runs or waits any more. */
   readonly #onIdle = new Set<() => void>();
   readonly #onLimit: () => void;
@@ -76,15 +121,23 @@ export class BulkheadLayer implements Layer {
   readonly #failed: (error: unknown) => Rejection;
 
   /** `onLimit` is told when a call of this thread has moved the limit. */
-  constructor(primitive: Primitive<'bulkhead', BulkheadFunctions>, onLimit: () => void) {
-    const { functions, timeline, details } = primitive;
+  constructor(
+    primitive: Primitive<'bulkhead', BulkheadFunctions>,
+    local: LocalBulkhead | undefined,
+    onLimit: () => void,
+  ) {
+    const { timeline, details } = primitive;
+    const functions = local ?? primitive.functions;
+    if (local !== undefined) local.onFate = (ticket, fate) => this.#onFate(ticket, fate);
+    this.#registers = local === undefined ? host().registers : local.registers;
     this.timeline = timeline;
     this.details = details;
     this.#primitive = primitive;
     this.#functions = functions;
-    this.#enter = functions.enter;
+    this.#enterOrWait = functions.enterOrWait;
     this.#leave = functions.leave;
     this.#timed = functions.ask(SINCE) !== 0;
+    this.#simple = !this.#timed && !primitive.dryRun;
     this.#onLimit = onLimit;
     this.#passed = (value) => {
       this.#leaveOne();
@@ -102,51 +155,41 @@ export class BulkheadLayer implements Layer {
   }
 
   run(scope: Scope, next: Next): unknown {
-    const { options } = scope;
-    const plain = options.weight === undefined && options.priority === undefined && !this.#timed;
-    if (plain && !this.draining && this.#enter() === true) {
-      return next === callFunction ? this.#runOne(scope, next) : this.#runInside(scope, next, 1, 0);
-    }
-    return this.#runWanted(scope, next, this.wanted(options));
+    const { weight, priority, key } = scope.options;
+    const plain = this.#simple && weight === undefined && priority === undefined && key === undefined;
+    if (!plain || this.draining) return this.#runWanted(scope, next);
+    const ticket = this.#primitive.live(this.#enterOrWait());
+    if (ticket !== 0) return this.#runLater(this.#placed(ticket, 1, watcherOf(scope)), scope, next, 1);
+    this.running += 1;
+    return next === callFunction ? this.#runOne(scope, next) : this.#runInside(scope, next, 1, 1);
   }
 
   /** Checks what a call wants. @throws {InvalidOptionError} */
   wanted(options: ExecuteOptions & { readonly queueTimeoutMs?: number | undefined }): Wanted {
     const { weight = 1, priority = DEFAULT_PRIORITY, key = '', queueTimeoutMs = Number.NaN } = options;
     const { word } = this.#primitive;
-    checkWhole('bulkhead', 'weight', weight, [1, 1_000_000], word);
-    checkWhole('bulkhead', 'priority', priority, [0, 9], word);
+    if (weight !== 1) checkWhole('bulkhead', 'weight', weight, [1, 1_000_000], word);
+    if (priority !== DEFAULT_PRIORITY) checkWhole('bulkhead', 'priority', priority, [0, 9], word);
     return { weight, priority, key, timeoutMs: queueTimeoutMs };
   }
 
-  /** Permits at once: since when they count; 0 in a dry run that lets a call through without; undefined if there are none. */
-  enter({ weight, priority }: Wanted): number | undefined {
-    const primitive = this.#primitive;
-    if (this.draining) throw this.#drainingError();
-    const since = primitive.live(this.#functions.enterMany(weight, priority));
-    if (since !== 0) {
-      this.running += 1;
-      return since;
-    }
+  /**
+   * Permits at once: since when they count; 0 in a dry run, which lets a call through without; undefined if there are none.
+   * @throws {DrainingError | DisposedError}
+   */
+  enter(wanted: Wanted): number | undefined {
+    const since = this.#enter(wanted);
+    if (since !== undefined) return since;
     this.#functions.ask(COUNT, 0);
-    return primitive.refused() ? 0 : undefined;
+    this.#primitive.refused();
+    return undefined;
   }
 
-  /** Permits at once, since when they count, or else a place in the line. @throws {DrainingError | DisposedError} */
+  /** Permits at once, or a place in the line. @throws {DrainingError | DisposedError} */
   acquire(wanted: Wanted, signal: AbortSignal | undefined): Promise<void> | RefusedError | number {
-    const primitive = this.#primitive;
-    if (this.draining) throw this.#drainingError();
-    const since = primitive.live(this.#functions.enterMany(wanted.weight, wanted.priority));
-    if (since !== 0) {
-      this.running += 1;
-      return since;
-    }
-    if (primitive.dryRun) {
-      this.#functions.ask(COUNT, 0);
-      primitive.refused();
-      return 0;
-    }
-    return this.wait(wanted, signal && ((end) => watchSignal(signal, end))) ?? this.since();
+    const since = this.#enter(wanted);
+    if (since !== undefined) return since;
+    return this.#wait(wanted, signal && ((end) => watchSignal(signal, end))) ?? this.since();
   }
 
   /** True when nothing runs or waits through this object any more, false when that took too long. */
@@ -186,44 +229,26 @@ export class BulkheadLayer implements Layer {
     readMail();
   }
 
-  /** Joins the line, if there is a place: a promise for permits, or the refusal. `since` tells since when they count. */
-  wait(
-    wanted: Wanted,
-    watch?: (end: (reason: unknown) => void) => () => void,
-  ): Promise<void> | RefusedError | undefined {
-    const primitive = this.#primitive;
-    const { weight, priority, timeoutMs, key } = wanted;
-    const ticket = primitive.live(this.#functions.wait(weight, priority, timeoutMs, key));
-    if (ticket === 0) {
-      this.running += 1;
-      return undefined;
-    }
-    if (ticket < 0) {
-      primitive.refused();
-      return this.#fullError();
-    }
-    const [givesUpMs, mail] = host().registers as unknown as [number, number];
-    const promise = this.#queue(ticket, weight, givesUpMs, watch);
-    if (mail !== 0) readMail();
-    return promise;
-  }
-
   /** Since when a call that goes on now counts. */
   since(): number {
     return this.#timed ? (this.#functions.ask(SINCE) as number) : 1;
   }
 
-  /** Gives permits back. */
+  /** Gives permits back. With `since` 0 there are none to give back. */
   leave(weight: number, since: number, outcome: BulkheadOutcome): void {
     if (since === 0) return;
+    if (weight === 1 && !this.#timed) {
+      this.#leaveOne();
+      return;
+    }
     const next = this.#functions.leaveMany(weight, since, outcome) as number;
-    if ((host().registers[0] as number) !== 0) this.#onLimit();
+    if (this.#registers[0] !== 0) this.#onLimit();
     this.#left(next);
   }
 
   /** Everyone in the line of this object is sent away. */
   rejectAll(error: () => unknown): void {
-    for (const [ticket, waiting] of [...this.#waiting]) this.#giveUp(ticket, waiting, error());
+    for (const waiting of this.#waiting.all()) this.#giveUp(waiting, error());
   }
 
   /** Goes on with `ticket`, if it waits here: its permits are there. */
@@ -235,9 +260,47 @@ export class BulkheadLayer implements Layer {
     return true;
   }
 
+  /** As `enter`, counting no refusal. */
+  #enter({ weight, priority }: Wanted): number | undefined {
+    const primitive = this.#primitive;
+    if (this.draining) throw this.#drainingError();
+    const since = primitive.live(this.#functions.enterMany(weight, priority));
+    if (since !== 0) {
+      this.running += 1;
+      return since;
+    }
+    if (!primitive.dryRun) return undefined;
+    this.#functions.ask(COUNT, 0);
+    primitive.refused();
+    return 0;
+  }
+
+  /** Joins the line: a promise for permits, a refusal, or undefined where there are permits after all. */
+  #wait(
+    { weight, priority, timeoutMs, key }: Wanted,
+    watch: Watch | undefined,
+  ): Promise<void> | RefusedError | undefined {
+    const ticket = this.#primitive.live(this.#functions.wait(weight, priority, timeoutMs, key));
+    if (ticket !== 0) return this.#placed(ticket, weight, watch);
+    this.running += 1;
+    return undefined;
+  }
+
+  /** What comes of the native part's answer to who has to wait. */
+  #placed(ticket: number, weight: number, watch: Watch | undefined): Promise<void> | RefusedError {
+    if (ticket < 0) {
+      this.#primitive.refused();
+      return this.#fullError();
+    }
+    const registers = this.#registers;
+    const mail = registers[1];
+    const promise = this.#queue(ticket, weight, registers[0] as number, watch);
+    if (mail !== 0) readMail();
+    return promise;
+  }
+
   /** A call of weight 1 that is not timed, with nothing inside it. */
   #runOne(scope: Scope, next: Next): unknown {
-    this.running += 1;
     let result: unknown;
     try {
       result = next(scope);
@@ -251,9 +314,7 @@ export class BulkheadLayer implements Layer {
   }
 
   #leaveOne(): void {
-    const next = this.#leave() as number;
-    if (next === 0 && !this.draining) this.running -= 1;
-    else this.#left(next);
+    this.#left(this.#leave() as number);
   }
 
   /** What follows from permits that were given back. */
@@ -284,36 +345,29 @@ export class BulkheadLayer implements Layer {
     }
   }
 
-  #runWanted(scope: Scope, next: Next, wanted: Wanted): unknown {
+  #runWanted(scope: Scope, next: Next): unknown {
+    const wanted = this.wanted(scope.options);
     if (this.draining) return refuse(this.#drainingError());
     const { weight } = wanted;
-    const primitive = this.#primitive;
-    if (this.#timed || weight !== 1 || wanted.priority !== DEFAULT_PRIORITY || primitive.dryRun) {
-      const since = primitive.live(this.#functions.enterMany(weight, wanted.priority));
-      if (since !== 0) {
-        this.running += 1;
-        return this.#runInside(scope, next, weight, since);
-      }
-      if (primitive.dryRun) {
-        this.#functions.ask(COUNT, 0);
-        primitive.refused();
-        return next(scope);
-      }
-    }
-    const turn = this.wait(wanted, scope.guarded ? (end) => watchScope(scope, end) : undefined);
+    const since = this.#enter(wanted);
+    if (since === 0) return next(scope);
+    if (since !== undefined) return this.#runInside(scope, next, weight, since);
+    const turn = this.#wait(wanted, watcherOf(scope));
     if (turn === undefined) return this.#runInside(scope, next, weight, this.since());
+    return this.#runLater(turn, scope, next, weight);
+  }
+
+  /** Goes on when its turn has come. */
+  #runLater(turn: Promise<void> | RefusedError, scope: Scope, next: Next, weight: number): unknown {
     if (!(turn instanceof Promise)) return refuse(turn);
+    const simple = weight === 1 && !this.#timed && next === callFunction;
     return turn.then(() => {
       // Where the event loop was blocked past the deadline, its timer has not fired yet.
       if (scope.guarded && scope.isOver()) {
         this.leave(weight, this.since(), IGNORED);
         return new Rejection(scope.reason);
       }
-      if (weight === 1 && !this.#timed && next === callFunction) {
-        this.running -= 1;
-        return this.#runOne(scope, next);
-      }
-      return this.#runInside(scope, next, weight, this.since());
+      return simple ? this.#runOne(scope, next) : this.#runInside(scope, next, weight, this.since());
     });
   }
 
@@ -332,26 +386,22 @@ export class BulkheadLayer implements Layer {
     });
   }
 
-  #queue(
-    ticket: number,
-    weight: number,
-    givesUpMs: number,
-    watch: ((end: (reason: unknown) => void) => () => void) | undefined,
-  ): Promise<void> {
+  #queue(ticket: number, weight: number, givesUpMs: number, watch: Watch | undefined): Promise<void> {
+    const waiting = new Waiting(ticket, weight);
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { weight, resolve, reject, timer: undefined, release: undefined };
+      waiting.resolve = resolve;
+      waiting.reject = reject;
       if (this.#waiting.size === 0) this.#onFirst();
-      this.#waiting.set(ticket, waiting);
+      this.#waiting.add(waiting);
       if (givesUpMs < Number.POSITIVE_INFINITY) {
-        waiting.timer = this.timeline.after(givesUpMs, () =>
-          this.#giveUp(ticket, waiting, this.#lateError()),
-        );
+        waiting.timer = this.timeline.after(givesUpMs, () => this.#giveUp(waiting, this.#lateError()));
       }
-      waiting.release = watch?.((reason) => this.#giveUp(ticket, waiting, reason));
+      waiting.release = watch?.((reason) => this.#giveUp(waiting, reason));
     });
   }
 
-  #giveUp(ticket: number, waiting: Waiting, reason: unknown): void {
+  #giveUp(waiting: Waiting, reason: unknown): void {
+    const { ticket } = waiting;
     if (this.#take(ticket) === undefined) return;
     if (reason instanceof QueueTimeoutError) this.#countLate();
     waiting.reject(reason);
@@ -365,15 +415,20 @@ export class BulkheadLayer implements Layer {
   }
 
   #onMail(ticket: number, fate: Fate): void {
-    const waiting = this.#waiting.get(ticket);
     // Mail goes to all objects on the state: the ticket may be another's.
-    if (waiting === undefined) return;
+    if (this.#waiting.get(ticket) === undefined) return;
+    // Not there any more: another thread took it back, as this one did not answer, and will offer it again.
+    if (fate === 'served' && this.#functions.claim(ticket) !== true) return;
+    this.#onFate(ticket, fate);
+  }
+
+  #onFate(ticket: number, fate: Fate): void {
     if (fate === 'served') {
-      // Not there any more: another thread took it back, as this one did not answer, and will offer it again.
-      if (this.#functions.claim(ticket) === true) this.#goOn(ticket);
+      this.#goOn(ticket);
       return;
     }
-    this.#take(ticket);
+    const waiting = this.#take(ticket);
+    if (waiting === undefined) return;
     if (fate === 'late') this.#countLate();
     else {
       this.#functions.ask(COUNT, 0);
@@ -386,7 +441,7 @@ export class BulkheadLayer implements Layer {
   #take(ticket: number): Waiting | undefined {
     const waiting = this.#waiting.get(ticket);
     if (waiting === undefined) return undefined;
-    this.#waiting.delete(ticket);
+    this.#waiting.remove(waiting);
     if (waiting.timer !== undefined) this.timeline.cancel(waiting.timer);
     waiting.release?.();
     if (this.#waiting.size === 0) this.#onLast();
@@ -497,7 +552,10 @@ function watchSignal(signal: AbortSignal, end: (reason: unknown) => void): () =>
   return () => signal.removeEventListener('abort', onAbort);
 }
 
-function watchScope(scope: Scope, end: (reason: unknown) => void): () => void {
-  scope.watch(end);
-  return () => scope.unwatch(end);
+function watcherOf(scope: Scope): Watch | undefined {
+  if (!scope.guarded) return undefined;
+  return (end) => {
+    scope.watch(end);
+    return () => scope.unwatch(end);
+  };
 }

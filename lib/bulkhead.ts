@@ -1,6 +1,7 @@
 /** Bulkhead: bounded concurrency with a bounded waiting room, one for all worker threads that share its name. */
 import type { BulkheadFunctions, BulkheadOutcome } from './binding.js';
 import { BulkheadLayer, DROPPED, IGNORED, SUCCESS, type Wanted } from './bulkhead-layer.js';
+import { LocalBulkhead, type LocalLimits } from './bulkhead-local.js';
 import {
   type BulkheadLimits,
   type BulkheadOptions,
@@ -106,6 +107,7 @@ export class Bulkhead implements Policy {
   readonly #primitive: Primitive<'bulkhead', BulkheadFunctions>;
   readonly #functions: BulkheadFunctions;
   readonly #layer: BulkheadLayer;
+  readonly #local: LocalBulkhead | undefined;
   #events: NumberedEvents<BulkheadLimitChange> | undefined;
 
   /**
@@ -115,8 +117,11 @@ export class Bulkhead implements Policy {
   constructor(options: BulkheadOptions) {
     const primitive = options instanceof Primitive ? options : this.#open(options);
     this.#primitive = primitive;
-    this.#functions = primitive.functions;
-    const layer = new BulkheadLayer(primitive, () => {
+    this.#local = isLocal(options)
+      ? new LocalBulkhead(this.#limits(options.queueTimeoutMs), primitive.timeline)
+      : undefined;
+    this.#functions = this.#local ?? primitive.functions;
+    const layer = new BulkheadLayer(primitive, this.#local, () => {
       this.#events?.schedule();
       changed(primitive.state);
     });
@@ -260,6 +265,7 @@ export class Bulkhead implements Policy {
     self.#primitive.cold(
       (binding, host, handle) => binding.reconfigureBulkhead(host, handle, native) || null,
     );
+    self.#local?.reconfigure(self.#limits(queueTimeoutMs));
     self.#layer.limitMoved();
   }
 
@@ -267,7 +273,7 @@ export class Bulkhead implements Policy {
   snapshot(): BulkheadSnapshot {
     const self = checkThis(this);
     const figures = self.#primitive.cold((native, host, handle) => native.bulkheadSnapshot(host, handle));
-    return { ...self.#primitive.common(), ...figures };
+    return { ...self.#primitive.common(), ...figures, ...self.#local?.figures() };
   }
 
   /**
@@ -295,6 +301,7 @@ export class Bulkhead implements Policy {
     const self = checkThis(this);
     self.#events?.clear();
     self.#layer.rejectAll(() => self.#primitive.disposedError());
+    self.#local?.dispose();
     self.#primitive.dispose();
   }
 
@@ -314,6 +321,7 @@ export class Bulkhead implements Policy {
     const { maxQueue, queueTimeoutMs, order } = own;
     const maxConcurrent = concurrencyOf(own.maxConcurrent);
     const rest = {
+      local: isLocal(own),
       maxConcurrent,
       maxQueue,
       queueTimeoutMs,
@@ -324,6 +332,14 @@ export class Bulkhead implements Policy {
     return Primitive.open(this, 'bulkhead', own, (native, host, common) =>
       native.openBulkhead(host, { ...common, ...rest }),
     );
+  }
+
+  /** What the native part has checked. */
+  #limits(queueTimeoutMs = this.#local?.queueTimeoutMs): LocalLimits {
+    const { limit, maxQueue } = this.#primitive.cold((native, host, handle) =>
+      native.bulkheadSnapshot(host, handle),
+    );
+    return { limit, maxQueue, queueTimeoutMs };
   }
 
   #acquire(options: BulkheadAcquireOptions): Promise<BulkheadPermit> {
@@ -381,7 +397,7 @@ export class Bulkhead implements Policy {
     for (let last = since; ; ) {
       const count = this.#functions.ask(CHANGES, last) ?? 0;
       if (count === 0) return changes;
-      const { registers } = host();
+      const registers = this.#local?.registers ?? host().registers;
       for (let index = 0; index < count; index++) {
         const [generation, from, to] = registers.subarray(3 * index) as unknown as [number, number, number];
         changes.push({ generation, from, to });
@@ -389,6 +405,12 @@ export class Bulkhead implements Policy {
       }
     }
   }
+}
+
+/** Whether nobody else can reach it, and its rules are the simple ones. */
+function isLocal({ name, maxConcurrent, order = 'fifo', codel, dryRun = false }: BulkheadOptions): boolean {
+  const simple = typeof maxConcurrent === 'number' && order === 'fifo' && codel === undefined;
+  return name === undefined && simple && !dryRun;
 }
 
 class Permit implements BulkheadPermit {

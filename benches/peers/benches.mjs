@@ -4,6 +4,7 @@
  */
 import { benches as breaker } from './breaker.mjs';
 import { benches as bucket } from './bucket.mjs';
+import { benches as bulkhead } from './bulkhead.mjs';
 import { benches as express } from './express.mjs';
 import { benches as floor } from './floor.mjs';
 import { benches as limiter } from './limiter.mjs';
@@ -20,6 +21,7 @@ export const BENCHES = {
   ...limiter,
   ...express,
   ...breaker,
+  ...bulkhead,
   ...pipeline,
   ...policies,
   ...memory,

@@ -114,34 +114,48 @@ bound!(
         let priority = check_priority(call.number(1)).unwrap_or(DEFAULT_PRIORITY);
         let timeout = call.number(2);
         let own = if timeout.is_nan() { None } else { check_queue_timeout(timeout).ok() };
-        let host = cell.host();
-        let wait = |key: &[u8]| {
-            cell.with_live(|state, tally| {
-                // A timeout of Infinity outlasts the bulkhead's own.
-                let timeout = own.map(|timeout| timeout.unwrap_or(u64::MAX));
-                let (answer, woken) = state.core.wait(host.id, &Wanted { weight, priority, key, timeout });
-                match answer {
-                    Wait::Granted => {
-                        cell.held.set(cell.held.get() + weight);
-                        tally.add(Counter::Allowed);
-                    }
-                    Wait::Full => tally.add(Counter::Refused),
-                    Wait::Waiting { .. } => {}
-                }
-                (answer, woken)
-            })
-        };
-        let (answer, woken) = call.with_string(3, wait).unwrap_or_else(|| wait(b""))?;
-        let mail = wake(cell, woken);
-        Some(match answer {
-            Wait::Granted => 0.0,
-            Wait::Full => -1.0,
-            Wait::Waiting { ticket, timeout } => {
-                host.set(0, timeout.filter(|timeout| *timeout < u64::MAX).map_or(f64::INFINITY, millis));
-                host.set(1, f64::from(u8::from(mail)));
-                ticket as f64
+        // A timeout of Infinity outlasts the bulkhead's own.
+        let timeout = own.map(|timeout| timeout.unwrap_or(u64::MAX));
+        let wait = |key: &[u8]| wait_for(cell, &Wanted { weight, priority, key, timeout });
+        call.with_string(3, wait).unwrap_or_else(|| wait(b""))
+    }
+);
+
+#[inline]
+fn wait_for(cell: &BulkheadCell, wanted: &Wanted<'_>) -> Option<f64> {
+    let host = cell.host();
+    let (answer, woken) = cell.with_live(|state, tally| {
+        let (answer, woken) = state.core.wait(host.id, wanted);
+        match answer {
+            Wait::Granted => {
+                cell.held.set(cell.held.get() + wanted.weight);
+                tally.add(Counter::Allowed);
             }
-        })
+            Wait::Full => tally.add(Counter::Refused),
+            Wait::Waiting { .. } => {}
+        }
+        (answer, woken)
+    })?;
+    let mail = wake(cell, woken);
+    Some(match answer {
+        Wait::Granted => 0.0,
+        Wait::Full => -1.0,
+        Wait::Waiting { ticket, timeout } => {
+            host.set(0, timeout.filter(|timeout| *timeout < u64::MAX).map_or(f64::INFINITY, millis));
+            host.set(1, f64::from(u8::from(mail)));
+            ticket as f64
+        }
+    })
+}
+
+bound!(
+    /// `enterOrWait()`: `enter()`, and if there is no permit `wait` for one, of the default priority, with the bulkhead's own timeout.
+    enter_or_wait,
+    BulkheadCell,
+    0,
+    |cell, _call: Call<0>| {
+        let wanted = Wanted { weight: 1, priority: DEFAULT_PRIORITY, key: b"", timeout: None };
+        wait_for(cell, &wanted)
     }
 );
 
@@ -346,6 +360,8 @@ pub struct BulkheadOptions {
     pub max_queue: Option<f64>,
     /// Milliseconds.
     pub queue_timeout_ms: Option<f64>,
+    /// Whether the facade decides in its place, and needs no functions.
+    pub local: bool,
     /// Who is served first.
     pub order: Option<String>,
     /// What keys or priorities have to themselves.
@@ -429,7 +445,7 @@ pub fn open_bulkhead(env: Env, host_id: u32, options: BulkheadOptions) -> Result
             state
         }
     };
-    Ok(opened(env, host, state))
+    Ok(opened(env, host, state, options.local))
 }
 
 /// Joins the bulkhead of this name if there is one.
@@ -438,26 +454,24 @@ pub fn find_bulkhead(env: Env, host_id: u32, name: String) -> Result<Option<Open
     let host = host(env, host_id)?;
     let Some(state) = find(Kind::Bulkhead, &name) else { return Ok(None) };
     host.hold(Kind::Bulkhead, &name);
-    Ok(Some(opened(env, host, state)))
+    Ok(Some(opened(env, host, state, false)))
 }
 
-fn opened(env: Env, host: &Host, state: Arc<Shared<Observed<Bulkhead>>>) -> Opened {
+fn opened(env: Env, host: &Host, state: Arc<Shared<Observed<Bulkhead>>>, local: bool) -> Opened {
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.bulkheads.open(host, state, None);
-    let functions = bind(
-        env,
-        cell,
-        &[
-            (c"enter", enter()),
-            (c"enterMany", enter_many()),
-            (c"wait", wait()),
-            (c"leave", leave()),
-            (c"leaveMany", leave_many()),
-            (c"claim", claim()),
-            (c"cancel", cancel()),
-            (c"ask", ask()),
-        ],
-    );
+    let functions = [
+        (c"enter", enter()),
+        (c"enterMany", enter_many()),
+        (c"wait", wait()),
+        (c"enterOrWait", enter_or_wait()),
+        (c"leave", leave()),
+        (c"leaveMany", leave_many()),
+        (c"claim", claim()),
+        (c"cancel", cancel()),
+        (c"ask", ask()),
+    ];
+    let functions = bind(env, cell, if local { &[] } else { &functions });
     Opened { handle: handle as u32, state: id, dry_run, clock, functions }
 }
 

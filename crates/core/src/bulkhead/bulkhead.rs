@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::{Clock, NANOS_PER_MILLI, Nanos},
     option::InvalidOption,
-    room::{Asks, Entered, EnvId, Left, Room, Ticket, Why, Woken},
+    room::{Asks, Entered, EnvId, Left, NEVER, Room, Ticket, Why, Woken},
     sync::{AtomicU64, Mutex, Ordering},
 };
 
@@ -152,17 +152,25 @@ impl Bulkhead {
     /// Takes permits if they are free and nobody waits for them.
     #[inline]
     pub fn enter(&self, env: EnvId, weight: u32, priority: u8) -> (bool, Woken) {
+        match self.enter_alone(weight) {
+            Some(entered) => (entered, Woken::default()),
+            None => self.enter_crowded(env, weight, priority),
+        }
+    }
+
+    /// Decides on the word alone; None where somebody has to be asked.
+    #[inline]
+    fn enter_alone(&self, weight: u32) -> Option<bool> {
         let mut word = Permits::unpack(self.word.load(Ordering::Acquire));
         loop {
             if word.crowded() || weight > word.limit() {
-                return self.enter_crowded(env, weight, priority);
+                return None;
             }
             if !word.fits(weight, word.limit()) {
-                return (false, Woken::default());
+                return Some(false);
             }
-            let next = word.take(weight);
-            match self.exchange(word, next) {
-                Ok(()) => return (true, Woken::default()),
+            match self.exchange(word, word.take(weight)) {
+                Ok(()) => return Some(true),
                 Err(seen) => word = seen,
             }
         }
@@ -171,6 +179,9 @@ impl Bulkhead {
     /// Takes permits, or joins the line.
     pub fn wait(&self, env: EnvId, wanted: &Wanted<'_>) -> (Wait, Woken) {
         let mut woken = Woken::default();
+        if self.enter_alone(wanted.weight) == Some(true) {
+            return (Wait::Granted, woken);
+        }
         let mut inner = self.inner.lock();
         let now = self.look(&mut inner, env, &mut woken);
         if wanted.weight > inner.rules.most {
@@ -182,7 +193,7 @@ impl Bulkhead {
         }
         let timeout = wanted.timeout.or(inner.rules.queue_timeout);
         // The precise clock: the end of a wait is a promise.
-        let until = timeout.map(|timeout| self.clock.now().saturating_add(timeout));
+        let until = timeout.map_or(NEVER, |timeout| self.clock.now().saturating_add(timeout));
         let Wanted { weight, priority, key, .. } = *wanted;
         let asks = Asks { weight: weight.into(), priority, since: now, until };
         let places = inner.rules.max_queue;
@@ -212,12 +223,35 @@ impl Bulkhead {
                 Err(seen) => word = seen,
             }
         }
+        self.leave_crowded(env, weight)
+    }
+
+    fn leave_crowded(&self, env: EnvId, weight: u32) -> Freed {
         let mut freed = Freed::default();
         let mut inner = self.inner.lock();
+        if let Some(next) = self.pass_on(&mut inner, env, weight) {
+            return Freed { next: Some(next), woken: Woken::default() };
+        }
         self.give_back(weight);
         let now = self.look(&mut inner, env, &mut freed.woken);
         freed.next = self.serve(&mut inner, now, Some(env), &mut freed.woken);
         freed
+    }
+
+    /// The common case of a line: its head lives where the permits come from, and asks for as many. The word does not change.
+    fn pass_on(&self, inner: &mut Inner, env: EnvId, weight: u32) -> Option<Next> {
+        let word = Permits::unpack(self.word.load(Ordering::Acquire));
+        let special = inner.codel.is_some() || inner.rules.reserved.is_some() || inner.room.has_offers();
+        if special || word.used() > word.limit() || inner.room.heard_of(env) {
+            return None;
+        }
+        let (asks, head) = inner.room.head_asks()?;
+        if head != env || asks.weight != u64::from(weight) || asks.until != NEVER {
+            return None;
+        }
+        let ticket = inner.room.serve()?;
+        self.mark(inner);
+        Some(Next { ticket, weight })
     }
 
     /// Gives the permits of a timed call back, and says how it ended: whether the limit has changed, too.
@@ -391,7 +425,7 @@ impl Bulkhead {
         let mut next = None;
         while let Some((asks, env)) = inner.room.head_asks() {
             let weight = asks.weight as u32;
-            let late = asks.until.is_some_and(|until| until <= now);
+            let late = asks.until <= now;
             let limit = self.reach(inner, asks.priority);
             let word = Permits::unpack(self.word.load(Ordering::Acquire));
             if !late && !word.fits(weight, limit) {

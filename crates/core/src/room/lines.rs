@@ -38,7 +38,7 @@ impl Lines {
     }
 
     /// The next to be served. Asked again it says the same, unless somebody came or left.
-    pub(super) fn next<G>(&mut self, slots: &Slots<G>) -> Option<u32> {
+    pub(super) fn next(&mut self, slots: &Slots) -> Option<u32> {
         let at = match self {
             Self::Fifo { line, newest_first: false } => line.first,
             Self::Fifo { line, newest_first: true } | Self::Lifo(line) => line.last,
@@ -48,7 +48,7 @@ impl Lines {
         (at != NONE).then_some(at)
     }
 
-    pub(super) fn victim<G>(&self, slots: &Slots<G>, newcomer: &Asks, key: &[u8]) -> Victim {
+    pub(super) fn victim(&self, slots: &Slots, newcomer: &Asks, key: &[u8]) -> Victim {
         match self {
             Self::Fifo { .. } => Victim::Newcomer,
             Self::Lifo(line) if line.len > 0 => Victim::Waiter(line.first),
@@ -67,7 +67,7 @@ impl Lines {
     }
 
     /// Puts a waiter into the line where it belongs.
-    pub(super) fn join<G>(&mut self, slots: &mut Slots<G>, at: u32, key: &[u8]) {
+    pub(super) fn join(&mut self, slots: &mut Slots, at: u32, key: &[u8]) {
         let Some(waiter) = slots.get(at) else { return };
         let priority = waiter.asks.priority.min(HIGHEST_PRIORITY);
         let line = match self {
@@ -87,8 +87,8 @@ impl Lines {
     }
 
     /// Takes a waiter out of its line. `served` says that it got what it waited for.
-    pub(super) fn leave<G>(&mut self, slots: &mut Slots<G>, at: u32, served: bool) {
-        let Some(&Place::Line(line)) = slots.get(at).map(|waiter| &waiter.place) else { return };
+    pub(super) fn leave(&mut self, slots: &mut Slots, at: u32, served: bool) {
+        let Some(Place::Line(line)) = slots.get(at).map(|waiter| waiter.place) else { return };
         match self {
             Self::Fifo { line, .. } | Self::Lifo(line) => slots.unlink(line, at),
             Self::Priority(lines) => {
@@ -100,14 +100,13 @@ impl Lines {
         }
     }
 
-    /// Puts waiters back that were in no line for a while: each where it would stand by its arrival.
-    pub(super) fn rejoin<G>(&mut self, slots: &mut Slots<G>, back: Vec<u32>) {
+    /// Puts waiters back that were in no line for a while, with their keys: each where it would stand by its arrival.
+    pub(super) fn rejoin(&mut self, slots: &mut Slots, back: Vec<(u32, Box<[u8]>)>) {
         let mut touched = BTreeSet::new();
-        for at in back {
-            let key = slots.get_mut(at).map(|waiter| std::mem::take(&mut waiter.key)).unwrap_or_default();
+        for (at, key) in back {
             self.join(slots, at, &key);
-            if let Some(Place::Line(line)) = slots.get(at).map(|waiter| &waiter.place) {
-                touched.insert(*line);
+            if let Some(Place::Line(line)) = slots.get(at).map(|waiter| waiter.place) {
+                touched.insert(line);
             }
         }
         for line in touched {
@@ -126,16 +125,18 @@ impl Lines {
         }
     }
 
-    /// The same for a waiter that may be back: it keeps its key.
-    pub(super) fn leave_for_now<G>(&mut self, slots: &mut Slots<G>, at: u32, served: bool) {
-        if let Self::Fair(fair) = self {
-            fair.keep_key(slots, at);
+    /// The key of a waiter in a line, where there are keys.
+    pub(super) fn key_of(&self, slots: &Slots, at: u32) -> Box<[u8]> {
+        match (self, slots.get(at).map(|waiter| waiter.place)) {
+            (Self::Fair(fair), Some(Place::Line(line))) => {
+                fair.lines.get(&line).map(|line| line.key.clone()).unwrap_or_default()
+            }
+            _ => Box::default(),
         }
-        self.leave(slots, at, served);
     }
 
     /// The longest wait of any line began then.
-    pub(super) fn oldest<G>(&self, slots: &Slots<G>) -> Option<Nanos> {
+    pub(super) fn oldest(&self, slots: &Slots) -> Option<Nanos> {
         let since = |line: &List| slots.get(line.first).map(|waiter| waiter.asks.since);
         match self {
             Self::Fifo { line, .. } | Self::Lifo(line) => since(line),
@@ -188,7 +189,7 @@ impl Fair {
         }
     }
 
-    fn next<G>(&mut self, slots: &Slots<G>) -> Option<u32> {
+    fn next(&mut self, slots: &Slots) -> Option<u32> {
         loop {
             let (&turn, &id) = self.round.first_key_value()?;
             let line = self.lines.get_mut(&id)?;
@@ -208,7 +209,7 @@ impl Fair {
         }
     }
 
-    fn victim<G>(&self, slots: &Slots<G>, newcomer: &Asks, key: &[u8]) -> Victim {
+    fn victim(&self, slots: &Slots, newcomer: &Asks, key: &[u8]) -> Victim {
         let known = self.by_key.get(key).and_then(|id| self.lines.get(id));
         let waits = known.map_or(0, |line| line.list.weight) + newcomer.weight;
         let own = self.load(waits, known.map_or_else(|| self.shares.quantum(key), |line| line.quantum));
@@ -219,7 +220,7 @@ impl Fair {
         }
     }
 
-    fn join<G>(&mut self, slots: &mut Slots<G>, at: u32, key: &[u8]) -> u32 {
+    fn join(&mut self, slots: &mut Slots, at: u32, key: &[u8]) -> u32 {
         let id = match self.by_key.get(key) {
             Some(id) => *id,
             None => self.open(key),
@@ -228,7 +229,7 @@ impl Fair {
         id
     }
 
-    fn leave<G>(&mut self, slots: &mut Slots<G>, at: u32, id: u32, served: bool) {
+    fn leave(&mut self, slots: &mut Slots, at: u32, id: u32, served: bool) {
         let weight = slots.get(at).map_or(0, |waiter| waiter.asks.weight);
         self.change(id, |line| {
             slots.unlink(&mut line.list, at);
@@ -242,15 +243,6 @@ impl Fair {
             self.by_key.remove(&line.key);
             self.crowd.remove(&(0, id));
             self.lines.remove(&id);
-        }
-    }
-
-    fn keep_key<G>(&self, slots: &mut Slots<G>, at: u32) {
-        let Some(waiter) = slots.get_mut(at) else { return };
-        if let Place::Line(line) = waiter.place
-            && let Some(line) = self.lines.get(&line)
-        {
-            waiter.key = line.key.clone();
         }
     }
 

@@ -1,7 +1,6 @@
 //! Waiters in slots, linked into lists: entering, leaving and moving cost the same however many wait.
 
 use super::{Asks, EnvId, Ticket};
-use crate::clock::Nanos;
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -10,29 +9,37 @@ pub(super) const NONE: u32 = u32::MAX;
 const SLOT_BITS: u32 = 24;
 const TURNS: u64 = 1 << (52 - SLOT_BITS);
 
+/// Slots that stay when nobody waits any more: 1 MB.
+const KEPT: usize = 16_384;
+
 /// Where a waiter stands.
-#[derive(Debug)]
-pub(super) enum Place<G> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
     /// In this line.
     Line(u32),
     /// In no line, as its environment does not answer.
     Aside,
-    /// It was offered this, since then.
-    Offered(G, Nanos),
+    /// It was offered something.
+    Offered,
 }
 
+/// One of many: no larger than a line of a cache.
 #[derive(Debug)]
-pub(super) struct Waiter<G> {
-    pub(super) ticket: Ticket,
+pub(super) struct Waiter {
     /// Rises with every arrival.
     pub(super) arrival: u64,
-    pub(super) env: EnvId,
     pub(super) asks: Asks,
-    pub(super) place: Place<G>,
-    /// Whose it is, while it stands in no line.
-    pub(super) key: Box<[u8]>,
+    pub(super) env: EnvId,
+    pub(super) place: Place,
     previous: u32,
     next: u32,
+}
+
+impl Waiter {
+    /// The ticket of who came as this one did, in this slot. 0 is no ticket.
+    fn ticket(&self, at: u32) -> Ticket {
+        (self.arrival % (TURNS - 1) + 1) << SLOT_BITS | u64::from(at)
+    }
 }
 
 /// The ends of a list, and what is in it.
@@ -52,37 +59,34 @@ impl Default for List {
 }
 
 #[derive(Debug)]
-enum Slot<G> {
-    Taken(Waiter<G>),
+enum Slot {
+    Taken(Waiter),
     /// The next free one.
     Free(u32),
 }
 
 /// All waiters of a room.
 #[derive(Debug)]
-pub(super) struct Slots<G> {
-    slots: Vec<Slot<G>>,
+pub(super) struct Slots {
+    slots: Vec<Slot>,
     free: u32,
     taken: u32,
     arrivals: u64,
 }
 
-impl<G> Default for Slots<G> {
+impl Default for Slots {
     fn default() -> Self {
         Self { slots: Vec::new(), free: NONE, taken: 0, arrivals: 0 }
     }
 }
 
-impl<G> Slots<G> {
+impl Slots {
     /// A waiter in no list yet: its slot.
     pub(super) fn add(&mut self, env: EnvId, asks: Asks) -> u32 {
         self.arrivals += 1;
         let at = if self.free == NONE { self.slots.len() as u32 } else { self.free };
-        // 0 is no ticket.
-        let ticket = (self.arrivals % (TURNS - 1) + 1) << SLOT_BITS | u64::from(at);
-        let arrival = self.arrivals;
-        let (place, key) = (Place::Aside, Box::default());
-        let waiter = Waiter { ticket, arrival, env, asks, place, key, previous: NONE, next: NONE };
+        let place = Place::Aside;
+        let waiter = Waiter { arrival: self.arrivals, asks, env, place, previous: NONE, next: NONE };
         match self.slots.get_mut(at as usize) {
             Some(slot) => {
                 if let Slot::Free(next) = slot {
@@ -97,7 +101,7 @@ impl<G> Slots<G> {
     }
 
     /// Takes a waiter out that is in no list any more. A room that is empty again gives its memory back.
-    pub(super) fn remove(&mut self, at: u32) -> Option<Waiter<G>> {
+    pub(super) fn remove(&mut self, at: u32) -> Option<Waiter> {
         let slot = self.slots.get_mut(at as usize)?;
         if matches!(slot, Slot::Free(_)) {
             return None;
@@ -105,34 +109,39 @@ impl<G> Slots<G> {
         let Slot::Taken(waiter) = std::mem::replace(slot, Slot::Free(self.free)) else { return None };
         self.free = at;
         self.taken -= 1;
-        if self.taken == 0 && self.slots.len() > 1_024 {
+        if self.taken == 0 && self.slots.len() > KEPT {
             self.slots = Vec::new();
             self.free = NONE;
         }
         Some(waiter)
     }
 
+    /// The ticket of the waiter in a slot.
+    pub(super) fn ticket(&self, at: u32) -> Ticket {
+        self.get(at).map_or(0, |waiter| waiter.ticket(at))
+    }
+
     /// The slot of a ticket; None once its waiter has left.
     pub(super) fn find(&self, ticket: Ticket) -> Option<u32> {
         let at = (ticket & ((1 << SLOT_BITS) - 1)) as u32;
-        (self.get(at)?.ticket == ticket).then_some(at)
+        (self.get(at)?.ticket(at) == ticket).then_some(at)
     }
 
-    pub(super) fn get(&self, at: u32) -> Option<&Waiter<G>> {
+    pub(super) fn get(&self, at: u32) -> Option<&Waiter> {
         match self.slots.get(at as usize)? {
             Slot::Taken(waiter) => Some(waiter),
             Slot::Free(_) => None,
         }
     }
 
-    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Waiter<G>> {
+    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Waiter> {
         match self.slots.get_mut(at as usize)? {
             Slot::Taken(waiter) => Some(waiter),
             Slot::Free(_) => None,
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Waiter<G>)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Waiter)> {
         self.slots.iter().enumerate().filter_map(|(at, slot)| match slot {
             Slot::Taken(waiter) => Some((at as u32, waiter)),
             Slot::Free(_) => None,

@@ -69,18 +69,21 @@ pub struct Shares {
 pub struct Asks {
     /// How much.
     pub weight: u64,
-    /// For an order by priority.
-    pub priority: u8,
     /// Since when it waits.
     pub since: Nanos,
     /// It does not want to be served from this instant on.
-    pub until: Option<Nanos>,
+    pub until: Nanos,
+    /// For an order by priority.
+    pub priority: u8,
 }
+
+/// The instant that never comes.
+pub const NEVER: Nanos = Nanos::MAX;
 
 impl Asks {
     /// So much, with nothing else to say.
     pub fn weight(weight: u64) -> Self {
-        Self { weight, priority: 0, since: 0, until: None }
+        Self { weight, priority: 0, since: 0, until: NEVER }
     }
 }
 
@@ -143,18 +146,27 @@ pub enum Entered {
     Full,
 }
 
+#[derive(Debug)]
+struct Offered<G> {
+    grant: G,
+    since: Nanos,
+    key: Box<[u8]>,
+}
+
 /// Waiters and the offers they have not claimed yet. `G` is what the owner grants.
 #[derive(Debug)]
 pub struct Room<G> {
-    slots: Slots<G>,
+    slots: Slots,
     lines: Lines,
-    /// Oldest first.
+    /// Waiters with an offer, the oldest offer first.
     offered: List,
-    /// Waiters of environments that did not claim an offer in time.
-    aside: BTreeSet<u32>,
+    /// What they were offered, since when, and their keys.
+    offers: BTreeMap<u32, Offered<G>>,
+    /// Waiters of environments that did not claim an offer in time, with their keys.
+    aside: BTreeMap<u32, Box<[u8]>>,
     silent: BTreeSet<EnvId>,
-    /// Waiters not offered anything, by environment.
-    envs: BTreeMap<EnvId, u32>,
+    /// Waiters not offered anything, by environment: a handful of threads.
+    envs: Vec<(EnvId, u32)>,
     waiting: usize,
     weight: u64,
 }
@@ -172,9 +184,10 @@ impl<G> Room<G> {
             slots: Slots::default(),
             lines: Lines::new(order),
             offered: List::default(),
-            aside: BTreeSet::new(),
+            offers: BTreeMap::new(),
+            aside: BTreeMap::new(),
             silent: BTreeSet::new(),
-            envs: BTreeMap::new(),
+            envs: Vec::new(),
             waiting: 0,
             weight: 0,
         }
@@ -189,10 +202,8 @@ impl<G> Room<G> {
     pub fn enter_as(&mut self, env: EnvId, asks: Asks, key: &[u8]) -> Ticket {
         let at = self.slots.add(env, asks);
         self.lines.join(&mut self.slots, at, key);
-        self.waiting += 1;
-        self.weight += asks.weight;
-        *self.envs.entry(env).or_default() += 1;
-        self.slots.get(at).map_or(0, |waiter| waiter.ticket)
+        self.waits(env, asks.weight);
+        self.slots.ticket(at)
     }
 
     /// Joins the line of a room that has at most `places`; where it is full, the order says who has to go.
@@ -230,20 +241,22 @@ impl<G> Room<G> {
     /// Offers the head of the line what it waits for.
     pub fn offer(&mut self, grant: G, now: Nanos) -> Option<Offer> {
         let at = self.lines.next(&self.slots)?;
-        self.lines.leave_for_now(&mut self.slots, at, true);
-        self.not_waiting(at);
+        let key = self.lines.key_of(&self.slots, at);
+        self.leave_line(at, true);
+        self.offers.insert(at, Offered { grant, since: now, key });
         let waiter = self.slots.get_mut(at)?;
-        waiter.place = Place::Offered(grant, now);
-        let offer = Offer { env: waiter.env, ticket: waiter.ticket };
+        waiter.place = Place::Offered;
+        let env = waiter.env;
         self.slots.append(&mut self.offered, at);
-        Some(offer)
+        Some(Offer { env, ticket: self.slots.ticket(at) })
     }
 
     /// Serves the head of the line at once, on its own thread: nothing is left to claim.
     pub fn serve(&mut self) -> Option<Ticket> {
         let at = self.lines.next(&self.slots)?;
+        let ticket = self.slots.ticket(at);
         self.leave_line(at, true);
-        self.slots.remove(at).map(|waiter| waiter.ticket)
+        self.slots.remove(at).map(|_| ticket)
     }
 
     /// Sends the head of the line away with nothing.
@@ -260,15 +273,14 @@ impl<G> Room<G> {
 
     /// The waiter takes what it was offered; None if that was nothing.
     pub fn claim(&mut self, ticket: Ticket) -> Option<G> {
-        let at = self.slots.find(ticket)?;
-        if !matches!(self.slots.get(at)?.place, Place::Offered(..)) {
+        if self.offers.is_empty() {
             return None;
         }
+        let at = self.slots.find(ticket)?;
+        let offered = self.offers.remove(&at)?;
         self.slots.unlink(&mut self.offered, at);
-        match self.slots.remove(at)?.place {
-            Place::Offered(grant, _) => Some(grant),
-            Place::Line(_) | Place::Aside => None,
-        }
+        self.slots.remove(at);
+        Some(offered.grant)
     }
 
     /// The waiter gives up. None if it has left before.
@@ -283,26 +295,24 @@ impl<G> Room<G> {
     /// Takes back the oldest offer if it was made before `before`. Its environment stands aside with all its waiters.
     pub fn take_back(&mut self, before: Nanos) -> Option<G> {
         let at = self.offered.first;
-        let waiter = self.slots.get_mut(at)?;
-        if !matches!(waiter.place, Place::Offered(_, since) if since < before) {
+        if self.offers.get(&at)?.since >= before {
             return None;
         }
-        let (env, weight) = (waiter.env, waiter.asks.weight);
-        let Place::Offered(grant, _) = std::mem::replace(&mut waiter.place, Place::Aside) else {
-            return None;
-        };
+        let Offered { grant, key, .. } = self.offers.remove(&at)?;
         self.slots.unlink(&mut self.offered, at);
-        self.waiting += 1;
-        self.weight += weight;
-        *self.envs.entry(env).or_default() += 1;
-        self.aside.insert(at);
+        let waiter = self.slots.get_mut(at)?;
+        waiter.place = Place::Aside;
+        let (env, weight) = (waiter.env, waiter.asks.weight);
+        self.waits(env, weight);
+        self.aside.insert(at, key);
         self.silent.insert(env);
-        for at in self.waiters(|waiter| waiter.env == env && matches!(waiter.place, Place::Line(_))) {
-            self.lines.leave_for_now(&mut self.slots, at, false);
+        for at in self.waiters(|waiter| waiter.env == env && waiter.place != Place::Aside) {
+            let key = self.lines.key_of(&self.slots, at);
+            self.lines.leave(&mut self.slots, at, false);
             if let Some(waiter) = self.slots.get_mut(at) {
                 waiter.place = Place::Aside;
             }
-            self.aside.insert(at);
+            self.aside.insert(at, key);
         }
         Some(grant)
     }
@@ -318,14 +328,10 @@ impl<G> Room<G> {
         for at in self.waiters(|waiter| waiter.env == env) {
             self.send_away(at);
         }
-        let unclaimed: Vec<Ticket> = self
-            .slots
-            .all()
-            .filter(|(_, waiter)| waiter.env == env)
-            .map(|(_, waiter)| waiter.ticket)
-            .collect();
         self.silent.remove(&env);
-        unclaimed.into_iter().filter_map(|ticket| self.claim(ticket)).collect()
+        let lives_there = |at: &u32| self.slots.get(*at).is_some_and(|waiter| waiter.env == env);
+        let offered: Vec<u32> = self.slots.listed(&self.offered).into_iter().filter(lives_there).collect();
+        offered.into_iter().filter_map(|at| self.claim(self.slots.ticket(at))).collect()
     }
 
     /// How many wait and were offered nothing.
@@ -350,18 +356,18 @@ impl<G> Room<G> {
 
     /// Since when the one who waits longest does.
     pub fn oldest(&self) -> Option<Nanos> {
-        let aside = self.aside.iter().filter_map(|at| self.slots.get(*at)).map(|waiter| waiter.asks.since);
+        let aside = self.aside.keys().filter_map(|at| self.slots.get(*at)).map(|waiter| waiter.asks.since);
         aside.chain(self.lines.oldest(&self.slots)).min()
     }
 
     /// The environments with someone who waits.
     pub fn envs(&self) -> impl Iterator<Item = EnvId> + '_ {
-        self.envs.keys().copied()
+        self.envs.iter().map(|(env, _)| *env)
     }
 
     /// The slots of those who wait, oldest first, if they are such.
-    fn waiters(&self, such: impl Fn(&Waiter<G>) -> bool) -> Vec<u32> {
-        let waits = |waiter: &Waiter<G>| !matches!(waiter.place, Place::Offered(..));
+    fn waiters(&self, such: impl Fn(&Waiter) -> bool) -> Vec<u32> {
+        let waits = |waiter: &Waiter| waiter.place != Place::Offered;
         let mut found: Vec<_> = self
             .slots
             .all()
@@ -373,13 +379,13 @@ impl<G> Room<G> {
     }
 
     fn send_away(&mut self, at: u32) -> Option<Offer> {
+        let ticket = self.slots.ticket(at);
         self.leave_line(at, false);
-        let waiter = self.slots.remove(at)?;
-        Some(Offer { env: waiter.env, ticket: waiter.ticket })
+        self.slots.remove(at).map(|waiter| Offer { env: waiter.env, ticket })
     }
 
     fn leave_line(&mut self, at: u32, served: bool) {
-        if !self.aside.remove(&at) {
+        if self.aside.is_empty() || self.aside.remove(&at).is_none() {
             self.lines.leave(&mut self.slots, at, served);
         }
         self.not_waiting(at);
@@ -390,11 +396,20 @@ impl<G> Room<G> {
         let (env, weight) = (waiter.env, waiter.asks.weight);
         self.waiting -= 1;
         self.weight -= weight;
-        if let Some(count) = self.envs.get_mut(&env) {
-            *count -= 1;
-            if *count == 0 {
-                self.envs.remove(&env);
+        if let Some(at) = self.envs.iter().position(|(other, _)| *other == env) {
+            self.envs[at].1 -= 1;
+            if self.envs[at].1 == 0 {
+                self.envs.remove(at);
             }
+        }
+    }
+
+    fn waits(&mut self, env: EnvId, weight: u64) {
+        self.waiting += 1;
+        self.weight += weight;
+        match self.envs.iter_mut().find(|(other, _)| *other == env) {
+            Some((_, count)) => *count += 1,
+            None => self.envs.push((env, 1)),
         }
     }
 
@@ -404,8 +419,10 @@ impl<G> Room<G> {
             return false;
         }
         let slots = &self.slots;
-        let back: Vec<u32> =
-            self.aside.extract_if(.., |at| slots.get(*at).is_some_and(|waiter| waiter.env == env)).collect();
+        let back: Vec<_> = self
+            .aside
+            .extract_if(.., |at, _| slots.get(*at).is_some_and(|waiter| waiter.env == env))
+            .collect();
         self.lines.rejoin(&mut self.slots, back);
         true
     }

@@ -46,17 +46,21 @@ export interface Wanted {
 class Waiting {
   readonly ticket: number;
   readonly weight: number;
-  resolve!: () => void;
-  reject!: (error: unknown) => void;
-  timer: Timer | undefined;
+  /** Goes on, or with a `Rejection` does not. */
+  resolve: (gone?: Rejection) => void;
+  // On the prototype until it is set: few calls have a timeout or a signal.
+  declare timer: Timer | undefined;
   /** Undoes what would have ended its wait. */
-  release: (() => void) | undefined;
+  declare release: (() => void) | undefined;
 
-  constructor(ticket: number, weight: number) {
+  static {
+    Object.assign(Waiting.prototype, { timer: undefined, release: undefined });
+  }
+
+  constructor(ticket: number, weight: number, resolve: (gone?: Rejection) => void) {
     this.ticket = ticket;
     this.weight = weight;
-    this.timer = undefined;
-    this.release = undefined;
+    this.resolve = resolve;
   }
 }
 
@@ -387,16 +391,14 @@ export class BulkheadLayer implements Layer {
   }
 
   #queue(ticket: number, weight: number, givesUpMs: number, watch: Watch | undefined): Promise<void> {
-    const waiting = new Waiting(ticket, weight);
-    return new Promise((resolve, reject) => {
-      waiting.resolve = resolve;
-      waiting.reject = reject;
+    return new Promise<void>((resolve) => {
+      const waiting = new Waiting(ticket, weight, resolve as (gone?: Rejection) => void);
       if (this.#waiting.size === 0) this.#onFirst();
       this.#waiting.add(waiting);
-      if (givesUpMs < Number.POSITIVE_INFINITY) {
+      if (givesUpMs !== Number.POSITIVE_INFINITY) {
         waiting.timer = this.timeline.after(givesUpMs, () => this.#giveUp(waiting, this.#lateError()));
       }
-      waiting.release = watch?.((reason) => this.#giveUp(waiting, reason));
+      if (watch !== undefined) waiting.release = watch((reason) => this.#giveUp(waiting, reason));
     });
   }
 
@@ -404,7 +406,7 @@ export class BulkheadLayer implements Layer {
     const { ticket } = waiting;
     if (this.#take(ticket) === undefined) return;
     if (reason instanceof QueueTimeoutError) this.#countLate();
-    waiting.reject(reason);
+    waiting.resolve(new Rejection(reason));
     if (this.#functions.cancel(ticket) === true) readMail();
     this.#askIdle();
   }
@@ -434,7 +436,7 @@ export class BulkheadLayer implements Layer {
       this.#functions.ask(COUNT, 0);
       this.#primitive.refused();
     }
-    waiting.reject(fate === 'late' ? this.#lateError() : this.#fullError());
+    waiting.resolve(new Rejection(fate === 'late' ? this.#lateError() : this.#fullError()));
     this.#askIdle();
   }
 

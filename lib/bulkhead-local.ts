@@ -215,7 +215,8 @@ export class LocalBulkhead implements BulkheadFunctions {
     this.#used -= weight;
     const first = this.#first;
     if (first === undefined) return 0;
-    if (first.weight === weight && this.#used + weight <= this.#limits.limit && !this.#isLate(first)) {
+    // All permits were in use, and the head asks for as many as came back: nobody else can be served.
+    if (first.weight === weight && this.#used + weight === this.#limits.limit && !this.#isLate(first)) {
       return this.#goOn(first);
     }
     this.#serve();

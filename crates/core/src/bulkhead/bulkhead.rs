@@ -238,11 +238,12 @@ impl Bulkhead {
         freed
     }
 
-    /// The common case of a line: its head lives where the permits come from, and asks for as many. The word does not change.
+    /// The common case of a line: all permits are in use, and its head lives where some come back and asks for as many. The word
+    /// does not change, and nobody else can be served.
     fn pass_on(&self, inner: &mut Inner, env: EnvId, weight: u32) -> Option<Next> {
         let word = Permits::unpack(self.word.load(Ordering::Acquire));
         let special = inner.codel.is_some() || inner.rules.reserved.is_some() || inner.room.has_offers();
-        if special || word.used() > word.limit() || inner.room.heard_of(env) {
+        if special || word.used() != word.limit() || inner.room.heard_of(env) {
             return None;
         }
         let (asks, head) = inner.room.head_asks()?;
@@ -426,13 +427,17 @@ impl Bulkhead {
         while let Some((asks, env)) = inner.room.head_asks() {
             let weight = asks.weight as u32;
             let late = asks.until <= now;
+            // It was offered permits when the limit became smaller, and they were taken back since.
+            let heavy = weight > inner.rules.most;
             let limit = self.reach(inner, asks.priority);
             let word = Permits::unpack(self.word.load(Ordering::Acquire));
-            if !late && !word.fits(weight, limit) {
+            if !late && !heavy && !word.fits(weight, limit) {
                 break;
             }
             let waited = now.saturating_sub(asks.since);
-            if late || !inner.codel.as_mut().is_none_or(|codel| codel.serves(waited, now)) {
+            if heavy {
+                woken.refused.extend(inner.room.dismiss().map(|gone| (gone, Why::TooMuch)));
+            } else if late || !inner.codel.as_mut().is_none_or(|codel| codel.serves(waited, now)) {
                 woken.refused.extend(inner.room.dismiss().map(|gone| (gone, Why::TooLate)));
             } else if self.take(inner, weight, asks.priority) {
                 if next.is_none() && here == Some(env) {

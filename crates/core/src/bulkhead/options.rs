@@ -68,8 +68,8 @@ pub struct Range {
 impl Range {
     fn check(&self) -> Result<Bounds, InvalidOption> {
         let most = u64::from(MAX_CONCURRENT);
+        let expected = "a whole number, 1 ≤ min ≤ initial ≤ max ≤ 1000000";
         let whole = |name, value: f64, least: u32| {
-            let expected = "a whole number, 1 ≤ min ≤ initial ≤ max ≤ 1000000";
             integer(name, value, u64::from(least), most, expected).map(|value| value as u32)
         };
         let min = self.min.map_or(Ok(DEFAULT_MIN), |min| whole("maxConcurrent.min", min, 1))?;
@@ -78,7 +78,7 @@ impl Range {
         let initial =
             self.initial.map_or(Ok(default), |initial| whole("maxConcurrent.initial", initial, min))?;
         if initial > max {
-            whole("maxConcurrent.initial", f64::NAN, min)?;
+            return Err(InvalidOption::number("maxConcurrent.initial", expected, initial.into()));
         }
         Ok(Bounds { min, max, initial })
     }

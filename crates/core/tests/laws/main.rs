@@ -10,6 +10,7 @@ mod support;
 mod breaker;
 mod bucket;
 mod budget;
+mod bulkhead;
 mod limiter;
 mod rounding;
 #[path = "../support/spans.rs"]

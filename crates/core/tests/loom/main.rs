@@ -7,6 +7,7 @@
 #![cfg(loom)]
 
 mod budget;
+mod bulkhead;
 mod throttle;
 
 use breakwater_core::{

@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
 #![cfg(shuttle)]
 
-#[path = "support/spans.rs"]
+mod bulkhead;
+#[path = "../support/spans.rs"]
 mod spans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,6 +1,4 @@
-//! Bulkheads with three threads and more, in many random schedules: run as `shuttle.rs` says, with `--test shuttle_bulkhead`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
-#![cfg(shuttle)]
+//! Bulkheads: rooms in every order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,23 +10,11 @@ use breakwater_core::{
 };
 use shuttle::{
     rand::{Rng, thread_rng},
-    scheduler::{PctScheduler, RandomScheduler},
     sync::{Condvar, Mutex},
     thread,
 };
 
-/// Each test in so many random schedules, and in as many that are random but for three places.
-const SCHEDULES: usize = 2_000;
-
-fn explore(test: impl Fn() + Send + Sync + Copy + 'static) {
-    let config = || {
-        let mut config = shuttle::Config::default();
-        config.failure_persistence = shuttle::FailurePersistence::Print;
-        config
-    };
-    shuttle::Runner::new(RandomScheduler::new(SCHEDULES), config()).run(test);
-    shuttle::Runner::new(PctScheduler::new(3, SCHEDULES), config()).run(test);
-}
+use super::explore;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mail {
@@ -53,8 +39,11 @@ struct World {
 
 impl World {
     fn new(permits: u32, places: u32, order: &str) -> Arc<Self> {
-        let options =
-            Options { max_queue: Some(places.into()), order: Some(order.into()), ..Options::fixed(permits.into()) };
+        let options = Options {
+            max_queue: Some(places.into()),
+            order: Some(order.into()),
+            ..Options::fixed(permits.into())
+        };
         let clock = Arc::new(ManualClock::new());
         let bulkhead = Bulkhead::new(options.check().unwrap(), Clock::Manual(clock.clone()));
         Arc::new(Self { bulkhead, clock, state: Mutex::default(), bell: Condvar::new() })

@@ -72,24 +72,31 @@ class Line {
   /** How many there are. */
   size = 0;
   readonly #places: (Waiting | undefined)[] = [];
+  /** Those whose place is somebody else's already: they were sent away, and will hear of it. */
+  readonly #gone = new Map<number, Waiting>();
 
   get(ticket: number): Waiting | undefined {
     const waiting = this.#places[ticket % PLACES];
-    return waiting?.ticket === ticket ? waiting : undefined;
+    return waiting?.ticket === ticket ? waiting : this.#gone.get(ticket);
   }
 
   add(waiting: Waiting): void {
-    this.#places[waiting.ticket % PLACES] = waiting;
+    const place = waiting.ticket % PLACES;
+    const gone = this.#places[place];
+    if (gone !== undefined) this.#gone.set(gone.ticket, gone);
+    this.#places[place] = waiting;
     this.size += 1;
   }
 
   remove(waiting: Waiting): void {
-    this.#places[waiting.ticket % PLACES] = undefined;
+    const place = waiting.ticket % PLACES;
+    if (this.#places[place] === waiting) this.#places[place] = undefined;
+    else this.#gone.delete(waiting.ticket);
     this.size -= 1;
   }
 
   all(): Waiting[] {
-    return this.#places.filter((waiting) => waiting !== undefined);
+    return [...this.#gone.values(), ...this.#places.filter((waiting) => waiting !== undefined)];
   }
 }
 

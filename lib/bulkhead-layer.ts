@@ -188,19 +188,38 @@ export class BulkheadLayer implements Layer {
    * Permits at once: since when they count; 0 in a dry run, which lets a call through without; undefined if there are none.
    * @throws {DrainingError | DisposedError}
    */
-  enter(wanted: Wanted): number | undefined {
-    const since = this.#enter(wanted);
-    if (since !== undefined) return since;
-    this.#functions.ask(COUNT, 0);
-    this.#primitive.refused();
-    return undefined;
+  enter({ weight, priority }: Wanted): number | undefined {
+    const primitive = this.#primitive;
+    if (this.draining) throw this.#drainingError();
+    const since = primitive.live(this.#functions.enterMany(weight, priority));
+    if (since !== 0) {
+      this.running += 1;
+      return since;
+    }
+    if (!primitive.dryRun) return undefined;
+    this.refused();
+    return 0;
   }
 
   /** Permits at once, or a place in the line. @throws {DrainingError | DisposedError} */
   acquire(wanted: Wanted, signal: AbortSignal | undefined): Promise<void> | RefusedError | number {
-    const since = this.#enter(wanted);
+    const since = this.enter(wanted);
     if (since !== undefined) return since;
-    return this.#wait(wanted, signal && ((end) => watchSignal(signal, end))) ?? this.since();
+    const turn = this.wait(wanted, signal);
+    if (turn === undefined) return this.since();
+    return turn instanceof Promise ? turn : this.refused();
+  }
+
+  /** A place in the line; undefined where there are permits after all, `'full'` where there is no place. */
+  wait(wanted: Wanted, signal: AbortSignal | undefined): Promise<void> | 'full' | undefined {
+    return this.#wait(wanted, signal && ((end) => watchSignal(signal, end)));
+  }
+
+  /** Counts and publishes that there was neither a permit nor a place. */
+  refused(): BulkheadFullError {
+    this.#functions.ask(COUNT, 0);
+    this.#primitive.refused();
+    return this.#fullError();
   }
 
   /** True when nothing runs or waits through this object any more, false when that took too long. */
@@ -271,26 +290,10 @@ export class BulkheadLayer implements Layer {
     return true;
   }
 
-  /** As `enter`, counting no refusal. */
-  #enter({ weight, priority }: Wanted): number | undefined {
-    const primitive = this.#primitive;
-    if (this.draining) throw this.#drainingError();
-    const since = primitive.live(this.#functions.enterMany(weight, priority));
-    if (since !== 0) {
-      this.running += 1;
-      return since;
-    }
-    if (!primitive.dryRun) return undefined;
-    this.#functions.ask(COUNT, 0);
-    primitive.refused();
-    return 0;
-  }
-
-  /** Joins the line: a promise for permits, a refusal, or undefined where there are permits after all. */
   #wait(
     { weight, priority, timeoutMs, key }: Wanted,
     watch: Watch | undefined,
-  ): Promise<void> | RefusedError | undefined {
+  ): Promise<void> | 'full' | undefined {
     const ticket = this.#primitive.live(this.#functions.wait(weight, priority, timeoutMs, key));
     if (ticket !== 0) return this.#placed(ticket, weight, watch);
     this.running += 1;
@@ -298,11 +301,8 @@ export class BulkheadLayer implements Layer {
   }
 
   /** What comes of the native part's answer to who has to wait. */
-  #placed(ticket: number, weight: number, watch: Watch | undefined): Promise<void> | RefusedError {
-    if (ticket < 0) {
-      this.#primitive.refused();
-      return this.#fullError();
-    }
+  #placed(ticket: number, weight: number, watch: Watch | undefined): Promise<void> | 'full' {
+    if (ticket < 0) return 'full';
     const registers = this.#registers;
     const mail = registers[1];
     const promise = this.#queue(ticket, weight, registers[0] as number, watch);
@@ -360,7 +360,7 @@ export class BulkheadLayer implements Layer {
     const wanted = this.wanted(scope.options);
     if (this.draining) return refuse(this.#drainingError());
     const { weight } = wanted;
-    const since = this.#enter(wanted);
+    const since = this.enter(wanted);
     if (since === 0) return next(scope);
     if (since !== undefined) return this.#runInside(scope, next, weight, since);
     const turn = this.#wait(wanted, watcherOf(scope));
@@ -369,8 +369,8 @@ export class BulkheadLayer implements Layer {
   }
 
   /** Goes on when its turn has come. */
-  #runLater(turn: Promise<void> | RefusedError, scope: Scope, next: Next, weight: number): unknown {
-    if (!(turn instanceof Promise)) return refuse(turn);
+  #runLater(turn: Promise<void> | 'full', scope: Scope, next: Next, weight: number): unknown {
+    if (turn === 'full') return refuse(this.refused());
     const simple = weight === 1 && !this.#timed && next === callFunction;
     return turn.then(() => {
       // Where the event loop was blocked past the deadline, its timer has not fired yet.
@@ -439,11 +439,7 @@ export class BulkheadLayer implements Layer {
     const waiting = this.#take(ticket);
     if (waiting === undefined) return;
     if (fate === 'late') this.#countLate();
-    else {
-      this.#functions.ask(COUNT, 0);
-      this.#primitive.refused();
-    }
-    waiting.resolve(new Rejection(fate === 'late' ? this.#lateError() : this.#fullError()));
+    waiting.resolve(new Rejection(fate === 'late' ? this.#lateError() : this.refused()));
     this.#askIdle();
   }
 

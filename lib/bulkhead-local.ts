@@ -178,10 +178,7 @@ export class LocalBulkhead implements BulkheadFunctions {
 
   #join(weight: number, timeoutMs = Number.POSITIVE_INFINITY): number {
     const { limit, maxQueue } = this.#limits;
-    if (this.#queued >= maxQueue || weight > limit) {
-      this.#refused += 1;
-      return -1;
-    }
+    if (this.#queued >= maxQueue || weight > limit) return -1;
     const place = this.#free.pop() ?? this.#newPlace();
     if (Number.isNaN(this.#now)) this.#readClock();
     place.weight = weight;

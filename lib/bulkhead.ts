@@ -12,12 +12,11 @@ import {
   sharesOf,
 } from './bulkhead-options.js';
 import type { Call, ExecuteOptions } from './call.js';
-import { BulkheadFullError } from './errors.js';
 import { NumberedEvents } from './events.js';
 import { execute, type Policy, refuse, register, wrap } from './execute.js';
 import { changed, host, type Listener, listen, unlisten } from './host.js';
 import { reportUse } from './in-use.js';
-import { mapWith } from './map.js';
+import { mapWith, type Permits } from './map.js';
 import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
 
@@ -166,7 +165,9 @@ export class Bulkhead implements Policy {
     const own = checkShape('bulkhead', options, { weight: 'number', priority: 'number' });
     const wanted = self.#layer.wanted(own);
     const since = self.#layer.enter(wanted);
-    return since === undefined ? undefined : new Permit(self.#layer, wanted.weight, since);
+    if (since !== undefined) return new Permit(self.#layer, wanted.weight, since);
+    self.#layer.refused();
+    return undefined;
   }
 
   /**
@@ -197,15 +198,9 @@ export class Bulkhead implements Policy {
       if (typeof fn !== 'function') throw invalid('bulkhead', 'fn', 'a function', fn, word);
       const { signal } = checkShape('bulkhead', options, { signal: 'object' });
       checkSignal('bulkhead', signal, word);
-      const acquire = (mine: AbortSignal): Promise<BulkheadPermit> => self.acquire({ signal: mine });
-      return mapWith(
-        items,
-        fn,
-        signal,
-        acquire,
-        (error) => error instanceof BulkheadFullError,
-        self.#primitive.details,
-      );
+      // Checked here, as nothing is asked of a bulkhead before the first item.
+      self.limit;
+      return mapWith(items, fn, signal, self.#permits(), self.#primitive.details);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -332,6 +327,25 @@ export class Bulkhead implements Policy {
     return Primitive.open(this, 'bulkhead', own, (native, host, common) =>
       native.openBulkhead(host, { ...common, ...rest }),
     );
+  }
+
+  /** Permits for `map`, which looks for some more often than it is refused. */
+  #permits(): Permits {
+    const layer = this.#layer;
+    const wanted = layer.wanted({});
+    const permit = (since: number): Permit => new Permit(layer, 1, since);
+    return {
+      now: () => {
+        const since = layer.enter(wanted);
+        return since === undefined ? undefined : permit(since);
+      },
+      later: (signal) => {
+        const turn = layer.wait(wanted, signal);
+        if (turn === undefined) return Promise.resolve(permit(layer.since()));
+        return turn instanceof Promise ? turn.then(() => permit(layer.since())) : undefined;
+      },
+      refusal: () => layer.refused(),
+    };
   }
 
   /** What the native part has checked. */

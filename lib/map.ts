@@ -5,7 +5,17 @@ import { invalid } from './options.js';
 
 /** What is given back when a call is over. */
 interface Returnable {
-  release(verdict?: 'dropped' | 'ignored'): void;
+  release(verdict?: 'success' | 'dropped' | 'ignored'): void;
+}
+
+/** Where permits come from. */
+export interface Permits {
+  /** One that is free; undefined if there is none. */
+  now(): Returnable | undefined;
+  /** One in turn; undefined if there is no place to wait. Rejects when the signal aborts. */
+  later(signal: AbortSignal): Promise<Returnable> | undefined;
+  /** What to say where there is neither. */
+  refusal(): unknown;
 }
 
 /** The iterator of what may be iterated. */
@@ -19,97 +29,126 @@ function iteratorOf<T>(
   return (make as () => Iterator<T> | AsyncIterator<T>).call(items);
 }
 
-/**
- * `acquire` gives a permit, and is given a signal that ends the wait; `isFull` says of its error that there is neither a permit nor a
- * place to wait: then the end of a call of our own is waited for, if there is one.
- */
-export async function mapWith<T, R>(
-  items: Iterable<T> | AsyncIterable<T>,
-  fn: (item: Awaited<T>, index: number) => R,
-  signal: AbortSignal | undefined,
-  acquire: (signal: AbortSignal) => Promise<Returnable>,
-  isFull: (error: unknown) => boolean,
-  details: ErrorDetails,
-): Promise<Awaited<R>[]> {
-  const iterator = iteratorOf(items, details);
-  signal?.throwIfAborted();
-  const results: Awaited<R>[] = [];
-  const end = new AbortController();
-  let running = 0;
-  let onCallEnd: () => void = () => {};
-  const fail = (reason: unknown): void => end.abort({ reason });
-  const onAbort = (): void => fail(signal?.reason);
-  signal?.addEventListener('abort', onAbort);
-  // Settled by whatever comes first: an error of a call, of the iterator or of a permit, or the signal.
-  const failed = new Promise<never>((_, reject) => {
-    end.signal.addEventListener('abort', () => reject((end.signal.reason as { reason: unknown }).reason));
-  });
-  failed.catch(() => {});
+/** One run of `map`. */
+class Mapping<T, R> {
+  readonly #iterator: Iterator<T> | AsyncIterator<T>;
+  readonly #fn: (item: Awaited<T>, index: number) => R;
+  readonly #permits: Permits;
+  readonly #results: Awaited<R>[] = [];
+  readonly #end = new AbortController();
+  #running = 0;
+  #onCallEnd: () => void = () => {};
 
-  const run = async (item: Awaited<T>, index: number, permit: Returnable): Promise<void> => {
-    running += 1;
-    try {
-      results[index] = await fn(item, index);
-      permit.release();
-    } catch (error) {
-      permit.release(isTimeout(error) ? 'dropped' : 'ignored');
-      fail(error);
-    }
-    running -= 1;
-    onCallEnd();
-  };
-  const callEnd = (): Promise<void> =>
-    new Promise((resolve) => {
-      onCallEnd = resolve;
+  constructor(
+    iterator: Iterator<T> | AsyncIterator<T>,
+    fn: (item: Awaited<T>, index: number) => R,
+    permits: Permits,
+  ) {
+    this.#iterator = iterator;
+    this.#fn = fn;
+    this.#permits = permits;
+  }
+
+  async run(signal: AbortSignal | undefined): Promise<Awaited<R>[]> {
+    const onAbort = (): void => this.#end.abort({ reason: signal?.reason });
+    signal?.addEventListener('abort', onAbort);
+    // Settled by whatever comes first: an error of a call, of the iterator or of a permit, or the signal.
+    const ended = new Promise<never>((_, reject) => {
+      const end = this.#end.signal;
+      end.addEventListener('abort', () => reject((end.reason as { reason: unknown }).reason));
     });
-  const permitFor = async (): Promise<Returnable> => {
-    for (;;) {
-      try {
-        return await acquire(end.signal);
-      } catch (error) {
-        if (!isFull(error) || running === 0) throw error;
-        await callEnd();
-      }
+    try {
+      await Promise.race([this.#pullAll(), ended]);
+      return this.#results;
+    } catch (error) {
+      this.#fail(error);
+      this.#close();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
     }
-  };
-  const pull = async (): Promise<void> => {
+  }
+
+  async #pullAll(): Promise<void> {
     for (let index = 0; ; index++) {
-      const permit = await permitFor();
-      if (end.signal.aborted) return permit.release('ignored');
-      let next: IteratorResult<T>;
+      const permit = this.#permits.now() ?? (await this.#permit());
       let item: Awaited<T>;
       try {
-        next = await iterator.next();
+        this.#end.signal.throwIfAborted();
+        const pulled = this.#iterator.next();
+        const next = 'then' in pulled ? await pulled : pulled;
         if (next.done) {
           permit.release('ignored');
           break;
         }
-        item = await next.value;
+        const { value } = next;
+        // Most items are no promises, and need no turn.
+        const isObject = typeof value === 'object' && value !== null;
+        item = isObject || typeof value === 'function' ? await value : (value as Awaited<T>);
+        this.#end.signal.throwIfAborted();
       } catch (error) {
         permit.release('ignored');
         throw error;
       }
-      if (end.signal.aborted) return permit.release('ignored');
-      void run(item, index, permit);
+      void this.#call(item, index, permit);
     }
-    while (running > 0) await callEnd();
-  };
+    while (this.#running > 0) await this.#callEnd();
+  }
 
-  try {
-    const pulled = pull();
-    pulled.catch(() => {});
-    await Promise.race([pulled, failed]);
-    return results;
-  } catch (error) {
-    fail(error);
+  async #call(item: Awaited<T>, index: number, permit: Returnable): Promise<void> {
+    this.#running += 1;
     try {
-      // Not awaited: an iterator that hangs keeps nobody from the error.
-      void Promise.resolve(iterator.return?.()).catch(() => {});
+      this.#results[index] = await this.#fn(item, index);
+      permit.release();
+    } catch (error) {
+      permit.release(isTimeout(error) ? 'dropped' : 'ignored');
+      this.#fail(error);
+    }
+    this.#running -= 1;
+    this.#onCallEnd();
+  }
+
+  /** In turn, or after a call of our own where there is no place to wait. */
+  async #permit(): Promise<Returnable> {
+    for (;;) {
+      const turn = this.#permits.later(this.#end.signal);
+      if (turn !== undefined) return turn;
+      if (this.#running === 0) throw this.#permits.refusal();
+      await this.#callEnd();
+      this.#end.signal.throwIfAborted();
+      const permit = this.#permits.now();
+      if (permit !== undefined) return permit;
+    }
+  }
+
+  #callEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onCallEnd = resolve;
+    });
+  }
+
+  #fail(reason: unknown): void {
+    this.#end.abort({ reason });
+    this.#onCallEnd();
+  }
+
+  /** Not awaited: an iterator that hangs keeps nobody from the error. */
+  #close(): void {
+    try {
+      void Promise.resolve(this.#iterator.return?.()).catch(() => {});
     } catch {
       // The first error is the one to tell.
     }
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
   }
+}
+
+export async function mapWith<T, R>(
+  items: Iterable<T> | AsyncIterable<T>,
+  fn: (item: Awaited<T>, index: number) => R,
+  signal: AbortSignal | undefined,
+  permits: Permits,
+  details: ErrorDetails,
+): Promise<Awaited<R>[]> {
+  signal?.throwIfAborted();
+  return new Mapping(iteratorOf(items, details), fn, permits).run(signal);
 }

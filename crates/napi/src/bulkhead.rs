@@ -126,13 +126,9 @@ fn wait_for(cell: &BulkheadCell, wanted: &Wanted<'_>) -> Option<f64> {
     let host = cell.host();
     let (answer, woken) = cell.with_live(|state, tally| {
         let (answer, woken) = state.core.wait(host.id, wanted);
-        match answer {
-            Wait::Granted => {
-                cell.held.set(cell.held.get() + wanted.weight);
-                tally.add(Counter::Allowed);
-            }
-            Wait::Full => tally.add(Counter::Refused),
-            Wait::Waiting { .. } => {}
+        if answer == Wait::Granted {
+            cell.held.set(cell.held.get() + wanted.weight);
+            tally.add(Counter::Allowed);
         }
         (answer, woken)
     })?;

@@ -13,15 +13,16 @@ const binding = createRequire(import.meta.url)(BINDING);
 const read = (path) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8');
 
 /** `{ option: text }` of every property whose doc comment has a `@default`, as [option, default] pairs. */
-function documented(path) {
-  const properties = read(path).matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*readonly (\w+)\??:/g);
+function documented(paths) {
+  const text = paths.split(' ').map(read).join('');
+  const properties = text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*readonly (\w+)\??:/g);
   return [...properties]
     .map(([, comment, option]) => [option, /@default (\S+)/.exec(comment)?.[1]])
     .filter(([, value]) => value !== undefined);
 }
 
 /** What the facade decides itself, shown by using it: see bucket.test.mjs and limiter.test.mjs. */
-const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0' };
+const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0', adaptiveLifo: 'false' };
 
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
@@ -30,6 +31,7 @@ for (const [path, defaults] of [
   ['lib/backoff.ts', binding.backoffDefaults()],
   ['lib/budget.ts', binding.budgetDefaults()],
   ['lib/throttle.ts', binding.throttleDefaults()],
+  ['lib/bulkhead-options.ts lib/bulkhead.ts', binding.bulkheadDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));

@@ -40,6 +40,24 @@ const met = {
     for (let i = 0; i < 10_000; i++) throttle.tryAcquire()?.failure();
     return throttle.execute(() => {});
   },
+  BulkheadFullError: ({ Bulkhead }) => {
+    const bulkhead = new Bulkhead({ maxConcurrent: 1 });
+    bulkhead.tryAcquire();
+    return bulkhead.execute(() => {});
+  },
+  QueueTimeoutError: ({ Bulkhead, ManualClock }) => {
+    const clock = new ManualClock();
+    const bulkhead = new Bulkhead({ maxConcurrent: 1, maxQueue: 1, queueTimeoutMs: 5, clock });
+    bulkhead.tryAcquire();
+    const promise = bulkhead.execute(() => {});
+    clock.advance(5);
+    return promise;
+  },
+  DrainingError: async ({ Bulkhead }) => {
+    const bulkhead = new Bulkhead({ maxConcurrent: 1 });
+    await bulkhead.drain();
+    return bulkhead.execute(() => {});
+  },
   TimeoutError: ({ TokenBucket, ManualClock }) => {
     const clock = new ManualClock();
     const promise = new TokenBucket({ ...LIMIT, clock }).execute(() => new Promise(() => {}), {
@@ -67,12 +85,22 @@ const CODES = {
   RateLimitedError: 'ERR_RATE_LIMITED',
   CircuitOpenError: 'ERR_CIRCUIT_OPEN',
   OverloadedError: 'ERR_OVERLOADED',
+  BulkheadFullError: 'ERR_BULKHEAD_FULL',
+  QueueTimeoutError: 'ERR_QUEUE_TIMEOUT',
+  DrainingError: 'ERR_DRAINING',
   TimeoutError: 'ERR_TIMEOUT',
   InvalidOptionError: 'ERR_INVALID_OPTION',
   NameConflictError: 'ERR_NAME_CONFLICT',
   DisposedError: 'ERR_DISPOSED',
 };
-const REFUSALS = ['RateLimitedError', 'CircuitOpenError', 'OverloadedError'];
+const REFUSALS = [
+  'RateLimitedError',
+  'CircuitOpenError',
+  'OverloadedError',
+  'BulkheadFullError',
+  'QueueTimeoutError',
+  'DrainingError',
+];
 const FAMILY = [...Object.keys(CODES), 'NativeBindingError', 'RefusedError', 'BreakwaterError'];
 
 for (const [name, meet] of Object.entries(met)) {

@@ -1,6 +1,7 @@
 /** Every policy there is, made on a clock: for tests of what all of them owe their callers. */
 import {
   AdaptiveThrottle,
+  Bulkhead,
   CircuitBreaker,
   fallback,
   hedge,
@@ -64,6 +65,17 @@ export const OPEN = {
     throttle.tryAcquire().success();
     return { policy: throttle, left: () => 3 - throttle.snapshot().allowed };
   },
+  'a bulkhead': (clock) => ({ policy: new Bulkhead({ maxConcurrent: 100, clock }) }),
+  'a bulkhead by priority': (clock) => ({
+    policy: new Bulkhead({ maxConcurrent: 100, order: 'priority', shares: { 9: 0.5 }, clock }),
+  }),
+  'a bulkhead that finds its limit': (clock) => ({
+    policy: new Bulkhead({ maxConcurrent: { kind: 'gradient', initial: 100 }, clock }),
+  }),
+  'a bulkhead with something inside': (clock) => ({
+    policy: pipeline(new Bulkhead({ maxConcurrent: 100, clock }), timeout({ ms: DAY, clock })),
+    deadlineMs: DAY,
+  }),
   'a timeout': (clock) => ({ policy: timeout({ ms: DAY, clock }), deadlineMs: DAY }),
   'a retry': (clock) => ({ policy: retry({ backoff: 0, clock }) }),
   'a retry that asks retryIf': (clock) => ({ policy: retry({ retryIf: () => false, clock }) }),

@@ -2,8 +2,9 @@
  * Bulkhead beside p-limit, p-queue, fastq and the bulkhead of cockatiel. The line: 10,000 calls at once, of which ten run, each around
  * a function that answers at once; the figure is the time of all of them. fastq (its promise API) bounds nothing and times nothing.
  */
-import { awaited, sync } from './calls.mjs';
+
 import { bare, executing, isOne, succeeds } from './breaker.mjs';
+import { awaited, sync } from './calls.mjs';
 import { Bulkhead } from './ours.mjs';
 import { bottleneck, cockatiel, fastq, pLimit, pQueue } from './peers.mjs';
 
@@ -73,14 +74,17 @@ export const benches = {
     'bare await fn()': bare,
   },
   'bulkhead/tryAcquire/release': {
-    breakwater: sync(() => {
-      const bulkhead = ours()();
-      return () => {
-        const permit = bulkhead.tryAcquire();
-        permit.release();
-        return permit;
-      };
-    }, (permit) => permit !== undefined),
+    breakwater: sync(
+      () => {
+        const bulkhead = ours()();
+        return () => {
+          const permit = bulkhead.tryAcquire();
+          permit.release();
+          return permit;
+        };
+      },
+      (permit) => permit !== undefined,
+    ),
   },
   'bulkhead/execute/refused': {
     breakwater: executing(

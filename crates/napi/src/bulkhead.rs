@@ -389,7 +389,9 @@ pub struct BulkheadDefaults {
     pub interval_ms: f64,
     /// `order`.
     pub order: String,
-    /// `priority`.
+    /// The weight of a call.
+    pub weight: u32,
+    /// Its priority.
     pub priority: u32,
 }
 
@@ -404,6 +406,7 @@ pub fn bulkhead_defaults() -> BulkheadDefaults {
         target_ms: DEFAULT_TARGET_MS,
         interval_ms: DEFAULT_INTERVAL_MS,
         order: "fifo".to_owned(),
+        weight: 1,
         priority: DEFAULT_PRIORITY.into(),
     }
 }

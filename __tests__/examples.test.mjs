@@ -1,6 +1,7 @@
 // What documentation shows works: the examples of the peers' READMEs, written for this package, and our own.
 import './examples/cockatiel.mjs';
 import './examples/opossum.mjs';
+import './examples/p-queue.mjs';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runBlocks } from './helpers/documents.mjs';
@@ -13,12 +14,16 @@ const GIVEN = {
   item: 7,
   fetchStock: async () => 3,
   console: { log() {} },
+  id: 7,
+  ids: [1, 2, 3],
+  render: async (id) => `page ${id}`,
 };
 const PAGES = [
   ...[
     'backoff',
     'breaker',
     'budget',
+    'bulkhead',
     'execute',
     'fallback',
     'hedge',
@@ -27,7 +32,7 @@ const PAGES = [
     'retry',
     'throttle',
   ],
-  ...['testing', 'timeout', 'from-cockatiel', 'from-opossum'],
+  ...['testing', 'timeout', 'from-cockatiel', 'from-opossum', 'from-p-queue'],
 ];
 
 for (const page of PAGES) {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  Bulkhead,
   CircuitBreaker,
   CircuitOpenError,
   fallback,
@@ -47,12 +48,11 @@ test('two breakers made of one options object share nothing, and leave it as it 
 // opossum: with capacity 1 two of three calls at once are ESEMLOCKED, which counts as failing and opens the circuit.
 test('calls that found no capacity do not open the breaker', async () => {
   const { clock, breaker } = made({ ...HASTY, minimumCalls: 1 });
-  const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 1, clock });
-  const calls = pipeline(breaker, bucket);
+  const calls = pipeline(breaker, new Bulkhead({ maxConcurrent: 1, clock }));
   const outcomes = await Promise.allSettled([1, 2, 3].map((id) => calls.execute(async () => id)));
   assert.deepEqual(
     outcomes.map(({ value, reason }) => value ?? reason.code),
-    [1, 'ERR_RATE_LIMITED', 'ERR_RATE_LIMITED'],
+    [1, 'ERR_BULKHEAD_FULL', 'ERR_BULKHEAD_FULL'],
   );
   assert.deepEqual([breaker.state, ...counted(breaker)], ['closed', 1, 0, 2]);
 });
@@ -121,9 +121,9 @@ test('a call that times out aborts itself alone', async () => {
 // opossum: a timeout frees its place while the work goes on: four calls at once run with a capacity of 1.
 test('a deadline gives nothing back of what the work still uses', async () => {
   const { clock, breaker } = made();
-  const bucket = new TokenBucket({ capacity: 1, refillPerSecond: 0.001, clock });
+  const bulkhead = new Bulkhead({ maxConcurrent: 1, clock });
   let running = 0;
-  const calls = pipeline(timeout({ ms: 10, clock }), breaker, bucket);
+  const calls = pipeline(timeout({ ms: 10, clock }), breaker, bulkhead, timeout({ ms: 10, clock }));
   const ends = [];
   for (let i = 0; i < 4; i++) {
     const call = calls.execute(() => {
@@ -135,7 +135,8 @@ test('a deadline gives nothing back of what the work still uses', async () => {
     ends.push((await reasonOf(call)).code);
   }
   assert.equal(running, 1);
-  assert.deepEqual(ends, ['ERR_TIMEOUT', 'ERR_RATE_LIMITED', 'ERR_RATE_LIMITED', 'ERR_RATE_LIMITED']);
+  assert.deepEqual(ends, ['ERR_TIMEOUT', 'ERR_BULKHEAD_FULL', 'ERR_BULKHEAD_FULL', 'ERR_BULKHEAD_FULL']);
+  assert.equal(bulkhead.active, 1);
 });
 
 // opossum: each failing call merges and sorts all latencies of the window: 6.1 ms with 20,000 of them, during an incident.
@@ -321,22 +322,22 @@ test('an abort ends a retry’s pause in the same turn, and nothing is called an
 // cockatiel: bulkhead notices an abort only when the call’s turn comes: after 301 ms for an abort after 30.
 test('an abort of a call that waits for its turn is heard in the same turn, and its place is the next one’s', async () => {
   const clock = new ManualClock();
-  const bucket = new TokenBucket({ ...EMPTY, clock });
-  const policy = bucket.policy({ maxWaitMs: 60_000 });
+  const bulkhead = new Bulkhead({ maxConcurrent: 1, maxQueue: 2, clock });
+  const permit = bulkhead.tryAcquire();
   const { signal, abort, listeners } = countedSignal();
   let called = false;
-  const first = policy.execute(
+  const first = bulkhead.execute(
     () => {
       called = true;
     },
     { signal },
   );
-  const second = policy.execute(() => 'second');
+  const second = bulkhead.execute(() => 'second');
   clock.advance(30);
   abort();
   assert.equal(await reasonOf(first), signal.reason);
-  assert.deepEqual([bucket.snapshot().waiting, listeners()], [1, 0]);
-  clock.advance(970);
+  assert.deepEqual([bulkhead.queued, listeners()], [1, 0]);
+  permit.release();
   assert.equal(await second, 'second');
   assert.equal(called, false);
 });

@@ -1,22 +1,16 @@
-/**
- * Four policies around a function that succeeds at once, as one. breakwater has no bulkhead yet, so a token bucket stands in
- * its place: one more decision about each call.
- */
+/** Four policies around a function that succeeds at once, as one. */
 
 import { bare, executing, isOne, succeeds } from './breaker.mjs';
 import { awaited } from './calls.mjs';
-import { CircuitBreaker, pipeline, retry, TokenBucket, timeout } from './ours.mjs';
+import { Bulkhead, CircuitBreaker, pipeline, retry, TokenBucket, timeout } from './ours.mjs';
 import { cockatiel, cockatielBreaker, mollitiaCircuit } from './peers.mjs';
 
 const TIMEOUT_MS = 1_000;
 
-const ours = () =>
-  pipeline(
-    retry(),
-    timeout({ ms: TIMEOUT_MS }),
-    new CircuitBreaker(),
-    new TokenBucket({ capacity: 4e9, refillPerSecond: 1e9 }),
-  );
+const ours = (admission) => () =>
+  pipeline(retry(), timeout({ ms: TIMEOUT_MS }), new CircuitBreaker(), admission());
+const bulkhead = () => new Bulkhead({ maxConcurrent: 100, maxQueue: 100 });
+const bucket = () => new TokenBucket({ capacity: 4e9, refillPerSecond: 1e9 });
 
 async function cockatiels() {
   const { bulkhead, ExponentialBackoff, handleAll, retry, TimeoutStrategy, timeout, wrap } =
@@ -39,7 +33,8 @@ const mollitias = () =>
 
 export const benches = {
   'pipeline/execute/four': {
-    breakwater: executing(ours),
+    breakwater: executing(ours(bulkhead)),
+    'breakwater, bucket': executing(ours(bucket)),
     cockatiel: executing(cockatiels),
     mollitia: awaited(async () => {
       const circuit = await mollitias();

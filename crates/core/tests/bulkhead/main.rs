@@ -1,6 +1,8 @@
 //! Stories of the bulkhead, on the manual clock.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
 
+#[path = "../support/closed_loop.rs"]
+mod closed_loop;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -33,6 +33,22 @@ const breaker = [
   { bench: 'breaker/tryAcquire/failing-20k', than: 'breaker/tryAcquire/closed', atMost: 1.2 },
 ];
 
+const line = (against, times) => ({
+  bench: 'bulkhead/execute/line-of-10k',
+  against: [against],
+  times: { node: times, bun: times },
+});
+const bulkhead = [
+  line('p-limit', 2),
+  line('p-queue', 3),
+  line('fastq', 1 / 1.4),
+  {
+    bench: 'bulkhead/execute/uncontended',
+    against: ['cockatiel'],
+    times: { node: 1 / 1.5, bun: 1 / 1.5 },
+  },
+];
+
 export const TARGETS = [
   ...bucket('bucket/tryAcquire/allowed'),
   ...bucket('bucket/tryAcquire/refused'),
@@ -44,6 +60,7 @@ export const TARGETS = [
   hotKey('limiter/consume/one-key'),
   { bench: 'express/rateLimit/fake-request', against: ['express-rate-limit'], times: { node: 3, bun: 3 } },
   ...breaker,
+  ...bulkhead,
   { bench: 'pipeline/execute/four', against: ['cockatiel'], times: { node: 10, bun: 10 } },
   { bench: 'memory/rss/1m-keys', figure: 'rssPerKey', unit: 'bytes a key', atMost: 24 },
   { bench: 'memory/rss/1m-keys', figure: 'knownShare', unit: 'of the keys known', atLeast: 0.95 },

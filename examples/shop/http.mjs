@@ -5,7 +5,7 @@ const HOST = '127.0.0.1';
 
 /** An agent that keeps its connections open; `connections` bounds them per server. */
 export function keepAlive(connections = Number.POSITIVE_INFINITY) {
-  return new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: 1024 });
+  return new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: 2048 });
 }
 
 /** GETs a path and resolves with the status and the body as text; rejects only when HTTP itself broke or `signal` ended it. */

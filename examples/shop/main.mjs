@@ -1,8 +1,18 @@
-/** `npm run demo`: a small shop on Fastify and on Express, without protection and with it; then an upstream that fails. */
+/** `npm run demo`: a small shop on Fastify and on Express, without protection and with it; then an upstream that fails, and a crowd. */
+import { checkCrowd, printCrowd, tellCrowd } from './crowd/report.mjs';
+import { runCrowd } from './crowd/run.mjs';
 import { watchMachine } from './machine.mjs';
 import { printTables } from './report.mjs';
 import { run } from './run.mjs';
-import { CLIENT_LIMITS, SHOP_THREADS, UPSTREAM_BUDGET, UPSTREAM_PER_SECOND, WEATHER } from './scenario.mjs';
+import {
+  CLIENT_LIMITS,
+  CROWD,
+  REPORT,
+  SHOP_THREADS,
+  UPSTREAM_BUDGET,
+  UPSTREAM_PER_SECOND,
+  WEATHER,
+} from './scenario.mjs';
 import { printStorm } from './storm/report.mjs';
 import { runStorm } from './storm/run.mjs';
 import { checkStorm, tellStorm } from './storm/story.mjs';
@@ -54,6 +64,16 @@ tell(
 const ways = await runStorm({ framework: STORM_FRAMEWORK, trace });
 say();
 printStorm(ways);
+say();
+say(bold('More than one thread can do'));
+tell(
+  `One thread makes reports, each in slices of ${REPORT.sliceMs} ms. First it is found out how many a second; then ${CROWD.times} times ` +
+    `as many are asked for, by clients who give up after ${CROWD.patienceMs / 1000} s.`,
+  dim,
+);
+const crowd = await runCrowd();
+say();
+printCrowd(crowd);
 const others = shareOfOthers();
 if (others > 0.2) {
   tell(
@@ -66,9 +86,10 @@ say();
 say(bold('What happened'));
 tellStory(pairs);
 tellStorm(ways);
+tellCrowd(crowd);
 say();
-say(bold('Two threads, one limit, one budget, one breaker'));
-const kept = [checkLimits(pairs), checkStorm(ways)];
+say(bold('Two threads, one limit, one budget, one breaker; and one bulkhead'));
+const kept = [checkLimits(pairs), checkStorm(ways), checkCrowd(crowd)];
 
 // These are exact whatever the machine does: more than is allowed is a defect, and nothing else fails the demo.
 if (!kept.every(Boolean)) process.exitCode = 1;

@@ -101,6 +101,29 @@ export const TRY_TIMEOUT_MS = 500;
 /** Opens when half of the last 40 calls failed, and asks again after half a second, by two calls. */
 export const BREAKER = { window: { kind: 'count', size: 40 }, openMs: 500, halfOpenCalls: 2 };
 
+/** The third part: a report takes `slices` of `sliceMs` of the processor, and some more for the turns between them. */
+export const REPORT = { slices: 4, sliceMs: 5, pageBytes: 16_384 };
+
+/**
+ * Who asks for reports: at first a few who find out how many can be made, then `times` as many as that, who give up after
+ * `patienceMs`. What happens in the first `settleMs` is not counted: it is good for all.
+ */
+export const CROWD = {
+  measuringClients: 3,
+  warmUpMs: 500,
+  measuredMs: 2_000,
+  times: 4,
+  patienceMs: 1_000,
+  settleMs: 1_500,
+  durationMs: 4_000,
+};
+
+/** Two at a time keep one thread busy; ten that wait are a fifth of a second. */
+export const BULKHEAD = { maxConcurrent: 2, maxQueue: 10, queueTimeoutMs: 500 };
+
+/** A loop that is later than that has more under way than it can do. */
+export const SHEDDER = { maxEventLoopDelayMs: 60 };
+
 /** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
 export function allowance(limits, spanMs) {
   return Math.floor(Math.min(...limits.map(({ limit, windowMs }) => limit + (limit * spanMs) / windowMs)));

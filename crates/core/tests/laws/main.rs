@@ -11,7 +11,9 @@ mod breaker;
 mod bucket;
 mod budget;
 mod limiter;
+mod monitor;
 mod rounding;
+mod shedder;
 #[path = "../support/spans.rs"]
 mod spans;
 mod throttle;

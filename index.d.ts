@@ -184,6 +184,8 @@ type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict
 
 /** The primitives that are shared by name. */
 type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+/** The primitives with a native part that refuses; a shedder is of its own thread alone. */
+type PrimitiveKind = SharedKind | 'shedder';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -196,7 +198,7 @@ interface CommonOptions {
     readonly clock?: ManualClock | undefined;
 }
 /** What every snapshot starts with. */
-interface CommonSnapshot<K extends SharedKind> {
+interface CommonSnapshot<K extends PrimitiveKind> {
     readonly kind: K;
     readonly name: string | undefined;
     readonly label: string | undefined;
@@ -597,7 +599,7 @@ declare class RetryBudget {
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'shedder';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -690,7 +692,7 @@ interface HedgeOptions {
 declare function hedge(options: HedgeOptions): Policy;
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'monitor' | 'shedder' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -858,6 +860,98 @@ declare class RateLimiter {
     [Symbol.dispose](): void;
 }
 
+/** A share of what the process may have, in (0, 1]. */
+interface MemoryShare {
+    readonly shareOfLimit: number;
+}
+
+/** Options of EventLoopMonitor. */
+interface EventLoopMonitorOptions {
+    /**
+     * Milliseconds of the intervals that figures are of, from 50 to an hour. Short ones follow the load, long ones have a meaningful
+     * 99th percentile: a loop gives a hundred samples a second. @default 1000
+     */
+    readonly sampleMs?: number | undefined;
+    /**
+     * Milliseconds after which a loop that does not come round counts as blocked, from 20 to an hour. With it a thread outside of
+     * JavaScript watches this one, and reports a block while it lasts. Default: this thread is not watched.
+     */
+    readonly blockedMs?: number | undefined;
+    /** Whether the watching thread writes a line to stderr for each report. Needs `blockedMs`. @default false */
+    readonly stderr?: boolean | undefined;
+    /** Names the loop in reports and snapshots. */
+    readonly label?: string | undefined;
+}
+/** How late the loop ran what was due, in milliseconds, over one interval. */
+interface EventLoopDelay {
+    readonly p50Ms: number;
+    readonly p90Ms: number;
+    readonly p99Ms: number;
+    readonly maxMs: number;
+    readonly meanMs: number;
+}
+/** An event loop that is blocked now. */
+interface BlockedLoop {
+    /** Of its thread, as `worker_threads` numbers them: 0 is the main thread. */
+    readonly threadId: number;
+    /** The label of the monitor that watches it. */
+    readonly label: string | undefined;
+    /** For how long by now; up to 10 ms too long. */
+    readonly blockedMs: number;
+}
+/** An event loop was found blocked, still is, or is no more. */
+interface BlockedEvent extends BlockedLoop {
+    /** Whether it is over: then `blockedMs` is how long it was. */
+    readonly over: boolean;
+    /** Counts the reports of the process. */
+    readonly generation: number;
+}
+/** Figures of the last whole interval (of the one under way while there is none), and which loops are blocked now. */
+interface EventLoopMonitorSnapshot {
+    readonly kind: 'monitor';
+    readonly name: undefined;
+    readonly label: string | undefined;
+    readonly threadId: number;
+    /** How long the interval was: `sampleMs`, or longer where the loop was blocked. */
+    readonly intervalMs: number;
+    /** How many samples the percentiles are of, with those that a block left out. */
+    readonly samples: number;
+    readonly delay: EventLoopDelay;
+    /** The share of the interval in which the loop was busy, in 0..1; undefined where neither runtime nor system says. */
+    readonly utilization: number | undefined;
+    /** The loops of the whole process that are blocked now. */
+    readonly blocked: readonly BlockedLoop[];
+}
+/**
+ * Measures this thread's event loop, and has it watched from outside.
+ *
+ * ```js
+ * const monitor = new EventLoopMonitor({ blockedMs: 500, stderr: true });
+ * monitor.on('blocked', ({ threadId, blockedMs, over }) => log.warn({ threadId, blockedMs, over }));
+ * ```
+ */
+declare class EventLoopMonitor {
+    #private;
+    /** @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range. */
+    constructor(options?: EventLoopMonitorOptions);
+    /** How late the loop ran what was due, over the last whole interval. @throws {DisposedError} */
+    get delay(): EventLoopDelay;
+    /** The share of the last whole interval in which the loop was busy, in 0..1, if that is known. @throws {DisposedError} */
+    get utilization(): number | undefined;
+    /** Figures, safe to log. @throws {DisposedError} */
+    snapshot(): EventLoopMonitorSnapshot;
+    /**
+     * Tells `listener` of every loop of the process that is watched and blocked: when it has been for its `blockedMs`, whenever that has
+     * doubled since, and with `over: true` when it is no more. Of its own loop a thread hears only the last. Runs later in a microtask, in
+     * the async context of this call, and keeps no process alive.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on(event: 'blocked', listener: (event: BlockedEvent) => void): Disposable;
+    /** Ends the watch and the listeners: later calls throw DisposedError. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /**
  * What a policy may give besides the function's own result. Of a class that gives something else it is unknown, unless the object
  * is declared as the `Policy<Alt>` it is.
@@ -920,6 +1014,104 @@ interface RetryOptions {
  * @throws {InvalidOptionError}
  */
 declare function retry(options?: RetryOptions): Policy;
+
+/** What may be changed with `reconfigure`. At a bound nearly all calls of default priority are refused. */
+interface LoadShedderBounds {
+    /**
+     * Milliseconds that the event loop may be late, at the 90th percentile of an interval: from 1 to an hour. Default: not bounded, as
+     * for all of these.
+     */
+    readonly maxEventLoopDelayMs?: number | undefined;
+    /**
+     * The share of time in which the loop may be busy, in (0, 1]. Never alone: a loop that is busy and in time is healthy, so that by
+     * itself it sheds priorities 0 to 4 only.
+     */
+    readonly maxUtilization?: number | undefined;
+    /** Bytes of JavaScript's heap in use, or a share of the limit it may grow to. */
+    readonly maxHeapBytes?: number | MemoryShare | undefined;
+    /** Bytes of resident memory, or a share of the limit of the control group (of the machine, where there is none). */
+    readonly maxRssBytes?: number | MemoryShare | undefined;
+    /** Milliseconds that the head of a queue of `bulkheads` may have waited: from 1 to an hour. */
+    readonly maxQueueDelayMs?: number | undefined;
+}
+/** Options of LoadShedder: at least one bound besides `maxUtilization`. */
+interface LoadShedderOptions extends LoadShedderBounds {
+    /** The bulkheads that `maxQueueDelayMs` is about. */
+    readonly bulkheads?: readonly object[] | undefined;
+    /** The monitor whose intervals are the samples. Default: one of its own, with `sampleMs: 200`. */
+    readonly monitor?: EventLoopMonitor | undefined;
+    /** Names the shedder in errors and snapshots. */
+    readonly label?: string | undefined;
+    /** Decides, counts and publishes, but refuses nothing. @default false */
+    readonly dryRun?: boolean | undefined;
+}
+/** How important a call is. */
+interface PriorityOptions {
+    /** A whole number from 0 to 9; 9 is refused last. @default 5 */
+    readonly priority?: number | undefined;
+}
+/** What a shedder measures. */
+type ShedderMeasure = 'eventLoopDelay' | 'utilization' | 'heap' | 'rss' | 'queueDelay';
+/** A number for each measure; undefined where it is not bounded or not known. */
+interface ShedderMeasures {
+    readonly eventLoopDelayMs: number | undefined;
+    readonly utilization: number | undefined;
+    readonly heapBytes: number | undefined;
+    readonly rssBytes: number | undefined;
+    readonly queueDelayMs: number | undefined;
+}
+/** Figures of this thread's shedder. Counters count since it was made; in a dry run `refused` are those it would have refused. */
+interface LoadShedderSnapshot extends CommonSnapshot<'shedder'> {
+    /** In 0..1: 1 at or over a bound. */
+    readonly pressure: number;
+    /** The measure that was nearest to its bound at the last sample, or furthest above. */
+    readonly limiting: ShedderMeasure | undefined;
+    /** What the last sample measured. */
+    readonly measured: ShedderMeasures;
+    readonly bounds: ShedderMeasures;
+    /** Bytes of resident memory that the process may have. */
+    readonly memoryLimitBytes: number;
+    /** Which share of the calls of each priority, 0 to 9, is refused now. */
+    readonly shedding: readonly number[];
+    readonly refusedByPriority: readonly number[];
+    readonly allowed: number;
+    readonly refused: number;
+}
+/**
+ * Sheds load by the pressure on this thread and its process: event loop delay, utilization, heap, resident memory, the delay of a
+ * queue. It is the largest of measure over bound, smoothed over the last samples; priority 0 is shed from 0.8 on, 5 from 0.91, 9 only
+ * at 1 and above.
+ *
+ * ```js
+ * const shedder = new LoadShedder({ maxEventLoopDelayMs: 100, maxRssBytes: { shareOfLimit: 0.9 } });
+ * const answer = await shedder.execute(() => render(page), { priority: 3 });
+ * ```
+ */
+declare class LoadShedder implements Policy {
+    #private;
+    /** @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or nothing is bounded. */
+    constructor(options: LoadShedderOptions);
+    /** Runs `fn`, or rejects with OverloadedError; `options.priority` says how important it is. */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /** Whether a call may be made: false refuses it. @throws {InvalidOptionError | DisposedError} */
+    tryAcquire(options?: PriorityOptions): boolean;
+    /**
+     * Milliseconds until calls of this priority are shed no more, if the load ended now; 0 if they are not shed.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    retryAfterMs(options?: PriorityOptions): number;
+    /** How near the process is to a bound, smoothed, in 0..1: 1 at or over it. @throws {DisposedError} */
+    get pressure(): number;
+    /** New bounds; what is not given stays. @throws {InvalidOptionError | DisposedError} */
+    reconfigure(options: LoadShedderBounds): void;
+    /** Figures, safe to log. @throws {DisposedError} */
+    snapshot(): LoadShedderSnapshot;
+    /** Lets go of the shedder and of a monitor of its own: later calls throw DisposedError. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 
 /** What may be changed with `reconfigure`. */
 interface AdaptiveThrottleRules {
@@ -1009,5 +1201,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Policy, PriorityOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, ShedderMeasure, ShedderMeasures, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

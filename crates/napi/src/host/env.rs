@@ -12,8 +12,8 @@ use std::{
 };
 
 use breakwater_core::{
-    backoff::Backoff, bucket::Bucket, budget::Budget, clock::ManualClock, limiter::Limiter, room::EnvId,
-    throttle::Throttle,
+    backoff::Backoff, bucket::Bucket, budget::Budget, clock::ManualClock, limiter::Limiter, monitor::Monitor,
+    room::EnvId, throttle::Throttle,
 };
 use napi::{Env, sys};
 use napi_derive::napi;
@@ -30,7 +30,9 @@ use crate::{
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     limiter::{Reservations, own_bytes},
+    monitor::{self, EventLoop},
     overlays::Overlays,
+    shedder::Shedding,
 };
 
 /// How many numbers the result registers hold.
@@ -56,6 +58,10 @@ pub(crate) struct Host {
     pub(crate) backoffs: Pool<RefCell<Backoff>>,
     pub(crate) budgets: Pool<Budget>,
     pub(crate) throttles: Pool<Throttle>,
+    /// Each is of this environment's own loop.
+    pub(crate) monitors: Pool<RefCell<Monitor>>,
+    pub(crate) event_loop: EventLoop,
+    pub(crate) shedders: Pool<Shedding>,
     pub(crate) reservations: Reservations,
 }
 
@@ -128,6 +134,8 @@ impl Host {
             breaker.core.env_gone(self.id);
         }
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
+        self.event_loop.end(self.id);
+        drop((self.shedders.empty_all(), self.monitors.empty_all()));
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
@@ -198,7 +206,7 @@ pub struct HostHandle {
     /// The result registers: a Float64Array.
     #[napi(ts_type = "Float64Array")]
     pub registers: Raw,
-    /// `drain()` and `keepAlive(1 | 0)`.
+    /// `drain()` and `keepAlive(1 | 0)`; `beat()` and `mark(activeMs, idleMs)` of the event loop.
     #[napi(ts_type = "object")]
     pub functions: Raw,
 }
@@ -262,6 +270,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         backoffs: Pool::default(),
         budgets: Pool::default(),
         throttles: Pool::default(),
+        monitors: Pool::default(),
+        event_loop: EventLoop::default(),
+        shedders: Pool::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -274,7 +285,16 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
     };
     // SAFETY: the host is freed by its cleanup hook.
     let anchor = unsafe { Anchored::new(host) };
-    let functions = bind(env, anchor, &[(c"drain", drain()), (c"keepAlive", keep_alive())]);
+    let functions = bind(
+        env,
+        anchor,
+        &[
+            (c"drain", drain()),
+            (c"keepAlive", keep_alive()),
+            (c"beat", monitor::beat()),
+            (c"mark", monitor::mark()),
+        ],
+    );
     Ok(HostHandle { id, registers: Raw(registers), functions })
 }
 
@@ -355,6 +375,20 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         "throttle" => drop(end(host, &host.throttles, Kind::Throttle, handle, free)),
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
+        "monitor" => {
+            if let Some(state) = host.monitors.empty(handle) {
+                host.event_loop.remove(state.id);
+            }
+            if free {
+                host.monitors.free(handle);
+            }
+        }
+        "shedder" => {
+            host.shedders.empty(handle);
+            if free {
+                host.shedders.free(handle);
+            }
+        }
         // It has no name to let go of.
         "backoff" => {
             host.backoffs.empty(handle);

@@ -1052,7 +1052,7 @@ interface PriorityOptions {
 }
 /** What a shedder measures. */
 type ShedderMeasure = 'eventLoopDelay' | 'utilization' | 'heap' | 'rss' | 'queueDelay';
-/** A number for each measure; undefined where it is not bounded or not known. */
+/** A number for each measure; undefined where it is not measured or not known, or not bounded. */
 interface ShedderMeasures {
     readonly eventLoopDelayMs: number | undefined;
     readonly utilization: number | undefined;

@@ -372,7 +372,7 @@ export interface Native {
   listenBlocked(host: number, on: boolean): void;
   blockedGeneration(): number;
   blockedSince(host: number, generation: number): NativeLoopReport[];
-  shedderDefaults(): Readonly<Record<string, number>>;
+  shedderDefaults(): { readonly sampleMs: number; readonly priority: number };
   checkShedder(bounds: NativeShedderBounds): void;
   openShedder(
     host: number,

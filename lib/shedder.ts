@@ -52,7 +52,7 @@ export interface PriorityOptions {
 /** What a shedder measures. */
 export type ShedderMeasure = 'eventLoopDelay' | 'utilization' | 'heap' | 'rss' | 'queueDelay';
 
-/** A number for each measure; undefined where it is not bounded or not known. */
+/** A number for each measure; undefined where it is not measured or not known, or not bounded. */
 export interface ShedderMeasures {
   readonly eventLoopDelayMs: number | undefined;
   readonly utilization: number | undefined;
@@ -94,7 +94,6 @@ const SHAPES = {
   dryRun: 'boolean',
 } as const;
 
-const SAMPLE_MS = 200;
 const PRIORITY = 5;
 const A_PRIORITY = 'a whole number from 0 to 9';
 
@@ -139,7 +138,10 @@ export class LoadShedder implements Policy {
     } catch (error) {
       throw fromNative(error, { kind: 'shedder', primitive: label });
     }
-    if (monitor === undefined) this.#monitor = new EventLoopMonitor({ sampleMs: SAMPLE_MS, label });
+    if (monitor === undefined) {
+      const { sampleMs } = host().native.shedderDefaults();
+      this.#monitor = new EventLoopMonitor({ sampleMs, label });
+    }
     const handle = handleOfGiven(monitor ?? (this.#monitor as EventLoopMonitor));
     const primitive = Primitive.open(this, 'shedder', { label, dryRun }, (native, id, common) =>
       native.openShedder(id, bounds, handle, common.dryRun),

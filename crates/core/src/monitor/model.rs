@@ -98,9 +98,10 @@ impl Watch {
         Self { threshold, next: threshold }
     }
 
-    /// At which silence there is something to report next.
-    pub fn due(&self) -> Nanos {
-        self.next
+    /// In how long there can be something to report, of a loop that has been silent for so long. Not later than a threshold: the
+    /// loop may come round at once, and be blocked anew.
+    pub fn wait(&self, silent: Nanos) -> Nanos {
+        self.next.saturating_sub(silent).min(self.threshold)
     }
 
     /// Whether a silence of so long is a block.

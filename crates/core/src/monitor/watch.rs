@@ -178,7 +178,7 @@ impl Watchlist {
                 if watcher.watch.look(silent) {
                     reports.push(pulse.report(watcher, silent, false));
                 }
-                let wait = watcher.watch.due().saturating_sub(silent);
+                let wait = watcher.watch.wait(silent);
                 round.wait = Some(round.wait.map_or(wait, |least| least.min(wait)));
             }
             self.keep(&mut reports);

@@ -39,5 +39,5 @@ mod options;
 mod shedder;
 
 pub use model::{Bounds, Measure, PRIORITIES, Readings};
-pub use options::{Options, check_priority};
-pub use shedder::{DEFAULT_PRIORITY, Decision, Figures, SAMPLE_MS, Shedder};
+pub use options::{DEFAULT_PRIORITY, Options, SAMPLE_MS, check_priority};
+pub use shedder::{Decision, Figures, Shedder};

@@ -1,7 +1,13 @@
-//! Ranges and units. There are no defaults: what a process can bear is for its owner to say.
+//! Defaults, ranges and units. Bounds have no defaults: what a process can bear is for its owner to say.
 
 use super::model::{Bounds, PRIORITIES};
 use crate::option::{InvalidOption, integer};
+
+/// Default of how often a shedder looks, without a monitor of the user's: milliseconds, twenty beats of its loop.
+pub const SAMPLE_MS: f64 = 200.0;
+
+/// Default of `priority`: the middle, so that there is something to be less important than.
+pub const DEFAULT_PRIORITY: u32 = 5;
 
 /// Options as given.
 #[derive(Clone, Debug, Default)]

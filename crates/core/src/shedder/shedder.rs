@@ -9,12 +9,6 @@ use crate::{
     option::InvalidOption,
 };
 
-/// How often a shedder looks that has no monitor given, in milliseconds: twenty beats of its loop.
-pub const SAMPLE_MS: f64 = 200.0;
-
-/// The priority of a call that says none.
-pub const DEFAULT_PRIORITY: u32 = 5;
-
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {

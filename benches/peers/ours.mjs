@@ -9,9 +9,11 @@ const require = createRequire(new URL('../../package.json', import.meta.url));
 export const {
   AdaptiveThrottle,
   CircuitBreaker,
+  EventLoopMonitor,
   fallback,
   hedge,
   keyed,
+  LoadShedder,
   ManualClock,
   pipeline,
   RateLimiter,

@@ -1015,7 +1015,7 @@ interface RetryOptions {
  */
 declare function retry(options?: RetryOptions): Policy;
 
-/** What may be changed with `reconfigure`. At a bound nearly all calls of default priority are refused. */
+/** What may be changed with `reconfigure`. At a bound most calls of default priority are refused. */
 interface LoadShedderBounds {
     /**
      * Milliseconds that the event loop may be late, at the 90th percentile of an interval: from 1 to an hour. Default: not bounded, as

@@ -11,7 +11,7 @@ import { checkShape, fromNative, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
 import { queueDelayOf } from './queue-delay.js';
 
-/** What may be changed with `reconfigure`. At a bound nearly all calls of default priority are refused. */
+/** What may be changed with `reconfigure`. At a bound most calls of default priority are refused. */
 export interface LoadShedderBounds {
   /**
    * Milliseconds that the event loop may be late, at the 90th percentile of an interval: from 1 to an hour. Default: not bounded, as

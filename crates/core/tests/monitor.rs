@@ -194,7 +194,7 @@ fn a_loop_that_beats_is_never_reported_and_costs_a_look_in_each_threshold() {
     let mut looks = 0;
     let mut next = 0;
     for beat in 1..=1_000 {
-        list.at(beat * BEAT).beat(&pulse, beat * BEAT);
+        list.at(beat * BEAT).beat(&pulse);
         if beat * BEAT >= next {
             looks += 1;
             let round = list.look();
@@ -213,8 +213,8 @@ fn a_blocked_loop_is_reported_while_it_is_blocked_and_when_it_is_no_more() {
     assert_eq!(brief(&list.at(ms(501)).look().reports), [(HERE, 501, false)]);
     assert_eq!(brief(&list.blocked()), [(HERE, 501, false)]);
     assert_eq!(list.at(ms(600)).look().reports, []);
-    assert!(list.at(ms(700)).beat(&pulse, ms(700)));
-    assert!(!list.beat(&pulse, ms(700)));
+    assert!(list.at(ms(700)).beat(&pulse));
+    assert!(!list.beat(&pulse));
     assert_eq!(brief(&list.since(0)), [(HERE, 501, false), (HERE, 700, true)]);
     assert_eq!(list.since(1)[0].generation, 2);
     assert_eq!(list.since(2), []);
@@ -227,7 +227,7 @@ fn a_blocked_loop_is_reported_while_it_is_blocked_and_when_it_is_no_more() {
 fn a_block_that_nobody_looked_at_is_reported_when_it_is_over() {
     let list = watchlist();
     let pulse = watched(&list, HERE, ms(100));
-    assert!(list.at(ms(150)).beat(&pulse, ms(150)));
+    assert!(list.at(ms(150)).beat(&pulse));
     assert_eq!(brief(&list.since(0)), [(HERE, 150, true)]);
     assert_eq!(list.look().reports, []);
 }
@@ -241,7 +241,7 @@ fn a_loop_that_is_blocked_again_at_once_is_reported_as_soon_as_the_first_time() 
     let mut beats = 0;
     for now in (0..5_000).map(ms) {
         if now >= beats + ms(500) {
-            list.at(now).beat(&pulse, now);
+            list.at(now).beat(&pulse);
             beats = now;
         }
         if now >= next {
@@ -266,7 +266,7 @@ fn each_watcher_of_a_loop_has_its_own_threshold() {
     let round = list.at(ms(300)).look();
     assert_eq!(brief(&round.reports), [(HERE, 300, false)]);
     assert!(round.reports[0].stderr);
-    list.at(ms(310)).beat(&pulse, ms(310));
+    list.at(ms(310)).beat(&pulse);
     assert_eq!(list.since(2).iter().filter(|report| report.over && !report.stderr).count(), 2);
 }
 
@@ -279,7 +279,7 @@ fn a_thread_that_ends_while_it_is_blocked_is_reported_over_and_watched_no_more()
     assert_eq!(brief(&list.since(1)), [(HERE, 180, true)]);
     assert!(!list.gone(&here));
     assert_eq!(list.look().wait, Some(ms(820)));
-    assert!(!list.beat(&here, ms(900)), "nobody watches it any more");
+    assert!(!list.beat(&here), "nobody watches it any more");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn who_reads_late_finds_the_last_256_reports() {
     let list = watchlist();
     let pulse = watched(&list, HERE, ms(100));
     for turn in 1..=300 {
-        list.at(turn * ms(200)).beat(&pulse, turn * ms(200));
+        list.at(turn * ms(200)).beat(&pulse);
     }
     let reports = list.since(0);
     assert_eq!((reports.len(), reports[0].generation, list.generation()), (256, 45, 300));

@@ -76,7 +76,7 @@ bound!(
             monitor.beat(late);
             due |= monitor.is_due(now);
         }
-        if event_loop.pulse.get().is_some_and(|pulse| watchdog.list.beat(pulse, now)) {
+        if event_loop.pulse.get().is_some_and(|pulse| watchdog.list.beat(pulse)) {
             watchdog.tell();
         }
         if monitors.is_empty() { -1.0 } else { f64::from(u8::from(due)) }

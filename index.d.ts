@@ -1015,7 +1015,7 @@ interface RetryOptions {
  */
 declare function retry(options?: RetryOptions): Policy;
 
-/** What may be changed with `reconfigure`. At a bound most calls of default priority are refused. */
+/** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
 interface LoadShedderBounds {
     /**
      * Milliseconds that the event loop may be late, at the 90th percentile of an interval: from 1 to an hour. Default: not bounded, as
@@ -1038,7 +1038,7 @@ interface LoadShedderBounds {
 interface LoadShedderOptions extends LoadShedderBounds {
     /** The bulkheads that `maxQueueDelayMs` is about. */
     readonly bulkheads?: readonly object[] | undefined;
-    /** The monitor whose intervals are the samples. Default: one of its own, with `sampleMs: 200`. */
+    /** The monitor whose intervals are the samples. Default: one of its own, with `sampleMs: 100`. */
     readonly monitor?: EventLoopMonitor | undefined;
     /** Names the shedder in errors and snapshots. */
     readonly label?: string | undefined;

@@ -102,8 +102,8 @@ test('retry, hedge and keyed have the defaults they document', async () => {
   assert.equal(objects.size, 1_000);
 });
 
-test('a shedder samples five times a second, and calls have the middle priority', async () => {
-  assert.deepEqual(binding.shedderDefaults(), { sampleMs: 200, priority: 5 });
+test('a shedder samples ten times a second, and calls have the middle priority', async () => {
+  assert.deepEqual(binding.shedderDefaults(), { sampleMs: 100, priority: 5 });
   const shedder = new LoadShedder({ maxHeapBytes: 1 });
   const monitor = new EventLoopMonitor();
   assert.equal(shedder.snapshot().dryRun, false);

@@ -71,10 +71,10 @@ test('under load the least important calls are refused first, a share of them, a
   const { queue, shedder } = queued();
   queue.delayMs = 93;
   await settled(shedder, 0.93);
-  // 0.8 for priority 0 … 1 for priority 9, and as much more for all of them.
+  // From 0.8 for priority 0 … 1 for priority 9.
   const shares = Array.from({ length: 10 }, (_, priority) => refused(shedder, priority));
-  assert.equal(shares[0] > 70 && shares[0] < 85, true, shares.join());
-  assert.equal(shares[5] > 30 && shares[5] < 45, true, shares.join());
+  assert.equal(shares[0] > 40 && shares[0] < 52, true, shares.join());
+  assert.equal(shares[5] > 18 && shares[5] < 30, true, shares.join());
   assert.deepEqual([shares[8], shares[9]], [0, 0]);
   assert.deepEqual(
     shares,

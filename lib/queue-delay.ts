@@ -2,7 +2,7 @@
 
 const delays = new WeakMap<object, () => number>();
 
-/** Says how to find out about `object`: milliseconds, 0 while nobody waits. */
+/** Says how to find out about `object`: milliseconds, 0 while nobody waits and once it was disposed. It never throws. */
 export function registerQueueDelay(object: object, delayMs: () => number): void {
   delays.set(object, delayMs);
 }

@@ -53,12 +53,12 @@ fn one_long_block_refuses_nobody_and_is_forgotten() {
     let mut shedder = shedder();
     sample(&mut shedder, 5.0, 5);
     sample(&mut shedder, 30_000.0, 1);
-    assert!((0.6..0.7).contains(&shedder.pressure()));
+    assert!((0.4..0.5).contains(&shedder.pressure()));
     assert_eq!(refused(&mut shedder, 0, 100), 0);
-    sample(&mut shedder, 5.0, 2);
+    sample(&mut shedder, 5.0, 20);
     assert!(shedder.pressure() < 0.2);
-    // Under half its bound, it is not the default priority that pays.
-    sample(&mut shedder, 50.0, 9);
+    // Well below its bound, it is not the default priority that pays.
+    sample(&mut shedder, 60.0, 20);
     sample(&mut shedder, 30_000.0, 1);
     assert_eq!(refused(&mut shedder, 5, 100), 0);
     assert!(refused(&mut shedder, 0, 100) > 0);
@@ -68,26 +68,26 @@ fn one_long_block_refuses_nobody_and_is_forgotten() {
 fn a_lasting_overload_is_shed_from_the_bottom_up() {
     let mut shedder = shedder();
     let mut full = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..9 {
         sample(&mut shedder, 150.0, 1);
         full.push((0..PRIORITIES).filter(|priority| refused(&mut shedder, *priority, 20) == 20).count());
     }
     assert!(full.is_sorted(), "{full:?}");
     // After half a second only the least important are all refused; within two seconds everything is.
     assert!(full[1] < 5, "{full:?}");
-    assert_eq!(full[7], PRIORITIES, "{full:?}");
+    assert_eq!(full[8], PRIORITIES, "{full:?}");
     assert_eq!(shedder.pressure(), 1.0);
 }
 
 #[test]
-fn at_the_bound_the_default_priority_is_mostly_refused_and_the_highest_hardly() {
+fn at_the_bound_lower_priorities_are_refused_more_and_the_highest_only_above_it() {
     let mut shedder = shedder();
     sample(&mut shedder, 99.5, 12);
-    assert!((97..100).contains(&refused(&mut shedder, 0, 100)));
-    assert!((60..65).contains(&refused(&mut shedder, 5, 100)));
+    assert!((50..60).contains(&refused(&mut shedder, 0, 100)));
+    assert!((30..38).contains(&refused(&mut shedder, 5, 100)));
     assert_eq!(refused(&mut shedder, 9, 100), 0, "9 is shed at the bound and above, never below");
     sample(&mut shedder, 101.0, 12);
-    assert!((30..40).contains(&refused(&mut shedder, 9, 100)));
+    assert!((17..25).contains(&refused(&mut shedder, 9, 100)));
 }
 
 #[test]
@@ -271,4 +271,60 @@ fn every_bound_has_a_range_and_one_besides_utilization_is_needed() {
         assert_eq!(check_priority(bad).unwrap_err().option, "priority");
     }
     assert_eq!(check_priority(9.0), Ok(9));
+}
+
+/// A server that works off a thousand requests a second, one after the other, and is offered `times` as many for half a minute,
+/// in these shares of priorities. From the eighth second on: how much of its capacity it used, how long half and 99 % of the moments'
+/// backlogs were, in milliseconds, and the share of each priority that was let in.
+fn closed_loop(times: f64, offered: &[(usize, f64)]) -> (f64, usize, usize, Vec<f64>) {
+    const SAMPLE_MS: u64 = 100;
+    let options = Options { max_event_loop_delay_ms: Some(100.0), ..Options::default() };
+    let mut shedder = OnClock::new(|clock| Shedder::new(options.check().unwrap(), ms(SAMPLE_MS), clock));
+    let (mut backlog, mut worked, mut moments, mut recent) = (0usize, 0usize, Vec::new(), Vec::new());
+    let mut due = vec![0.0; offered.len()];
+    let (mut asked, mut let_in) = (vec![0.0; offered.len()], vec![0.0; offered.len()]);
+    for now in 1..=30_000u64 {
+        shedder.pass(ms(1));
+        for (index, (priority, share)) in offered.iter().enumerate() {
+            due[index] += times * share;
+            while due[index] >= 1.0 {
+                due[index] -= 1.0;
+                asked[index] += 1.0;
+                if shedder.it.enter(*priority) == Decision::Allow {
+                    let_in[index] += 1.0;
+                    backlog += 1;
+                }
+            }
+        }
+        let work = backlog.min(1);
+        backlog -= work;
+        recent.push(backlog);
+        if now > 8_000 {
+            worked += work;
+            moments.push(backlog);
+        }
+        if now % SAMPLE_MS == 0 {
+            recent.sort_unstable();
+            let p90 = recent[recent.len() * 9 / 10 - 1];
+            shedder.it.sample(&delayed(p90 as f64));
+            recent.clear();
+        }
+    }
+    moments.sort_unstable();
+    let shares = let_in.iter().zip(&asked).map(|(let_in, asked)| let_in / asked).collect();
+    (worked as f64 / 22_000.0, moments[moments.len() / 2], moments[moments.len() * 99 / 100], shares)
+}
+
+#[test]
+fn in_a_closed_loop_a_crowd_leaves_the_server_busy_and_in_time() {
+    for times in [1.2, 2.0, 4.0, 10.0] {
+        let (used, median, p99, _) = closed_loop(times, &[(5, 1.0)]);
+        assert!(used > 0.9, "{times}: {used}");
+        assert!(median < 200 && p99 < 400, "{times}: {median} ms, {p99} ms");
+    }
+    let (used, _, p99, shares) = closed_loop(4.0, &[(2, 0.5), (5, 0.3), (9, 0.2)]);
+    assert!(used > 0.9 && p99 < 400, "{used} {p99}");
+    assert!(shares.is_sorted() && shares[2] > 2.0 * shares[0], "{shares:?}");
+    let (used, _, p99, shares) = closed_loop(0.9, &[(2, 0.5), (5, 0.5)]);
+    assert!(used > 0.89 && p99 < 5 && shares == [1.0, 1.0], "{used} {p99} {shares:?}");
 }

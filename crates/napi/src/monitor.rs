@@ -159,7 +159,11 @@ pub fn open_monitor(env: Env, host_id: u32, options: MonitorOptions) -> Result<O
     if let Some(threshold) = rules.blocked {
         let pulse = event_loop.pulse.get_or_init(|| Arc::new(Pulse::new(host.id, thread_id)));
         watchdog.list.watch(pulse, id, threshold, label, rules.stderr);
-        watchdog.start().map_err(|_| no_thread())?;
+        // Started above: it is only told.
+        if watchdog.start().is_err() {
+            event_loop.remove(id);
+            return Err(no_thread());
+        }
     }
     let (handle, cell) = host.monitors.open(host, state, None);
     Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock: 0, functions: bind(env, cell, &[]) })

@@ -9,7 +9,7 @@ pub const PRIORITIES: usize = 10;
 const FIRST: f64 = 0.8;
 
 /// So far above where it starts, all of a priority is refused.
-const FULL: f64 = 0.2;
+const FULL: f64 = 0.4;
 
 /// So far below where it starts, shedding ends.
 const HYSTERESIS: f64 = 0.1;
@@ -20,11 +20,16 @@ pub const HOLD: Nanos = 500 * NANOS_PER_MILLI;
 /// What is refused of a priority that is shed, at least.
 const LEAST_RATE: f64 = 0.1;
 
-/// What a sample counts against all before it.
-const WEIGHT: f64 = 0.5;
+/// How far a sample above the pressure takes it up, and one below it down. Slower down: what is refused is found once, and kept, where
+/// a pressure that fell as fast would let everything in again and swing between all and nothing.
+const RISE: f64 = 0.3;
+const FALL: f64 = 0.1;
+
+/// A load of so much of the one before is falling: what is refused is enough, and only the backlog is still to be worked off.
+const FALLING: f64 = 0.98;
 
 /// The most load a sample can show, so that an outlier is forgotten soon.
-const MOST_LOAD: f64 = 1.25;
+const MOST_LOAD: f64 = 1.5;
 
 /// The load that utilization shows alone: below where the default priority is shed.
 const UTILIZATION_ALONE: f64 = 0.9;
@@ -93,8 +98,10 @@ pub fn load(bounds: &Bounds, readings: &Readings) -> (f64, Option<Measure>) {
 /// What the samples left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct State {
-    /// Smoothed; up to 1.25.
+    /// Smoothed; up to 1.5.
     pub pressure: f64,
+    /// The last load, as it was.
+    pub load: f64,
     /// Since when each priority is shed.
     pub since: [Option<Nanos>; PRIORITIES],
     /// Which share of each priority is refused.
@@ -113,8 +120,16 @@ fn ends_at(priority: usize) -> f64 {
 
 /// The state after a sample.
 pub fn sample(state: &State, load: f64, now: Nanos) -> State {
-    let pressure = state.pressure + WEIGHT * (load.clamp(0.0, MOST_LOAD) - state.pressure);
-    let mut next = State { pressure, ..*state };
+    let above = load.clamp(0.0, MOST_LOAD) - state.pressure;
+    let weight = if above <= 0.0 {
+        FALL
+    } else if load < FALLING * state.load {
+        0.0
+    } else {
+        RISE
+    };
+    let pressure = state.pressure + weight * above;
+    let mut next = State { pressure, load, ..*state };
     // From the highest down, and none ends before those above it: the less important never fares better.
     let mut above_is_shed = false;
     for priority in (0..PRIORITIES).rev() {
@@ -152,9 +167,9 @@ pub fn retry_after(state: &State, priority: usize, every: Nanos, ago: Nanos, now
     let held = HOLD.saturating_sub(now.saturating_sub(latest));
     let mut pressure = state.pressure;
     let mut samples = 0;
-    // Halved each time, from 1.25 at most: once or twice.
+    // A tenth less each time, from 1.5 at most: eight times.
     while pressure >= ends_at(priority) {
-        pressure *= 1.0 - WEIGHT;
+        pressure *= 1.0 - FALL;
         samples += 1;
     }
     let calm = (samples * every).saturating_sub(ago);

@@ -3,8 +3,8 @@
 use super::model::{Bounds, PRIORITIES};
 use crate::option::{InvalidOption, integer};
 
-/// Default of how often a shedder looks, without a monitor of the user's: milliseconds, twenty beats of its loop.
-pub const SAMPLE_MS: f64 = 200.0;
+/// Default of how often a shedder looks, without a monitor of the user's: milliseconds, ten beats of its loop.
+pub const SAMPLE_MS: f64 = 100.0;
 
 /// Default of `priority`: the middle, so that there is something to be less important than.
 pub const DEFAULT_PRIORITY: u32 = 5;

@@ -123,11 +123,12 @@ impl Watchdog {
 fn write(report: &Report) {
     let mut line = format!("breakwater: the event loop of thread {}", report.thread);
     if let Some(label) = &report.label {
-        // One line, whatever the label.
+        // One line that a pipe takes whole, whatever the label.
+        let label: String = label.chars().take(128).collect();
         let _ = write!(line, " ({label:?})");
     }
     let _ = writeln!(line, " is blocked, for {} ms so far", report.silent / NANOS_PER_MILLI);
-    // A full pipe loses the line.
+    // A pipe that nobody reads loses the line, or holds up the watchdog alone: whom it tells has been told, and no lock is held.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

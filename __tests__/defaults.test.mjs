@@ -4,7 +4,16 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hedge, keyed, ManualClock, RateLimiter, retry, TokenBucket } from 'breakwater';
+import {
+  EventLoopMonitor,
+  hedge,
+  keyed,
+  LoadShedder,
+  ManualClock,
+  RateLimiter,
+  retry,
+  TokenBucket,
+} from 'breakwater';
 import { BINDING } from '../scripts/build.mjs';
 import { continuations } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
@@ -32,6 +41,8 @@ for (const [path, defaults] of [
   ['lib/budget.ts', binding.budgetDefaults()],
   ['lib/throttle.ts', binding.throttleDefaults()],
   ['lib/bulkhead-options.ts lib/bulkhead.ts', binding.bulkheadDefaults()],
+  ['lib/monitor.ts', binding.monitorDefaults()],
+  ['lib/shedder.ts', { priority: binding.shedderDefaults().priority }],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -93,6 +104,18 @@ test('retry, hedge and keyed have the defaults they document', async () => {
   assert.equal(objects.size, 1_000);
 });
 
+test('a shedder samples ten times a second, and calls have the middle priority', async () => {
+  assert.deepEqual(binding.shedderDefaults(), { sampleMs: 100, priority: 5 });
+  const shedder = new LoadShedder({ maxHeapBytes: 1 });
+  const monitor = new EventLoopMonitor();
+  assert.equal(shedder.snapshot().dryRun, false);
+  while (shedder.tryAcquire()) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(shedder.snapshot().refusedByPriority, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+  while (monitor.snapshot().intervalMs < 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
+  monitor.dispose();
+  shedder.dispose();
+});
+
 test('index.d.ts carries the documented defaults', () => {
   const types = documented('index.d.ts').map(([option]) => option);
   for (const option of [
@@ -105,6 +128,9 @@ test('index.d.ts carries the documented defaults', () => {
     'probeLeaseMs',
     'minPerSecond',
     'maxRefusalRate',
+    'sampleMs',
+    'stderr',
+    'priority',
     'maxAttempts',
     'maxHedges',
     'initialMs',

@@ -153,6 +153,22 @@ test('a refusal says what it knows: a breaker its state, a throttle neither that
   }
 });
 
+test('a shedder refuses as a throttle does, and knows when it may be over', async () => {
+  const shedder = new breakwater.LoadShedder({ maxHeapBytes: 1, label: 'api' });
+  const limit = performance.now() + 20_000;
+  let error;
+  while (error === undefined && performance.now() < limit) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    error = await shedder.execute(() => {}).catch((reason) => reason);
+  }
+  shedder.dispose();
+  assert.ok(error instanceof breakwater.OverloadedError);
+  const { retryAfterMs, ...rest } = { ...error };
+  assert.deepEqual(rest, { kind: 'shedder', primitive: 'api' });
+  assert.equal(retryAfterMs > 0 && retryAfterMs <= 1_000, true, `${retryAfterMs}`);
+  assert.equal(error.stack, `OverloadedError: ${error.message}`);
+});
+
 test('a refusal is a fresh object without stack frames, and leaves the frames of others alone', async () => {
   const bucket = new TokenBucket({ ...LIMIT, initialTokens: 0, clock: new ManualClock() });
   const [one, other] = [await reasonOf(bucket.execute(() => {})), await reasonOf(bucket.execute(() => {}))];

@@ -5,7 +5,7 @@ import { runScript } from './helpers/processes.mjs';
 
 /** Runs a module with everything of breakwater in scope; answers how it ended. */
 const NAMES =
-  'AdaptiveThrottle CircuitBreaker ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
+  'AdaptiveThrottle CircuitBreaker EventLoopMonitor LoadShedder ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
 const run = (body, options) =>
   runScript(`import { ${NAMES.split(' ')} } from 'breakwater';\n${body}`, options);
 
@@ -59,6 +59,19 @@ test('breakers, throttles, budgets and what is around calls keep no process aliv
     await breaker.execute(() => {}).catch(({ code }) => console.log(code));
   `,
     { said: 'down\nERR_CIRCUIT_OPEN' },
+  );
+});
+
+test('monitors and shedders keep no process alive: no beat, no watch, no listener, no sample', async () => {
+  await endsAlone(
+    `
+    const monitor = new EventLoopMonitor({ blockedMs: 20, sampleMs: 50 });
+    monitor.on('blocked', () => {});
+    const shedder = new LoadShedder({ maxEventLoopDelayMs: 10_000, maxRssBytes: { shareOfLimit: 1 }, monitor });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    console.log(await shedder.execute(() => 'ran'));
+  `,
+    { atLeastMs: 200, said: 'ran' },
   );
 });
 

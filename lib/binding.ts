@@ -224,6 +224,66 @@ export interface NativeBulkheadSnapshot {
   readonly timedOut: number;
 }
 
+export interface NativeLoopReport {
+  readonly generation: number;
+  readonly threadId: number;
+  readonly label?: string;
+  readonly blockedMs: number;
+  readonly over: boolean;
+}
+
+export interface NativeMonitorSnapshot {
+  readonly intervalMs: number;
+  readonly beats: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly utilization?: number;
+  readonly blocked: readonly NativeLoopReport[];
+}
+
+export interface ShedderFunctions {
+  /** 1 allowed · 0 refused · 2 a sample is to be taken first · -1 no priority */
+  enter(priority: number): Bound<-1 | 0 | 1 | 2>;
+  /** Whether there is something to sample. */
+  due(): Bound<boolean>;
+  /** NaN is not known. */
+  sample(heapBytes: number, rssBytes: number, queueDelayMs: number): Bound<true>;
+  /** -1: a sample is to be taken first. */
+  pressure(): Bound<number>;
+  /** -1: no priority. */
+  retryAfter(priority: number): Bound<number>;
+}
+
+export interface NativeShedderBounds {
+  readonly maxEventLoopDelayMs?: number | undefined;
+  readonly maxUtilization?: number | undefined;
+  readonly maxHeapBytes?: number | undefined;
+  readonly maxRssBytes?: number | undefined;
+  readonly maxQueueDelayMs?: number | undefined;
+}
+
+export interface NativeShedderMeasures {
+  readonly eventLoopDelayMs?: number;
+  readonly utilization?: number;
+  readonly heapBytes?: number;
+  readonly rssBytes?: number;
+  readonly queueDelayMs?: number;
+}
+
+export interface NativeShedderSnapshot {
+  readonly pressure: number;
+  readonly limiting?: string;
+  readonly measured: NativeShedderMeasures;
+  readonly bounds: NativeShedderMeasures;
+  readonly shedding: readonly number[];
+  readonly refusedByPriority: readonly number[];
+  readonly allowed: number;
+  readonly refused: number;
+}
+
 export interface NativeThresholds {
   readonly failureRateThreshold?: number | undefined;
   readonly noFailureRate: boolean;
@@ -323,7 +383,12 @@ export interface Native {
   openHost(onMail: () => void): {
     readonly id: number;
     readonly registers: Float64Array;
-    readonly functions: { drain(): number; keepAlive(alive: 0 | 1): void };
+    readonly functions: {
+      drain(): number;
+      keepAlive(alive: 0 | 1): void;
+      beat(): -1 | 0 | 1;
+      mark(activeMs: number, idleMs: number): void;
+    };
   };
   listNames(): { readonly kind: string; readonly name: string }[];
   dispose(host: number, kind: string, handle: number): void;
@@ -372,6 +437,33 @@ export interface Native {
   findBulkhead(host: number, name: string): Opened<BulkheadFunctions> | null;
   bulkheadSnapshot(host: number, handle: number): NativeBulkheadSnapshot | null;
   reconfigureBulkhead(host: number, handle: number, change: NativeBulkheadChange): boolean;
+  monitorDefaults(): Readonly<Record<string, number | boolean>>;
+  openMonitor(
+    host: number,
+    options: {
+      readonly sampleMs?: number | undefined;
+      readonly blockedMs?: number | undefined;
+      readonly stderr: boolean;
+      readonly label?: string | undefined;
+      readonly threadId: number;
+      readonly activeMs: number;
+      readonly idleMs: number;
+    },
+  ): Opened<object>;
+  monitorSnapshot(host: number, handle: number): NativeMonitorSnapshot | null;
+  listenBlocked(host: number, on: boolean): void;
+  blockedGeneration(): number;
+  blockedSince(host: number, generation: number): NativeLoopReport[];
+  shedderDefaults(): { readonly sampleMs: number; readonly priority: number };
+  checkShedder(bounds: NativeShedderBounds): void;
+  openShedder(
+    host: number,
+    bounds: NativeShedderBounds,
+    monitor: number,
+    dryRun: boolean,
+  ): Opened<ShedderFunctions>;
+  shedderSnapshot(host: number, handle: number): NativeShedderSnapshot | null;
+  reconfigureShedder(host: number, handle: number, bounds: NativeShedderBounds): boolean;
   breakerDefaults(): Readonly<Record<string, number>>;
   openBreaker(host: number, options: NativeBreakerOptions): Opened<BreakerFunctions>;
   findBreaker(host: number, name: string): Opened<BreakerFunctions> | null;

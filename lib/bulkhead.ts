@@ -19,6 +19,7 @@ import { reportUse } from './in-use.js';
 import { mapWith, type Permits } from './map.js';
 import { checkShape, checkSignal, checkSpan, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
+import { registerQueueDelay } from './queue-delay.js';
 
 /** How many permits a call takes, and when it is served. */
 export interface BulkheadTryOptions {
@@ -86,6 +87,7 @@ const VERDICTS: Readonly<Record<BulkheadVerdict, BulkheadOutcome>> = {
 const LIMIT = 0;
 const ACTIVE = 1;
 const QUEUED = 2;
+const QUEUE_DELAY = 3;
 const GENERATION = 4;
 const CHANGES = 5;
 const LISTEN = 9;
@@ -127,6 +129,7 @@ export class Bulkhead implements Policy {
     this.#layer = layer;
     register(this, layer);
     reportUse(this, () => layer.running > 0 || layer.waiting > 0);
+    registerQueueDelay(this, () => this.#functions.ask(QUEUE_DELAY) ?? 0);
   }
 
   /** An object on the bulkhead of this name, if one exists in the process. */

@@ -6,7 +6,7 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 export interface RefusedMessage {
-  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
+  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'shedder';
   /** The name or label of the primitive. */
   readonly primitive: string | undefined;
   /** Whether it was let through all the same. */
@@ -20,6 +20,7 @@ const refused: Record<RefusedMessage['kind'], Channel> = {
   budget: channel('breakwater:budget:refused'),
   throttle: channel('breakwater:throttle:refused'),
   bulkhead: channel('breakwater:bulkhead:refused'),
+  shedder: channel('breakwater:shedder:refused'),
 };
 
 export function publishRefused(

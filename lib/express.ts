@@ -1,5 +1,5 @@
 /**
- * Rate limiting for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
+ * Rate limiting and load shedding for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -19,10 +19,21 @@ import {
   refusalError,
 } from './http.js';
 import { AddressKey, Warnings } from './ip.js';
+import {
+  checkShedOptions,
+  type LoadShedOptions,
+  OVERLOADED_BODY,
+  overloadedError,
+  retryAfterSeconds,
+  ShedGate,
+  type ShedRefusal,
+  shedFault,
+} from './load-shed.js';
 
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';
+export type { LoadShedOptions, ShedRefusal } from './load-shed.js';
 
 declare global {
   // The way @types/express gives for adding to its Request; without those types it is an interface nobody reads.
@@ -100,22 +111,75 @@ function refuse<Req extends ExpressRequest, Res extends ServerResponse>(
     next(refusalError(decision));
     return;
   }
-  if (gate.onRefused === undefined) {
-    const body = problemBody(decision);
-    res.setHeader('Content-Type', PROBLEM_TYPE);
-    res.setHeader('Content-Length', Buffer.byteLength(body));
-    res.end(body);
-    return;
-  }
+  const { onRefused } = gate;
+  if (onRefused === undefined) sendProblem(res, problemBody(decision));
+  else answerWith(() => onRefused(req, res, decision), res, before, next, fault);
+}
+
+function sendProblem(res: ServerResponse, body: string): void {
+  res.setHeader('Content-Type', PROBLEM_TYPE);
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(body);
+}
+
+/** Lets a user's function answer; what it throws goes to `next`, as `faultOf` says it. */
+function answerWith(
+  answer: () => unknown,
+  res: ServerResponse,
+  statusBefore: number,
+  next: (error?: unknown) => void,
+  faultOf: (thrown: unknown) => unknown,
+): void {
   const failed = (error: unknown) => {
     // Express takes the status of a response for that of an error that has none.
-    if (!res.headersSent) res.statusCode = before;
-    next(fault(error));
+    if (!res.headersSent) res.statusCode = statusBefore;
+    next(faultOf(error));
   };
   try {
-    const answered = gate.onRefused(req, res, decision);
+    const answered = answer();
     if (isThenable(answered)) answered.then(undefined, failed);
   } catch (error) {
     failed(error);
   }
+}
+
+/**
+ * Middleware that admits a request or, under load, answers 503: the least important requests first. Put it before everything that
+ * costs something.
+ * @throws {InvalidOptionError} when an option is not what it must be
+ */
+export function loadShed<Req extends IncomingMessage, Res extends ServerResponse>(
+  options: LoadShedOptions<Req, Res>,
+): (req: Req, res: Res, next: (error?: unknown) => void) => void {
+  checkShedOptions(options);
+  const gate = new ShedGate<Req, Res>(options);
+
+  return function loadShedMiddleware(req, res, next) {
+    let refusal: ShedRefusal | undefined;
+    try {
+      // Where Express mounts a router, `url` begins there.
+      refusal = gate.admit(req, (req as { originalUrl?: string }).originalUrl ?? req.url ?? '');
+    } catch (error) {
+      next(shedFault(error));
+      return;
+    }
+    if (refusal === undefined) next();
+    else shed(gate, req, res, next, refusal);
+  };
+}
+
+function shed<Req extends IncomingMessage, Res extends ServerResponse>(
+  { refuseWith, onRefused }: ShedGate<Req, Res>,
+  req: Req,
+  res: Res,
+  next: (error?: unknown) => void,
+  refusal: ShedRefusal,
+): void {
+  if (res.headersSent) return;
+  const before = res.statusCode;
+  res.statusCode = 503;
+  res.setHeader('Retry-After', retryAfterSeconds(refusal));
+  if (refuseWith === 'error') next(overloadedError(refusal));
+  else if (onRefused === undefined) sendProblem(res, OVERLOADED_BODY);
+  else answerWith(() => onRefused(req, res, refusal), res, before, next, shedFault);
 }

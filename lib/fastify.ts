@@ -1,5 +1,5 @@
 /**
- * Rate limiting for Fastify 5: a plugin that gives a hook to every route registered after it, in its scope and the scopes inside.
+ * Rate limiting and load shedding for Fastify 5: plugins that give a hook to every route registered after it, in its scope and the scopes inside.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -20,6 +20,16 @@ import {
   refusalError,
 } from './http.js';
 import { AddressKey, Warnings } from './ip.js';
+import {
+  checkShedOptions,
+  type LoadShedOptions,
+  OVERLOADED_BODY,
+  overloadedError,
+  retryAfterSeconds,
+  ShedGate,
+  type ShedRefusal,
+  shedFault,
+} from './load-shed.js';
 import { invalid } from './options.js';
 
 /** The hooks that can limit. */
@@ -51,6 +61,8 @@ declare module 'fastify' {
     rateLimit?: Decision | undefined;
   }
   interface FastifyContextConfig {
+    /** false: this route is never shed. An object: options that override the plugin's for this route. */
+    loadShed?: false | RouteLoadShedOptions | undefined;
     /** false: this route is not limited. An object: options that override the plugin's for this route. */
     rateLimit?: false | RouteRateLimitOptions | undefined;
   }
@@ -180,21 +192,30 @@ function refuse(
     done(refusalError(decision));
     return;
   }
-  if (gate.onRefused === undefined) {
-    reply.type(PROBLEM_TYPE).send(problemBody(decision));
-    return;
-  }
+  const { onRefused } = gate;
+  if (onRefused === undefined) reply.type(PROBLEM_TYPE).send(problemBody(decision));
+  else answerWith(() => onRefused(request, reply, decision), reply, before, done, fault);
+}
+
+/** Lets a user's function answer; what it throws goes to `done`, as `faultOf` says it. */
+function answerWith(
+  onRefused: () => unknown,
+  reply: FastifyReply,
+  statusBefore: number,
+  done: (error?: Error) => void,
+  faultOf: (thrown: unknown) => unknown,
+): void {
   const failed = (error: unknown) => {
     // Fastify takes the status of a reply for that of an error that has none.
-    if (!reply.raw.headersSent) reply.code(before);
-    done(fault(error) as Error);
+    if (!reply.raw.headersSent) reply.code(statusBefore);
+    done(faultOf(error) as Error);
   };
   // As in a handler: send it, or return it.
   const answer = (payload: unknown) => {
     if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
   };
   try {
-    const answered = gate.onRefused(request, reply, decision);
+    const answered = onRefused();
     // A reply is a thenable of its own, which settles when it is sent.
     if (answered !== reply && isThenable(answered)) answered.then(answer, failed);
     else answer(answered);
@@ -203,11 +224,91 @@ function refuse(
   }
 }
 
+/** Options of the plugin `loadShed`. */
+export interface FastifyLoadShedOptions extends LoadShedOptions<FastifyRequest, FastifyReply> {
+  /**
+   * false sheds only routes that have a `config.loadShed` object.
+   * @default true
+   */
+  readonly global?: boolean | undefined;
+}
+
+/** Options of one route: they override the plugin's, one by one. */
+export type RouteLoadShedOptions = Partial<LoadShedOptions<FastifyRequest, FastifyReply>>;
+
+/**
+ * The plugin that sheds load: a hook at the beginning of every request of the routes registered after it. `await` its registration
+ * before routes are declared.
+ * @throws {InvalidOptionError} (the registration rejects with it) when an option is not what it must be
+ */
+async function loadShed(fastify: FastifyInstance, options: FastifyLoadShedOptions): Promise<void> {
+  checkShedOptions(options, { global: 'boolean' });
+  const { global = true, ...own } = options;
+  const ownHook = shedHookFor(own);
+  fastify.addHook('onRoute', (route) => {
+    const override = route.config?.loadShed;
+    if (override === false || (override === undefined && !global)) return;
+    const hook = override === undefined ? ownHook : shedHookFor(mergeShed(own, override));
+    // Before other hooks of the route, because they cost something; a new array, because a user may share one between routes.
+    route.onRequest = [hook, route.onRequest ?? []].flat() as Hook[];
+  });
+}
+
+function mergeShed(
+  own: LoadShedOptions<FastifyRequest, FastifyReply>,
+  override: RouteLoadShedOptions,
+): LoadShedOptions<FastifyRequest, FastifyReply> {
+  if (typeof override !== 'object' || override === null) {
+    throw invalid('middleware', 'config.loadShed', 'false or an object', override);
+  }
+  const given = Object.entries(override).filter(([, value]) => value !== undefined);
+  const all = { ...own, ...Object.fromEntries(given) };
+  checkShedOptions(all, {}, 'config.loadShed');
+  return all;
+}
+
+function shedHookFor(options: LoadShedOptions<FastifyRequest, FastifyReply>): Hook {
+  const gate = new ShedGate<FastifyRequest, FastifyReply>(options);
+  return function loadShedHook(request, reply, done) {
+    let refusal: ShedRefusal | undefined;
+    try {
+      refusal = gate.admit(request, request.url);
+    } catch (error) {
+      done(shedFault(error) as Error);
+      return;
+    }
+    if (refusal === undefined) done();
+    else shed(gate, request, reply, done, refusal);
+  };
+}
+
+function shed(
+  { refuseWith, onRefused }: ShedGate<FastifyRequest, FastifyReply>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+  refusal: ShedRefusal,
+): void {
+  if (reply.sent || reply.raw.headersSent) return;
+  const before = reply.statusCode;
+  reply.code(503).header('Retry-After', retryAfterSeconds(refusal));
+  if (refuseWith === 'error') done(overloadedError(refusal));
+  else if (onRefused === undefined) reply.type(PROBLEM_TYPE).send(OVERLOADED_BODY);
+  else answerWith(() => onRefused(request, reply, refusal), reply, before, done, shedFault);
+}
+
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';
-export { rateLimit };
+export type { LoadShedOptions, ShedRefusal } from './load-shed.js';
+export { loadShed, rateLimit };
 export default rateLimit;
+
+Object.assign(loadShed, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'breakwater-load-shed',
+  [Symbol.for('plugin-meta')]: { fastify: '>=5', name: 'breakwater-load-shed' },
+});
 
 // As Fastify's own plugins do: what `require('breakwater/fastify')` gives is the plugin, with its exports as properties.
 module.exports = Object.assign(rateLimit, exports, {

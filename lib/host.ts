@@ -44,6 +44,8 @@ export type NativeKind =
   | 'budget'
   | 'throttle'
   | 'bulkhead'
+  | 'monitor'
+  | 'shedder'
   | 'clock';
 
 /** This thread's side of the binding. */
@@ -51,6 +53,10 @@ export interface Host {
   readonly id: number;
   readonly native: Native;
   readonly registers: Float64Array;
+  /** The event loop's sign of life. 1: an interval is over, and is to be marked; -1: there is no monitor any more. */
+  beat(): -1 | 0 | 1;
+  /** Ends the intervals that are over, with what the runtime says of the loop's use. */
+  mark(activeMs: number, idleMs: number): void;
 }
 
 const listeners = new Map<number, Set<Listener>>();

@@ -71,8 +71,26 @@ export {
   type RateLimiterPolicyOptions,
   type RateLimiterSnapshot,
 } from './limiter.js';
+export type { MemoryShare } from './memory.js';
+export {
+  type BlockedEvent,
+  type BlockedLoop,
+  type EventLoopDelay,
+  EventLoopMonitor,
+  type EventLoopMonitorOptions,
+  type EventLoopMonitorSnapshot,
+} from './monitor.js';
 export { type AltOf, pipeline } from './pipeline.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
+export {
+  LoadShedder,
+  type LoadShedderBounds,
+  type LoadShedderOptions,
+  type LoadShedderSnapshot,
+  type PriorityOptions,
+  type ShedderMeasure,
+  type ShedderMeasures,
+} from './shedder.js';
 export {
   AdaptiveThrottle,
   type AdaptiveThrottleOptions,

@@ -12,6 +12,9 @@ import { checkName, fromNative, invalid } from './options.js';
 /** The primitives that are shared by name. */
 export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
 
+/** The primitives with a native part that refuses; a shedder is of its own thread alone. */
+export type PrimitiveKind = SharedKind | 'shedder';
+
 /** Options that every primitive has. */
 export interface CommonOptions {
   /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -28,7 +31,7 @@ export interface CommonOptions {
 export const COMMON_SHAPES = { name: 'string', label: 'string', dryRun: 'boolean', clock: 'object' } as const;
 
 /** What every snapshot starts with. */
-export interface CommonSnapshot<K extends SharedKind> {
+export interface CommonSnapshot<K extends PrimitiveKind> {
   readonly kind: K;
   readonly name: string | undefined;
   readonly label: string | undefined;
@@ -43,7 +46,7 @@ export interface NativeCommon {
 }
 
 /** The native part of one object. */
-export class Primitive<K extends SharedKind, Functions> {
+export class Primitive<K extends PrimitiveKind, Functions> {
   readonly kind: K;
   readonly name: string | undefined;
   readonly label: string | undefined;
@@ -76,7 +79,7 @@ export class Primitive<K extends SharedKind, Functions> {
    * Makes the state or joins the one of its name, on behalf of `owner`.
    * @throws {InvalidOptionError | NameConflictError}
    */
-  static open<K extends SharedKind, Functions>(
+  static open<K extends PrimitiveKind, Functions>(
     owner: object,
     kind: K,
     options: CommonOptions,

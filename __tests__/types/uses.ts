@@ -7,18 +7,24 @@ import {
   type AdaptiveThrottleSnapshot,
   type AltOf,
   type Backoff,
+  type BlockedEvent,
   type BreakerPermit,
   BreakwaterError,
   type Call,
   CircuitBreaker,
   type Decision,
+  EventLoopMonitor,
+  type EventLoopMonitorSnapshot,
   type ExecuteOptions,
   fallback,
   hedge,
   type Keyed,
   keyed,
   type Limit,
+  LoadShedder,
+  type LoadShedderSnapshot,
   ManualClock,
+  type MemoryShare,
   type Policy,
   pipeline,
   RateLimitedError,
@@ -29,6 +35,7 @@ import {
   type RetryBudgetSnapshot,
   type RetryEvent,
   retry,
+  type ShedderMeasure,
   TokenBucket,
   timeout,
 } from 'breakwater';
@@ -111,6 +118,48 @@ class Counting implements Policy<'none'> {
       return policy.execute(() => fn.apply(this, args));
     };
   }
+}
+
+export async function shedding(): Promise<void> {
+  const monitor = new EventLoopMonitor({
+    sampleMs: 1_000,
+    blockedMs: undefined,
+    stderr: false,
+    label: 'loop',
+  });
+  using listening = monitor.on(
+    'blocked',
+    ({ threadId, label, blockedMs, over, generation }: BlockedEvent) => {
+      holds<Same<typeof label, string | undefined>>();
+      void [threadId, blockedMs, over, generation];
+    },
+  );
+  void listening;
+  const share: MemoryShare = { shareOfLimit: 0.9 };
+  const shedder = new LoadShedder({
+    maxEventLoopDelayMs: 100,
+    maxUtilization: 0.95,
+    maxHeapBytes: share,
+    maxRssBytes: 5e8,
+    monitor,
+    dryRun: true,
+  });
+  const policy: Policy = shedder;
+  holds<Same<ReturnType<typeof shedder.tryAcquire>, boolean>>();
+  const ran = policy.execute(() => 5, { priority: 3 });
+  holds<Same<typeof ran, Promise<number>>>();
+  const snapshot: LoadShedderSnapshot = shedder.snapshot();
+  holds<Same<typeof snapshot.limiting, ShedderMeasure | undefined>>();
+  holds<Same<typeof snapshot.kind, 'shedder'>>();
+  const loop: EventLoopMonitorSnapshot = monitor.snapshot();
+  holds<Same<typeof loop.utilization, number | undefined>>();
+  const wait: number = shedder.retryAfterMs({ priority: 9 }) + shedder.pressure + monitor.delay.p99Ms;
+  shedder.reconfigure({ maxRssBytes: share });
+  // @ts-expect-error what bulkheads are is not changed
+  shedder.reconfigure({ bulkheads: [] });
+  // @ts-expect-error there is nothing to share by name
+  new LoadShedder({ maxEventLoopDelayMs: 5, name: 'mine' });
+  void [wait, await ran];
 }
 
 /** What a number may become. */

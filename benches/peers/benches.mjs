@@ -11,6 +11,7 @@ import { benches as limiter } from './limiter.mjs';
 import { benches as memory } from './memory.mjs';
 import { benches as pipeline } from './pipeline.mjs';
 import { benches as policies } from './policies.mjs';
+import { benches as shedder } from './shedder.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
 import { benches as whenfull } from './whenfull.mjs';
@@ -24,6 +25,7 @@ export const BENCHES = {
   ...bulkhead,
   ...pipeline,
   ...policies,
+  ...shedder,
   ...memory,
   ...stall,
   ...threads,

@@ -108,3 +108,20 @@ export async function mollitiaCircuit(func, make) {
   const peer = await import('mollitia');
   return new peer.Circuit({ func, options: { modules: make(peer) } });
 }
+
+/** The decision of @fastify/under-pressure, taken from its decorator: whether the server is under pressure. */
+export async function underPressure(options) {
+  const { default: Fastify } = await import('fastify');
+  const { default: plugin } = await import('@fastify/under-pressure');
+  const fastify = Fastify();
+  await fastify.register(plugin, options);
+  await fastify.ready();
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  return () => fastify.isUnderPressure();
+}
+
+/** The decision of toobusy-js. */
+export async function toobusy() {
+  const { default: decide } = await import('toobusy-js');
+  return () => decide();
+}

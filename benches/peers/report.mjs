@@ -17,7 +17,7 @@ export function report(machine, rows) {
     heading(machine, figures),
     targets(figures, runtimes),
     floor(figures, runtimes),
-    ...['bucket', 'limiter', 'express', 'breaker', 'pipeline', 'policies'].map((word) =>
+    ...['bucket', 'limiter', 'express', 'breaker', 'pipeline', 'policies', 'shedder'].map((word) =>
       calls(figures, runtimes, word),
     ),
     bare(figures, runtimes),
@@ -43,6 +43,10 @@ export function report(machine, rows) {
       ['greedy, of the exact total', 'greedyToExact', '%'],
       ['honest calls refused', 'honestRefused', '%'],
       ['flood calls refused', 'onceRefused', '%'],
+    ]),
+    table(figures, runtimes, '## An idle process that measures and watches its loop', /^monitor\//, [
+      ['CPU, ms of each second', 'cpuMsPerSecond', 2],
+      ['watchdog, of a core', 'watchdogShare', '%'],
     ]),
     failures(rows),
   ];

@@ -56,7 +56,7 @@ impl Clock {
 /// A coarse clock lags by its tick, 1 to 10 ms; a machine that was stopped for longer may see calls refused for so much longer.
 const COARSE_SLACK: Nanos = 50 * NANOS_PER_MILLI;
 
-pub use system::Epoch;
+pub use system::{Epoch, thread_cpu};
 
 #[cfg(target_os = "linux")]
 mod system {
@@ -83,6 +83,11 @@ mod system {
         pub(super) fn coarse(self) -> Option<Nanos> {
             nanos(clock_gettime(ClockId::MonotonicCoarse)).checked_sub(self.0)
         }
+    }
+
+    /// Processor time that the calling thread has used; None where the system does not say.
+    pub fn thread_cpu() -> Option<Nanos> {
+        Some(nanos(clock_gettime(ClockId::ThreadCPUTime)))
     }
 
     #[inline]
@@ -116,6 +121,11 @@ mod system {
         pub(super) fn coarse(self) -> Option<Nanos> {
             None
         }
+    }
+
+    /// Processor time that the calling thread has used; None where the system does not say.
+    pub fn thread_cpu() -> Option<Nanos> {
+        None
     }
 }
 

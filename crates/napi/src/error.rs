@@ -18,6 +18,11 @@ pub(crate) fn name_conflict(option: &str) -> Error<String> {
     Error::new("ERR_NAME_CONFLICT".to_owned(), message.to_string())
 }
 
+/// The system gives no further thread.
+pub(crate) fn no_thread() -> Error<String> {
+    Error::new("ERR_NATIVE_BINDING".to_owned(), "no thread could be started for the watchdog".to_owned())
+}
+
 /// A handle the facade does not own: a fault of ours, not of the user.
 pub(crate) fn stale_handle() -> Error<String> {
     Error::new("ERR_NATIVE_BINDING".to_owned(), "a native handle was used after its end".to_owned())

@@ -223,9 +223,9 @@ impl<T> Function<T> {
 
 /// Defines a bound function: `bound!(name, CellType, argument count, |cell, call| answer)`.
 macro_rules! bound {
-    ($(#[$doc:meta])* $name:ident, $cell:ty, $count:literal, $body:expr) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident, $cell:ty, $count:literal, $body:expr) => {
         $(#[$doc])*
-        fn $name() -> $crate::fast::Function<$cell> {
+        $vis fn $name() -> $crate::fast::Function<$cell> {
             fn body(cell: &$cell, call: $crate::fast::Call<$count>) -> $crate::fast::Answer {
                 let body: fn(&$cell, $crate::fast::Call<$count>) -> _ = $body;
                 body(cell, call).into()

@@ -1,9 +1,9 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`,
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `monitor.rs`, `shedder.rs`,
 //!   `clock.rs`: one file per primitive.
-//! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
+//! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers.
 //! - `error.rs`: how what went wrong reaches the facade.
 
@@ -20,7 +20,9 @@ mod export;
 mod fast;
 mod host;
 mod limiter;
+mod monitor;
 mod overlays;
+mod shedder;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
 mod throttle;
@@ -30,4 +32,4 @@ use napi_derive::napi;
 /// The version of what facade and binary say to each other: raised whenever a signature or a register changes.
 /// Compared by the facade before it uses anything else.
 #[napi]
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;

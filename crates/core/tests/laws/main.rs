@@ -12,7 +12,9 @@ mod bucket;
 mod budget;
 mod bulkhead;
 mod limiter;
+mod monitor;
 mod rounding;
+mod shedder;
 #[path = "../support/spans.rs"]
 mod spans;
 mod throttle;

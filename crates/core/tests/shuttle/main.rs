@@ -15,6 +15,7 @@ use breakwater_core::{
     bucket::{Acquire, Bucket, Decision, Limit, Rate},
     clock::{Clock, ManualClock, Nanos},
     limiter::{Costs, Limiter, Options},
+    monitor::{Pulse, Watchlist},
     rng::Rng,
     room::{EnvId, Ticket, Woken},
     sync::Arc,
@@ -633,4 +634,56 @@ mod breaker {
             assert_eq!(gate.check(), [Reason::Elapsed, Reason::Recovered]);
         });
     }
+}
+
+/// Two loops that beat after blocks, and end; and a watchdog that looks meanwhile. Whatever the order, what is reported of a loop is
+/// numbered as it happened: a block grows, is over once, and is over where its loop has ended.
+#[test]
+fn a_block_is_never_reported_after_it_is_over() {
+    const BLOCK: Nanos = 100;
+    explore(|| {
+        let clock = Arc::new(ManualClock::new());
+        let list = Arc::new(Watchlist::new(Clock::Manual(clock.clone())));
+        let loops: Vec<_> = (1..=2)
+            .map(|env| {
+                let (list, clock) = (list.clone(), clock.clone());
+                thread::spawn(move || {
+                    let pulse = Arc::new(Pulse::new(env, env));
+                    list.watch(&pulse, env, BLOCK, None, false);
+                    let mut blocks = 0;
+                    for turn in 0..3 {
+                        clock.advance_to(list.now() + BLOCK / 2 * (turn + 1));
+                        blocks += usize::from(list.beat(&pulse));
+                    }
+                    clock.advance_to(list.now() + BLOCK);
+                    blocks + usize::from(list.gone(&pulse))
+                })
+            })
+            .collect();
+        let watchdog = {
+            let list = list.clone();
+            thread::spawn(move || {
+                for _ in 0..4 {
+                    list.look();
+                    thread::yield_now();
+                }
+            })
+        };
+        let blocks: Vec<usize> = loops.into_iter().map(|one| one.join().unwrap()).collect();
+        watchdog.join().unwrap();
+        assert!(list.blocked().is_empty());
+        assert_eq!(list.look().wait, None);
+        let reports = list.since(0);
+        assert!(reports.iter().zip(1..).all(|(report, number)| report.generation == number));
+        for env in 1..=2 {
+            let mut last = None;
+            for report in reports.iter().filter(|report| report.env == env) {
+                assert!(report.silent >= BLOCK && last.is_none_or(|before| before <= report.silent));
+                last = if report.over { None } else { Some(report.silent) };
+            }
+            assert_eq!(last, None, "a block without an end");
+            let over = reports.iter().filter(|report| report.env == env && report.over).count();
+            assert_eq!(over, blocks[env as usize - 1]);
+        }
+    });
 }

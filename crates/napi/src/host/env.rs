@@ -19,6 +19,7 @@ use breakwater_core::{
     bulkhead::Bulkhead,
     clock::ManualClock,
     limiter::Limiter,
+    monitor::Monitor,
     room::{EnvId, Why},
     throttle::Throttle,
 };
@@ -36,7 +37,9 @@ use crate::{
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     limiter::{Reservations, own_bytes},
+    monitor::{self, EventLoop},
     overlays::Overlays,
+    shedder::Shedding,
 };
 
 /// How many numbers the result registers hold.
@@ -63,6 +66,10 @@ pub(crate) struct Host {
     pub(crate) budgets: Pool<Budget>,
     pub(crate) throttles: Pool<Throttle>,
     pub(crate) bulkheads: Pool<Observed<Bulkhead>>,
+    /// Each is of this environment's own loop.
+    pub(crate) monitors: Pool<RefCell<Monitor>>,
+    pub(crate) event_loop: EventLoop,
+    pub(crate) shedders: Pool<Shedding>,
     pub(crate) reservations: Reservations,
 }
 
@@ -136,6 +143,8 @@ impl Host {
             breaker.core.env_gone(self.id);
         }
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
+        self.event_loop.end(self.id);
+        drop((self.shedders.empty_all(), self.monitors.empty_all()));
         for bucket in self.buckets.empty_all() {
             let woken = bucket.env_gone(self.id);
             let waits: Arc<dyn Waits> = bucket;
@@ -214,7 +223,7 @@ pub struct HostHandle {
     /// The result registers: a Float64Array.
     #[napi(ts_type = "Float64Array")]
     pub registers: Raw,
-    /// `drain()` and `keepAlive(1 | 0)`.
+    /// `drain()` and `keepAlive(1 | 0)`; `beat()` and `mark(activeMs, idleMs)` of the event loop.
     #[napi(ts_type = "object")]
     pub functions: Raw,
 }
@@ -279,6 +288,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         budgets: Pool::default(),
         throttles: Pool::default(),
         bulkheads: Pool::default(),
+        monitors: Pool::default(),
+        event_loop: EventLoop::default(),
+        shedders: Pool::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -291,7 +303,16 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
     };
     // SAFETY: the host is freed by its cleanup hook.
     let anchor = unsafe { Anchored::new(host) };
-    let functions = bind(env, anchor, &[(c"drain", drain()), (c"keepAlive", keep_alive())]);
+    let functions = bind(
+        env,
+        anchor,
+        &[
+            (c"drain", drain()),
+            (c"keepAlive", keep_alive()),
+            (c"beat", monitor::beat()),
+            (c"mark", monitor::mark()),
+        ],
+    );
     Ok(HostHandle { id, registers: Raw(registers), functions })
 }
 
@@ -382,6 +403,20 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         }
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
+        "monitor" => {
+            if let Some(state) = host.monitors.empty(handle) {
+                host.event_loop.remove(state.id);
+            }
+            if free {
+                host.monitors.free(handle);
+            }
+        }
+        "shedder" => {
+            host.shedders.empty(handle);
+            if free {
+                host.shedders.free(handle);
+            }
+        }
         // It has no name to let go of.
         "backoff" => {
             host.backoffs.empty(handle);

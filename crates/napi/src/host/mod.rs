@@ -7,6 +7,7 @@ mod env;
 mod mailbox;
 mod pin;
 mod registry;
+mod watchdog;
 
 pub(crate) use arena::Cell;
 #[cfg(feature = "test-hooks")]
@@ -14,3 +15,4 @@ pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, host};
 pub(crate) use mailbox::{Mail, Observed, Waits, deliver, post};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};
+pub(crate) use watchdog::watchdog;

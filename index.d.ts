@@ -1,4 +1,6 @@
 /// <reference lib="esnext.disposable" />
+import { Readable, Writable } from 'node:stream';
+
 /**
  * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
  * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
@@ -41,6 +43,15 @@ declare class CircuitOpenError extends RefusedError {
 }
 /** A load shedder or an adaptive throttle said no. */
 declare class OverloadedError extends RefusedError {
+}
+/** A queue is full. */
+declare class QueueFullError extends RefusedError {
+}
+/** It waited too long for its turn: longer than it was willing to, or than a queue that stands still lets anyone wait. */
+declare class QueueTimeoutError extends RefusedError {
+}
+/** The queue was closed. */
+declare class QueueClosedError extends BreakwaterError {
 }
 /** A call did not settle within its `timeoutMs`. */
 declare class TimeoutError extends BreakwaterError {
@@ -183,7 +194,7 @@ type FailureVerdict = boolean | 'ignore' | {
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
 
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'queue';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -597,7 +608,7 @@ declare class RetryBudget {
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'queue';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -690,7 +701,7 @@ interface HedgeOptions {
 declare function hedge(options: HedgeOptions): Policy;
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'queue' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -875,6 +886,164 @@ type AltOf<P> = P extends Policy ? never : P extends Policy<infer Alt> ? Alt : n
  */
 declare function pipeline<P extends readonly Policy<unknown>[]>(...policies: P): Policy<AltOf<P[number]>>;
 
+/** Options of BoundedQueue. */
+interface BoundedQueueOptions {
+    /** The most messages it holds: a whole number from 1 to 2^32. */
+    readonly capacity: number;
+    /**
+     * The most bytes of messages it holds: a whole number from 1 to 2^53 - 1. Text counts a byte for each character if all are below
+     * U+0100, else two. Default: no bound but `capacity`.
+     */
+    readonly maxBytes?: number | undefined;
+    /**
+     * What happens to a message when there is no room: it is refused, it waits, the oldest messages are dropped for it, or it is
+     * dropped itself. @default 'reject'
+     */
+    readonly overflow?: 'reject' | 'wait' | 'dropOldest' | 'dropNewest' | undefined;
+    /** What messages are: values (as their JSON), Uint8Arrays, or strings. @default 'json' */
+    readonly codec?: 'json' | 'bytes' | 'string' | undefined;
+    /** One queue for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the object in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Where the time of `timeoutMs` and `lingerMs` is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/** How long a push may take. */
+interface PushOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason, unless the message is stored already. */
+    readonly signal?: AbortSignal | undefined;
+    /** The longest wait for room in milliseconds, with `overflow: 'wait'`. Default: Infinity. */
+    readonly timeoutMs?: number | undefined;
+}
+/** How long a pop may take. */
+interface PopOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason, and no message is taken. */
+    readonly signal?: AbortSignal | undefined;
+}
+/** How long a batch may take. */
+interface PopManyOptions extends PopOptions {
+    /** How long to wait for more messages once the first one is there, in milliseconds. @default 0 */
+    readonly lingerMs?: number | undefined;
+}
+/** What listeners are told. */
+interface BoundedQueueEvents {
+    /** The queue was full, and now holds at most half of each of its bounds. */
+    drain: Record<never, never>;
+    /** So many messages were dropped to make room since this listener was told last. */
+    drop: {
+        readonly count: number;
+    };
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface BoundedQueueSnapshot extends Omit<CommonSnapshot<'queue'>, 'dryRun'> {
+    readonly capacity: number;
+    readonly maxBytes: number | undefined;
+    readonly overflow: 'reject' | 'wait' | 'dropOldest' | 'dropNewest';
+    readonly codec: 'json' | 'bytes' | 'string';
+    /** Messages in the queue. */
+    readonly size: number;
+    /** Their bytes. */
+    readonly bytes: number;
+    /** Pushes that wait for room. */
+    readonly waitingPushes: number;
+    /** Pops that wait for messages. */
+    readonly waitingPops: number;
+    /** Messages accepted. */
+    readonly pushed: number;
+    /** Messages popped, without those that came back from a thread that ended. */
+    readonly popped: number;
+    /** Messages dropped: to make room, or by `close({ drain: false })`. */
+    readonly dropped: number;
+    /** Messages refused. */
+    readonly refused: number;
+    readonly closed: boolean;
+}
+/**
+ * A bounded queue of messages: many producers, many consumers, in any threads that share its name. Messages are kept outside the
+ * JavaScript heap, each goes to one consumer, and those of one producer arrive in their order.
+ *
+ * ```js
+ * const jobs = new BoundedQueue({ name: 'jobs', capacity: 10_000, overflow: 'wait' });
+ * await jobs.push({ id: 7 }); // here
+ * for await (const job of jobs) await work(job); // in a worker thread
+ * ```
+ */
+declare class BoundedQueue<T = unknown> implements AsyncIterable<T> {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: BoundedQueueOptions);
+    /** An object on the queue of this name, if one exists in the process. */
+    static find<T = unknown>(name: string): BoundedQueue<T> | undefined;
+    /**
+     * Stores a message if there is room: whether it was stored. With `dropOldest` there is always room, unless the message has more
+     * bytes than the queue may hold.
+     * @throws {InvalidOptionError | QueueClosedError | DisposedError}
+     */
+    tryPush(value: T): boolean;
+    /**
+     * Stores a message, whether it was stored: false with `dropNewest` where there is no room. With `wait` it waits for room, first
+     * come, first served over all threads.
+     * Rejects with QueueFullError where there is no room, with QueueTimeoutError where there was none within `timeoutMs`, with the
+     * signal's reason when aborted (in both cases the message is not stored), with QueueClosedError when the queue is closed.
+     */
+    push(value: T, options?: PushOptions): Promise<boolean>;
+    /** The oldest message, or undefined: there is none, or those that are there are others'. @throws {DisposedError} */
+    tryPop(): T | undefined;
+    /**
+     * The oldest message as soon as there is one, first come, first served over all threads; undefined once the queue is closed and
+     * empty. Rejects with the signal's reason when aborted, with DisposedError when this object is disposed meanwhile.
+     */
+    pop(options?: PopOptions): Promise<T | undefined>;
+    /**
+     * At least one message and at most `max` (a whole number ≥ 1), as soon as there is one; with `lingerMs` it waits so long for `max`
+     * of them once the first is there, and keeps none but the first from others meanwhile. [] once the queue is closed and empty.
+     * Messages of one batch may share memory: what is kept for long is better copied. Rejects as `pop` does.
+     */
+    popMany(max: number, options?: PopManyOptions): Promise<T[]>;
+    /** Message after message, until the queue is closed and empty. A message is popped when it is asked for, none ahead. */
+    [Symbol.asyncIterator](): AsyncIterableIterator<T>;
+    /**
+     * A Node stream in object mode with a chunk for each message: it pops when it is read from, and ends with the queue. Destroying
+     * it leaves the queue as it is.
+     */
+    toReadable(): Readable;
+    /**
+     * A Node stream in object mode that pushes each chunk; with `reject` and `wait` it waits for room. Its end does not close the
+     * queue.
+     */
+    toWritable(): Writable;
+    /** The same as a web stream. */
+    toReadableStream(): ReadableStream<T>;
+    /** The same as a web stream. */
+    toWritableStream(): WritableStream<T>;
+    /** Messages in the queue. @throws {DisposedError} */
+    get size(): number;
+    /**
+     * Ends the queue for all threads: pushes reject with QueueClosedError, those that wait for room too. Resolves when all messages
+     * are popped; with `drain: false` they are discarded instead. Pops of a closed and empty queue give undefined, [] and the end.
+     */
+    close(options?: {
+        readonly drain?: boolean | undefined;
+    }): Promise<void>;
+    /**
+     * Tells `listener` in a later microtask, in this thread, whichever thread brought the event about.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on<E extends keyof BoundedQueueEvents>(event: E, listener: (event: BoundedQueueEvents[E]) => void): Disposable;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): BoundedQueueSnapshot;
+    /**
+     * Lets go of the queue: what waits through this object rejects with DisposedError, later calls throw it. A name is free again, and
+     * what its queue held gone, once every thread has let go of it. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /** What `onRetry` is told, before the wait. */
 interface RetryEvent {
     /** The attempt that failed, from 1. */
@@ -1009,5 +1178,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, CircuitBreaker, CircuitOpenError, DisposedError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, PopManyOptions, PopOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

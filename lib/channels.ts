@@ -6,7 +6,7 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 export interface RefusedMessage {
-  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'queue';
   /** The name or label of the primitive. */
   readonly primitive: string | undefined;
   /** Whether it was let through all the same. */
@@ -19,6 +19,7 @@ const refused: Record<RefusedMessage['kind'], Channel> = {
   breaker: channel('breakwater:breaker:refused'),
   budget: channel('breakwater:budget:refused'),
   throttle: channel('breakwater:throttle:refused'),
+  queue: channel('breakwater:queue:refused'),
 };
 
 export function publishRefused(

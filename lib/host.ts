@@ -25,7 +25,15 @@ export interface Listener {
 }
 
 /** The kinds that have a native part. */
-export type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'clock';
+export type NativeKind =
+  | 'bucket'
+  | 'limiter'
+  | 'breaker'
+  | 'backoff'
+  | 'budget'
+  | 'throttle'
+  | 'queue'
+  | 'clock';
 
 /** This thread's side of the binding. */
 export interface Host {

@@ -35,6 +35,9 @@ export {
   NameConflictError,
   NativeBindingError,
   OverloadedError,
+  QueueClosedError,
+  QueueFullError,
+  QueueTimeoutError,
   RateLimitedError,
   RefusedError,
   TimeoutError,
@@ -54,6 +57,15 @@ export {
   type RateLimiterSnapshot,
 } from './limiter.js';
 export { type AltOf, pipeline } from './pipeline.js';
+export {
+  BoundedQueue,
+  type BoundedQueueEvents,
+  type BoundedQueueOptions,
+  type BoundedQueueSnapshot,
+  type PopManyOptions,
+  type PopOptions,
+  type PushOptions,
+} from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
 export {
   AdaptiveThrottle,

@@ -10,7 +10,7 @@ import { collectWith, host } from './host.js';
 import { checkName, fromNative, invalid } from './options.js';
 
 /** The primitives that are shared by name. */
-export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle';
+export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'queue';
 
 /** Options that every primitive has. */
 export interface CommonOptions {

@@ -11,6 +11,7 @@ pub mod budget;
 pub mod clock;
 pub mod limiter;
 pub mod option;
+pub mod queue;
 pub mod rng;
 pub mod room;
 pub mod sync;

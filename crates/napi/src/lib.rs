@@ -1,9 +1,11 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `queue.rs`, `clock.rs`: one
+//!   file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end.
-//! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers.
+//! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
+//!   and not delivered yet.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
@@ -16,9 +18,11 @@ mod clock;
 mod error;
 mod export;
 mod fast;
+mod hands;
 mod host;
 mod limiter;
 mod overlays;
+mod queue;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
 mod throttle;
@@ -28,4 +32,4 @@ use napi_derive::napi;
 /// The version of what facade and binary say to each other: raised whenever a signature or a register changes.
 /// Compared by the facade before it uses anything else.
 #[napi]
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;

@@ -29,12 +29,14 @@ use crate::{
     breaker::Observed,
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
+    hands::Hands,
     limiter::{Reservations, own_bytes},
     overlays::Overlays,
+    queue::Posted,
 };
 
 /// How many numbers the result registers hold.
-pub(crate) const REGISTERS: usize = 128;
+pub(crate) const REGISTERS: usize = 512;
 
 /// Mail that one drain reads: three registers each.
 const BATCH: usize = 32;
@@ -56,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) backoffs: Pool<RefCell<Backoff>>,
     pub(crate) budgets: Pool<Budget>,
     pub(crate) throttles: Pool<Throttle>,
+    pub(crate) queues: Pool<Posted>,
+    pub(crate) hands: Hands,
     pub(crate) reservations: Reservations,
 }
 
@@ -122,15 +126,17 @@ impl Host {
         mailbox::unregister(self.id);
         self.mailbox.close();
         self.reservations.cancel_all();
+        self.hands.settle(self);
         drop((self.limiters.empty_all(), self.clocks.empty_all()));
         self.overlays.end_all(self.id);
         for breaker in self.breakers.empty_all() {
             breaker.core.env_gone(self.id);
         }
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
-        for bucket in self.buckets.empty_all() {
-            let woken = bucket.env_gone(self.id);
-            let waits: Arc<dyn Waits> = bucket;
+        let buckets = self.buckets.empty_all().into_iter().map(|bucket| bucket as Arc<dyn Waits>);
+        let queues = self.queues.empty_all().into_iter().map(|queue| queue as Arc<dyn Waits>);
+        for waits in buckets.chain(queues) {
+            let woken = waits.env_gone(self.id);
             deliver(&waits, woken);
         }
         for ((kind, name), holds) in self.holds.borrow_mut().drain() {
@@ -162,6 +168,7 @@ bound!(
     Host,
     0,
     |host, _call: Call<0>| {
+        host.hands.settle(host);
         let mut count = 0;
         while count < BATCH {
             let (what, state, ticket) = match host.mailbox.take() {
@@ -262,6 +269,8 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         backoffs: Pool::default(),
         budgets: Pool::default(),
         throttles: Pool::default(),
+        queues: Pool::default(),
+        hands: Hands::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -355,6 +364,11 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         "throttle" => drop(end(host, &host.throttles, Kind::Throttle, handle, free)),
         "clock" => drop(end(host, &host.clocks, Kind::Clock, handle, free)),
         "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
+        "queue" => {
+            // It would keep the queue for as long as there is no other.
+            host.hands.settle(host);
+            drop(end(host, &host.queues, Kind::Queue, handle, free));
+        }
         // It has no name to let go of.
         "backoff" => {
             host.backoffs.empty(handle);

@@ -150,6 +150,14 @@ impl Listeners {
             let _ = send(env, Mail::Changed(id));
         }
     }
+
+    /// Tells all that the state numbered `id` has changed, for a state that knows itself whom it has told of what.
+    pub(crate) fn tell_all(&self, id: u32) {
+        let envs = self.envs.lock().clone();
+        for env in envs {
+            let _ = send(env, Mail::Changed(id));
+        }
+    }
 }
 
 /// Wakes whom a call on `state` has to wake. What was offered to an environment that has ended goes to the next in line.

@@ -2,15 +2,17 @@
 //!
 //! Lock order: registry → object → mailbox. No lock is held while JavaScript runs.
 
+mod apart;
 mod arena;
 mod env;
 mod mailbox;
 mod pin;
 mod registry;
 
+pub(crate) use apart::drop_elsewhere;
 pub(crate) use arena::Cell;
 #[cfg(feature = "test-hooks")]
 pub(crate) use arena::anchor;
-pub(crate) use env::{Host, Opened, host};
+pub(crate) use env::{Host, Opened, REGISTERS, host};
 pub(crate) use mailbox::{Listeners, Mail, Waits, deliver, post};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};

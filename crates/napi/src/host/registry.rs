@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Clock,
     Budget,
     Throttle,
+    Queue,
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Self::Clock => "clock",
             Self::Budget => "budget",
             Self::Throttle => "throttle",
+            Self::Queue => "queue",
         }
     }
 }

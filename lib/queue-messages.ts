@@ -167,11 +167,12 @@ class Bytes extends Messages<Uint8Array> {
     const needed = registers[2] as number;
     const alone = needed > SMALL_BYTES;
     // Filled to its end: it may come as it is.
-    const { buffer } = alone ? this.#filled(lasting(Buffer.allocUnsafeSlow(needed)), count) : slab;
+    const own = alone ? this.#filled(lasting(Buffer.allocUnsafeSlow(needed)), count) : undefined;
     let from = alone ? 0 : this.#placed(count);
+    const buffer = (own ?? slab).buffer as ArrayBuffer;
     for (let index = 0; index < count; index++) {
       const length = registers[FIRST_LEN + index] as number;
-      batch.push(new Uint8Array(buffer as ArrayBuffer, from, length));
+      batch.push(new Uint8Array(buffer, from, length));
       from += length;
     }
     if (!alone) used = from;

@@ -10,6 +10,7 @@ import { benches as limiter } from './limiter.mjs';
 import { benches as memory } from './memory.mjs';
 import { benches as pipeline } from './pipeline.mjs';
 import { benches as policies } from './policies.mjs';
+import { benches as queue } from './queue.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
 import { benches as whenfull } from './whenfull.mjs';
@@ -22,6 +23,7 @@ export const BENCHES = {
   ...breaker,
   ...pipeline,
   ...policies,
+  ...queue,
   ...memory,
   ...stall,
   ...threads,

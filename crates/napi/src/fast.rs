@@ -111,7 +111,10 @@ pub(crate) struct Scratch {
 const KEPT_BYTES: usize = 1 << 20;
 
 /// The least room that text is read into: most of it is shorter.
-const TEXT_UNITS: usize = 4096;
+const TEXT_BYTES: usize = 8192;
+
+/// A full buffer may end up to 4 bytes early, before a character that did not fit, besides the closing 0.
+const UTF8_SLACK: usize = 5;
 
 impl Scratch {
     fn rest(&mut self) {
@@ -131,37 +134,36 @@ pub(crate) enum Text<'a> {
 }
 
 impl<const N: usize> Call<N> {
-    /// The argument at `index` as text; None if it is no string.
+    /// The argument at `index` as text; None if it is no string. Most text is ASCII, and UTF-8 is the cheapest way to find out.
     pub(crate) fn text<'a>(&self, index: usize, scratch: &'a mut Scratch) -> Option<Text<'a>> {
         scratch.rest();
         let Scratch { narrow, wide } = scratch;
-        wide.reserve(TEXT_UNITS);
-        let mut len = 0;
-        let mut read = |wide: &mut Vec<u16>| {
-            let room = wide.capacity();
-            // SAFETY: the buffer has as many units as said, and the environment and the argument belong to the call under way.
-            let status = unsafe {
-                let buffer = wide.as_mut_ptr();
-                sys::napi_get_value_string_utf16(self.env, self.args[index], buffer, room, &mut len)
-            };
-            if status != sys::Status::napi_ok {
-                return None;
+        narrow.reserve(TEXT_BYTES);
+        let whole = self.read_utf8(index, narrow)?;
+        if whole && narrow.is_ascii() {
+            return Some(Text::Latin1(narrow));
+        }
+        let mut units = 0;
+        // SAFETY: a null buffer asks for the length; the environment and the argument belong to the call under way.
+        unsafe {
+            let value = self.args[index];
+            sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut units);
+        }
+        narrow.clear();
+        // What does not fit may be ASCII all the same.
+        if !whole {
+            narrow.reserve(units + UTF8_SLACK);
+            if self.read_utf8(index, narrow)? && narrow.is_ascii() {
+                return Some(Text::Latin1(narrow));
             }
-            // SAFETY: N-API wrote `len` units, fewer than there is room for.
-            unsafe { wide.set_len(len.min(room)) };
-            // A full buffer holds a 0 besides the text: there may be more.
-            Some(len + 1 < room)
-        };
-        if !read(wide)? {
-            let mut whole = 0;
-            // SAFETY: a null buffer asks for the length.
-            unsafe {
-                let value = self.args[index];
-                sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut whole);
-            }
-            wide.clear();
-            wide.reserve(whole + 2);
-            read(wide)?;
+            narrow.clear();
+        }
+        wide.reserve(units + 1);
+        // SAFETY: the buffer has room for the text and the 0 behind it; N-API writes no more and says how much.
+        unsafe {
+            let (value, buffer) = (self.args[index], wide.as_mut_ptr());
+            sys::napi_get_value_string_utf16(self.env, value, buffer, units + 1, &mut units);
+            wide.set_len(units);
         }
         if wide.iter().fold(0, |all, unit| all | unit) < 256 {
             narrow.extend(wide.iter().map(|&unit| unit as u8));
@@ -169,6 +171,23 @@ impl<const N: usize> Call<N> {
         }
         // SAFETY: units are two bytes each, any of which is a byte.
         Some(Text::Utf16(unsafe { std::slice::from_raw_parts(wide.as_ptr().cast(), 2 * wide.len()) }))
+    }
+
+    /// Fills `buffer` to its capacity at most: whether that is all of the text. None if it is no string.
+    #[inline]
+    fn read_utf8(&self, index: usize, buffer: &mut Vec<u8>) -> Option<bool> {
+        let (room, mut len) = (buffer.capacity(), 0);
+        // SAFETY: the buffer has as many bytes as said, and the environment and the argument belong to the call under way.
+        let status = unsafe {
+            let (value, buffer) = (self.args[index], buffer.as_mut_ptr().cast());
+            sys::napi_get_value_string_utf8(self.env, value, buffer, room, &mut len)
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // SAFETY: N-API wrote `len` bytes, fewer than there is room for.
+        unsafe { buffer.set_len(len.min(room)) };
+        Some(len + UTF8_SLACK <= room)
     }
 
     /// The memory of the Uint8Array at `index`; None if it is none. Of a detached one it is empty.

@@ -251,7 +251,7 @@ impl Queue {
                 count => Take::Taken { count, closed: inner.closed, more: inner.free() > 0 },
             }
         });
-        hand.free_spent();
+        hand.gather();
         outcome
     }
 

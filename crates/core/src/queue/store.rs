@@ -1,7 +1,7 @@
 //! Where messages lie: one behind the other in blocks, each after a header of 4 bytes; a large one in memory of its own.
 //!
-//! A block is filled once, read once and then given back, so that what is consumed is freed. One read block is kept for the next
-//! messages. Nothing is moved when the queue grows, and nothing grows in one long call.
+//! A block is filled once, read once and then given back, so that what is consumed is freed. Some read blocks are kept for the
+//! next messages. Nothing is moved when the queue grows, and nothing grows in one long call.
 
 use std::collections::VecDeque;
 
@@ -11,8 +11,15 @@ use super::model::Fill;
 /// the system's allocator asks the kernel each time.
 const BLOCK_BYTES: usize = 64 * 1024;
 
+/// Read blocks that are kept for the next messages, 2 MiB: memory that is given back to the system with every swing of a queue costs
+/// more than the messages in it.
+const SPARE_BLOCKS: usize = 32;
+
 /// A message above this size has memory of its own: no block is left with more than an eighth of it unused.
 const LARGE_BYTES: usize = BLOCK_BYTES / 8;
+
+/// Below this much a block stays where it is, and its messages are copied out of it.
+const WHOLE_BYTES: usize = BLOCK_BYTES / 8;
 
 /// Messages are taken until they are as many bytes: who takes holds the lock no longer than it takes to copy them.
 const TAKE_BYTES: usize = 64 * 1024;
@@ -54,10 +61,22 @@ impl Encoding {
     }
 }
 
+/// What the messages of a block are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Nothing,
+    One(Encoding),
+    /// Of several encodings, or large ones among them.
+    Several,
+}
+
 #[derive(Debug)]
 struct Block {
     data: Vec<u8>,
     read: usize,
+    /// Messages that are not read yet.
+    unread: u64,
+    of: Of,
 }
 
 /// Messages that were taken and are not confirmed yet, in order: copies, so that an environment's end can bring them back. Its
@@ -66,7 +85,12 @@ struct Block {
 pub struct Hand {
     data: Vec<u8>,
     records: Vec<(u32, Encoding)>,
-    /// Blocks that were read to their end: freed by their owner, outside the lock.
+    /// Blocks that were taken whole: read by their owner, outside the lock.
+    whole: Vec<Block>,
+    /// Messages behind those.
+    tail: Vec<u8>,
+    tail_records: Vec<(u32, Encoding)>,
+    /// Blocks that were read to their end: for the queue's next messages, or freed by their owner outside the lock.
     spent: Vec<Block>,
 }
 
@@ -113,12 +137,22 @@ impl Hand {
         self.data.shrink_to(KEPT_BYTES);
         self.records.clear();
         self.records.shrink_to(KEPT_BYTES / size_of::<(u32, Encoding)>());
-        self.spent.clear();
     }
 
-    /// Frees what was read to its end.
-    pub fn free_spent(&mut self) {
-        self.spent.clear();
+    /// Brings what was taken into one piece.
+    pub(super) fn gather(&mut self) {
+        for mut block in self.whole.drain(..) {
+            while let Some(header) = block.header()
+                && let Some((len, message)) = block.next(header)
+            {
+                self.data.extend_from_slice(message);
+                self.records.push((len, Encoding::of(header)));
+            }
+            self.spent.push(block);
+        }
+        self.data.append(&mut self.tail);
+        self.records.append(&mut self.tail_records);
+        self.spent.truncate(SPARE_BLOCKS);
     }
 }
 
@@ -141,7 +175,7 @@ impl Messages {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     held: Messages,
-    spare: Option<Block>,
+    spare: Vec<Block>,
 }
 
 impl Store {
@@ -158,7 +192,7 @@ impl Store {
         let record = HEADER_BYTES + if message.len() > LARGE_BYTES { 0 } else { message.len() };
         let has_room = |block: &Block| block.data.capacity() - block.data.len() >= record;
         if !self.held.blocks.back().is_some_and(has_room) {
-            let block = self.spare.take().unwrap_or_else(Block::new);
+            let block = self.spare.pop().unwrap_or_else(Block::new);
             self.held.blocks.push_back(block);
         }
         if let Some(block) = self.held.blocks.back_mut() {
@@ -168,21 +202,51 @@ impl Store {
         self.held.fill.bytes += message.len() as u64;
     }
 
-    /// Moves up to `max` messages of one encoding from the front to the end of `hand`: how many.
+    /// Moves up to `max` messages of one encoding from the front to the end of `hand`, which is to gather them: how many.
     pub(super) fn take(&mut self, max: u64, hand: &mut Hand) -> u64 {
-        let (mut count, start) = (0, hand.data.len());
+        let free = SPARE_BLOCKS.saturating_sub(self.spare.len());
+        for mut block in hand.spent.drain(..hand.spent.len().min(free)) {
+            block.reset();
+            self.spare.push(block);
+        }
+        let (mut count, mut bytes) = (0, 0);
         let mut first = None;
-        while count < max && (count == 0 || hand.data.len() - start < TAKE_BYTES) {
-            let Some((len, encoding)) = self.next(first, |message| hand.data.extend_from_slice(message))
-            else {
+        while count < max && bytes < TAKE_BYTES {
+            // What is wanted to the end of its block is copied by its taker, unless it has to come behind what is copied here.
+            if hand.tail_records.is_empty()
+                && let Some((block, encoding)) = self.whole_front(first, max - count)
+            {
+                first = Some(encoding);
+                count += block.unread;
+                bytes += block.unread_bytes();
+                hand.whole.push(block);
+                continue;
+            }
+            let tail = &mut hand.tail;
+            let Some((len, encoding)) = self.next(first, |message| tail.extend_from_slice(message)) else {
                 break;
             };
             first = Some(encoding);
-            hand.records.push((len, encoding));
             count += 1;
+            bytes += len as usize;
+            hand.tail_records.push((len, encoding));
             hand.spent.extend(self.end_block());
         }
         count
+    }
+
+    /// Takes the front block out if all of it is wanted, and enough to be worth it.
+    fn whole_front(&mut self, only: Option<Encoding>, room: u64) -> Option<(Block, Encoding)> {
+        let front = self.held.blocks.front()?;
+        let Of::One(encoding) = front.of else { return None };
+        let other = only.is_some_and(|only| only != encoding);
+        if other || front.unread > room || front.unread_bytes() < WHOLE_BYTES {
+            return None;
+        }
+        let block = self.held.blocks.pop_front()?;
+        self.held.fill.messages -= block.unread;
+        self.held.fill.bytes -= block.unread_bytes() as u64;
+        Some((block, encoding))
     }
 
     /// Drops the oldest message; false if there is none.
@@ -219,7 +283,7 @@ impl Store {
 
     /// Everything there is, to be dropped elsewhere.
     pub(super) fn take_all(&mut self) -> Messages {
-        self.spare = None;
+        self.spare = Vec::new();
         std::mem::take(&mut self.held)
     }
 
@@ -227,22 +291,16 @@ impl Store {
     /// another than `only`.
     fn next(&mut self, only: Option<Encoding>, read: impl FnOnce(&[u8])) -> Option<(u32, Encoding)> {
         let block = self.held.blocks.front_mut()?;
-        let at = block.read;
-        let header = block.data.get(at..at + HEADER_BYTES)?;
-        let header = u32::from_ne_bytes(header.try_into().ok()?);
+        let header = block.header()?;
         let encoding = Encoding::of(header);
         if only.is_some_and(|only| only != encoding) {
             return None;
         }
-        let len = header >> LEN_SHIFT;
+        let (len, message) = block.next(header)?;
         if header & LARGE == 0 {
-            let from = at + HEADER_BYTES;
-            let to = from + len as usize;
-            read(block.data.get(from..to)?);
-            block.read = to;
+            read(message);
         } else {
             read(&self.held.large.pop_front()?);
-            block.read = at + HEADER_BYTES;
         }
         self.held.fill.messages -= 1;
         self.held.fill.bytes -= u64::from(len);
@@ -258,29 +316,61 @@ impl Store {
         }
         if last {
             // Nothing is behind it: written from its start again.
-            front.data.clear();
-            front.read = 0;
+            front.reset();
             return None;
         }
         let mut block = self.held.blocks.pop_front()?;
-        if self.spare.is_some() {
+        if self.spare.len() >= SPARE_BLOCKS {
             return Some(block);
         }
-        block.data.clear();
-        block.read = 0;
-        self.spare = Some(block);
+        block.reset();
+        self.spare.push(block);
         None
     }
 }
 
 impl Block {
     fn new() -> Self {
-        Self { data: Vec::with_capacity(BLOCK_BYTES), read: 0 }
+        Self { data: Vec::with_capacity(BLOCK_BYTES), read: 0, unread: 0, of: Of::Nothing }
+    }
+
+    fn reset(&mut self) {
+        self.data.clear();
+        *self = Self { data: std::mem::take(&mut self.data), read: 0, unread: 0, of: Of::Nothing };
+    }
+
+    /// Of a block without large messages.
+    fn unread_bytes(&self) -> usize {
+        self.data.len() - self.read - HEADER_BYTES * self.unread as usize
+    }
+
+    fn header(&self) -> Option<u32> {
+        let header = self.data.get(self.read..self.read + HEADER_BYTES)?;
+        Some(u32::from_ne_bytes(header.try_into().ok()?))
+    }
+
+    /// The message with this header, which is the next one; of a large one nothing lies here.
+    fn next(&mut self, header: u32) -> Option<(u32, &[u8])> {
+        let len = header >> LEN_SHIFT;
+        let from = self.read + HEADER_BYTES;
+        let to = from + if header & LARGE == 0 { len as usize } else { 0 };
+        let message = self.data.get(from..to)?;
+        self.read = to;
+        self.unread -= 1;
+        Some((len, message))
     }
 
     fn write(&mut self, message: &[u8], encoding: Encoding, large: &mut VecDeque<Box<[u8]>>) {
         let header = encoding.word() | ((message.len() as u32) << LEN_SHIFT);
-        if message.len() > LARGE_BYTES {
+        let is_large = message.len() > LARGE_BYTES;
+        self.of = match self.of {
+            _ if is_large => Of::Several,
+            Of::Nothing => Of::One(encoding),
+            Of::One(one) if one == encoding => self.of,
+            _ => Of::Several,
+        };
+        self.unread += 1;
+        if is_large {
             self.data.extend_from_slice(&(header | LARGE).to_ne_bytes());
             large.push_back(message.into());
         } else {

@@ -11,6 +11,7 @@ mod breaker;
 mod bucket;
 mod budget;
 mod limiter;
+mod queue;
 mod rounding;
 #[path = "../support/spans.rs"]
 mod spans;

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
 #![cfg(shuttle)]
 
+#[path = "shuttle/queue.rs"]
+mod queue;
 #[path = "support/spans.rs"]
 mod spans;
 

@@ -21,7 +21,7 @@ function documented(path) {
 }
 
 /** What the facade decides itself, shown by using it: see bucket.test.mjs and limiter.test.mjs. */
-const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0' };
+const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0', lingerMs: '0' };
 
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
@@ -30,6 +30,7 @@ for (const [path, defaults] of [
   ['lib/backoff.ts', binding.backoffDefaults()],
   ['lib/budget.ts', binding.budgetDefaults()],
   ['lib/throttle.ts', binding.throttleDefaults()],
+  ['lib/queue.ts', binding.queueDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -42,7 +43,7 @@ for (const [path, defaults] of [
 }
 
 test('what the facade documents as its own default is one', () => {
-  for (const path of ['lib/bucket.ts', 'lib/limiter.ts', 'lib/primitive.ts']) {
+  for (const path of ['lib/bucket.ts', 'lib/limiter.ts', 'lib/queue.ts', 'lib/primitive.ts']) {
     for (const [option, value] of documented(path)) {
       if (option in OF_THE_FACADE) assert.equal(value, OF_THE_FACADE[option], `${path}: ${option}`);
     }
@@ -97,6 +98,9 @@ test('index.d.ts carries the documented defaults', () => {
     'maxWaiters',
     'maxKeys',
     'whenFull',
+    'overflow',
+    'codec',
+    'lingerMs',
     'dryRun',
     'maxWaitMs',
     'failureRateThreshold',

@@ -40,6 +40,24 @@ const met = {
     for (let i = 0; i < 10_000; i++) throttle.tryAcquire()?.failure();
     return throttle.execute(() => {});
   },
+  QueueFullError: async ({ BoundedQueue }) => {
+    const queue = new BoundedQueue({ capacity: 1 });
+    queue.tryPush(1);
+    return queue.push(2);
+  },
+  QueueTimeoutError: async ({ BoundedQueue, ManualClock }) => {
+    const clock = new ManualClock();
+    const queue = new BoundedQueue({ capacity: 1, overflow: 'wait', clock });
+    queue.tryPush(1);
+    const pushed = queue.push(2, { timeoutMs: 5 });
+    clock.advance(5);
+    return pushed;
+  },
+  QueueClosedError: async ({ BoundedQueue }) => {
+    const queue = new BoundedQueue({ capacity: 1 });
+    await queue.close();
+    return queue.push(1);
+  },
   TimeoutError: ({ TokenBucket, ManualClock }) => {
     const clock = new ManualClock();
     const promise = new TokenBucket({ ...LIMIT, clock }).execute(() => new Promise(() => {}), {
@@ -67,12 +85,21 @@ const CODES = {
   RateLimitedError: 'ERR_RATE_LIMITED',
   CircuitOpenError: 'ERR_CIRCUIT_OPEN',
   OverloadedError: 'ERR_OVERLOADED',
+  QueueFullError: 'ERR_QUEUE_FULL',
+  QueueTimeoutError: 'ERR_QUEUE_TIMEOUT',
+  QueueClosedError: 'ERR_QUEUE_CLOSED',
   TimeoutError: 'ERR_TIMEOUT',
   InvalidOptionError: 'ERR_INVALID_OPTION',
   NameConflictError: 'ERR_NAME_CONFLICT',
   DisposedError: 'ERR_DISPOSED',
 };
-const REFUSALS = ['RateLimitedError', 'CircuitOpenError', 'OverloadedError'];
+const REFUSALS = [
+  'RateLimitedError',
+  'CircuitOpenError',
+  'OverloadedError',
+  'QueueFullError',
+  'QueueTimeoutError',
+];
 const FAMILY = [...Object.keys(CODES), 'NativeBindingError', 'RefusedError', 'BreakwaterError'];
 
 for (const [name, meet] of Object.entries(met)) {

@@ -33,6 +33,26 @@ const breaker = [
   { bench: 'breaker/tryAcquire/failing-20k', than: 'breaker/tryAcquire/closed', atMost: 1.2 },
 ];
 
+const NODE_AND_BUN = (node, bun = node) => ({ node, bun });
+
+const queue = [
+  { bench: 'queue/stream/bytes-1k', against: ['MessagePort'], times: NODE_AND_BUN(5) },
+  { bench: 'queue/stream/string-1k', against: ['MessagePort'], times: NODE_AND_BUN(3, 1.5) },
+  { bench: 'queue/roundTrip/bytes-1k', against: ['MessagePort'], times: NODE_AND_BUN(1) },
+  { bench: 'queue/roundTrip/string-1k', against: ['MessagePort'], times: NODE_AND_BUN(1) },
+  { bench: 'queue/volley/noop-1k', against: ['piscina'], times: NODE_AND_BUN(3) },
+  { bench: 'queue/roundTrip/noop', against: ['piscina'], times: NODE_AND_BUN(3) },
+  ...['bytes', 'string'].flatMap((codec) => [
+    {
+      bench: `queue/memory/1m-${codec}-1k`,
+      figure: 'rssToAllowed',
+      unit: 'times 1 KB and 64 bytes',
+      atMost: 1.1,
+    },
+    { bench: `queue/memory/1m-${codec}-1k`, figure: 'longestGcMs', unit: 'ms of collection', atMost: 10 },
+  ]),
+];
+
 export const TARGETS = [
   ...bucket('bucket/tryAcquire/allowed'),
   ...bucket('bucket/tryAcquire/refused'),
@@ -45,6 +65,7 @@ export const TARGETS = [
   { bench: 'express/rateLimit/fake-request', against: ['express-rate-limit'], times: { node: 3, bun: 3 } },
   ...breaker,
   { bench: 'pipeline/execute/four', against: ['cockatiel'], times: { node: 10, bun: 10 } },
+  ...queue,
   { bench: 'memory/rss/1m-keys', figure: 'rssPerKey', unit: 'bytes a key', atMost: 24 },
   { bench: 'memory/rss/1m-keys', figure: 'knownShare', unit: 'of the keys known', atLeast: 0.95 },
   { bench: 'stall/fill/1m-keys', figure: 'longestMs', unit: 'ms for the longest call', atMost: 1 },

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use super::model::Fill;
+use crate::words::Pages;
 
-/// Large enough that a header and the rest of a block that the next message did not fit in are little; below the size from which
-/// the system's allocator asks the kernel each time.
+/// Large enough that a header and the rest of a block that the next message did not fit in are little.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Read blocks that are kept for the next messages, 2 MiB: memory that is given back to the system with every swing of a queue costs
@@ -72,7 +72,7 @@ enum Of {
 
 #[derive(Debug)]
 struct Block {
-    data: Vec<u8>,
+    data: Pages,
     read: usize,
     /// Messages that are not read yet.
     unread: u64,
@@ -190,7 +190,7 @@ impl Store {
     /// Puts a message at the end; it is not longer than [`MAX_MESSAGE_BYTES`].
     pub(super) fn push(&mut self, message: &[u8], encoding: Encoding) {
         let record = HEADER_BYTES + if message.len() > LARGE_BYTES { 0 } else { message.len() };
-        let has_room = |block: &Block| block.data.capacity() - block.data.len() >= record;
+        let has_room = |block: &Block| block.data.room() >= record;
         if !self.held.blocks.back().is_some_and(has_room) {
             let block = self.spare.pop().unwrap_or_else(Block::new);
             self.held.blocks.push_back(block);
@@ -263,7 +263,7 @@ impl Store {
         let mut blocks: VecDeque<Block> = VecDeque::new();
         for (message, encoding) in hand.messages() {
             let record = HEADER_BYTES + if message.len() > LARGE_BYTES { 0 } else { message.len() };
-            let has_room = |block: &Block| block.data.capacity() - block.data.len() >= record;
+            let has_room = |block: &Block| block.data.room() >= record;
             if !blocks.back().is_some_and(has_room) {
                 blocks.push_back(Block::new());
             }
@@ -311,7 +311,7 @@ impl Store {
     fn end_block(&mut self) -> Option<Block> {
         let last = self.held.blocks.len() == 1;
         let front = self.held.blocks.front_mut()?;
-        if front.read < front.data.len() {
+        if front.read < front.data.bytes().len() {
             return None;
         }
         if last {
@@ -331,21 +331,21 @@ impl Store {
 
 impl Block {
     fn new() -> Self {
-        Self { data: Vec::with_capacity(BLOCK_BYTES), read: 0, unread: 0, of: Of::Nothing }
+        Self { data: Pages::new(BLOCK_BYTES), read: 0, unread: 0, of: Of::Nothing }
     }
 
     fn reset(&mut self) {
         self.data.clear();
-        *self = Self { data: std::mem::take(&mut self.data), read: 0, unread: 0, of: Of::Nothing };
+        (self.read, self.unread, self.of) = (0, 0, Of::Nothing);
     }
 
     /// Of a block without large messages.
     fn unread_bytes(&self) -> usize {
-        self.data.len() - self.read - HEADER_BYTES * self.unread as usize
+        self.data.bytes().len() - self.read - HEADER_BYTES * self.unread as usize
     }
 
     fn header(&self) -> Option<u32> {
-        let header = self.data.get(self.read..self.read + HEADER_BYTES)?;
+        let header = self.data.bytes().get(self.read..self.read + HEADER_BYTES)?;
         Some(u32::from_ne_bytes(header.try_into().ok()?))
     }
 
@@ -354,7 +354,7 @@ impl Block {
         let len = header >> LEN_SHIFT;
         let from = self.read + HEADER_BYTES;
         let to = from + if header & LARGE == 0 { len as usize } else { 0 };
-        let message = self.data.get(from..to)?;
+        let message = self.data.bytes().get(from..to)?;
         self.read = to;
         self.unread -= 1;
         Some((len, message))
@@ -371,11 +371,11 @@ impl Block {
         };
         self.unread += 1;
         if is_large {
-            self.data.extend_from_slice(&(header | LARGE).to_ne_bytes());
+            self.data.push(&(header | LARGE).to_ne_bytes());
             large.push_back(message.into());
         } else {
-            self.data.extend_from_slice(&header.to_ne_bytes());
-            self.data.extend_from_slice(message);
+            self.data.push(&header.to_ne_bytes());
+            self.data.push(message);
         }
     }
 }

@@ -47,8 +47,8 @@ export abstract class Messages<T> {
   protected readonly functions: QueueFunctions;
   protected readonly registers: Float64Array;
   readonly #held: number;
-  /** Whether the queue was closed when something was last taken. */
-  protected closed = false;
+  /** Whether the native part has to hear of the delivery soon, and not with the next call. */
+  #soon = false;
 
   constructor(functions: QueueFunctions, registers: Float64Array) {
     this.functions = functions;
@@ -73,19 +73,23 @@ export abstract class Messages<T> {
     if (count <= 0) return count === 0 ? EMPTY : ENDED;
     while (batch.length < max && (this.registers[1] as number) >= HAS_MORE) {
       if ((this.some(batch, max - batch.length, GO_ON) ?? 0) <= 0) break;
+      this.#soon = true;
     }
     return batch;
   }
 
   deliver(): void {
-    // Whoever waits for the end of a closed queue waits for this; it comes after the value is out.
-    if (this.closed) queueMicrotask(() => this.functions.settle());
+    // After the value is out.
+    if (this.#soon) queueMicrotask(() => this.functions.settle());
     this.registers[this.#held] = 0;
   }
 
-  /** Notes what the registers say besides the messages. */
-  protected noted(): void {
-    this.closed = ((this.registers[1] as number) & IS_CLOSED) !== 0;
+  /**
+   * Notes what the registers say besides the messages, which are so long. Who waits for the end of a closed queue waits for their
+   * delivery, and what the native part keeps until then may be large.
+   */
+  protected noted(length: number): void {
+    this.#soon = length > SLAB_BYTES || ((this.registers[1] as number) & IS_CLOSED) !== 0;
   }
 }
 
@@ -114,14 +118,14 @@ class Texts<T> extends Messages<T> {
   one(ticket: number): T | typeof EMPTY | typeof ENDED | undefined {
     const text = this.functions.takeText(1, ticket);
     if (typeof text !== 'string') return text === undefined ? undefined : text === 0 ? EMPTY : ENDED;
-    this.noted();
+    this.noted(text.length);
     return this.#decode === undefined ? (text as T) : this.#decode(text);
   }
 
   protected some(batch: T[], max: number, ticket: number): number | undefined {
     const text = this.functions.takeText(max, ticket);
     if (typeof text !== 'string') return text;
-    this.noted();
+    this.noted(text.length);
     const { registers } = this;
     const decode = this.#decode;
     const count = registers[0] as number;
@@ -151,8 +155,8 @@ class Bytes extends Messages<Uint8Array> {
     const count = this.functions.takeBytes(1, ticket, slab, used);
     if (count === undefined) return undefined;
     if (count <= 0) return count === 0 ? EMPTY : ENDED;
-    this.noted();
     const length = this.registers[FIRST_LEN] as number;
+    this.noted(length);
     if ((this.registers[2] as number) > SMALL_BYTES) return this.#filled(new Uint8Array(length), 1);
     const from = this.#placed(1);
     used = from + length;
@@ -162,9 +166,9 @@ class Bytes extends Messages<Uint8Array> {
   protected some(batch: Uint8Array[], max: number, ticket: number): number | undefined {
     const count = this.functions.takeBytes(max, ticket, slab, used);
     if (count === undefined || count <= 0) return count;
-    this.noted();
     const { registers } = this;
     const needed = registers[2] as number;
+    this.noted(needed);
     const alone = needed > SMALL_BYTES;
     // Filled to its end: it may come as it is.
     const own = alone ? this.#filled(lasting(Buffer.allocUnsafeSlow(needed)), count) : undefined;

@@ -154,7 +154,7 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
     this.#messages = messagesOf(codec, this.#functions, host().registers) as Messages<T>;
     this.#pops = new Waits(this.#primitive);
     this.#others = new Waits(this.#primitive);
-    reportUse(this, () => this.#pops.size > 0 || this.#others.size > 0);
+    reportUse(this, () => this.#pops.size + this.#others.size + (this.#functions.size() ?? 0) > 0);
   }
 
   /** An object on the queue of this name, if one exists in the process. */
@@ -518,7 +518,14 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
           }
         }
         lingering = false;
-        const value = take(ticket);
+        let value: ReturnType<typeof take>;
+        try {
+          value = take(ticket);
+        } catch (error) {
+          // There was no memory for it: it comes first again.
+          reject(error);
+          return undefined;
+        }
         if (value === EMPTY) {
           // What it had been promised was taken back, as its thread was blocked.
           const next = this.#functions.enter() ?? -1;

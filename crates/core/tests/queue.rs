@@ -106,6 +106,22 @@ fn a_batch_is_of_one_encoding() {
 }
 
 #[test]
+fn a_huge_message_is_taken_alone() {
+    let queue = of(10);
+    let huge = vec![b'x'; 70_000];
+    for message in [b"a".as_slice(), b"b", &huge, b"c"] {
+        queue.push(HERE, message, Encoding::Latin1, false);
+    }
+    let mut hand = Hand::default();
+    let mut counts = Vec::new();
+    while let Take::Taken { count, .. } = queue.take(HERE, None, 10, &mut hand).answer {
+        counts.push((count, hand.since(0).0.len()));
+        hand.clear();
+    }
+    assert_eq!(counts, [(2, 2), (1, 70_000), (1, 1)]);
+}
+
+#[test]
 fn a_full_queue_refuses_or_lets_wait_or_drops_by_its_rule() {
     let fill = |overflow| {
         let queue = queue(2, None, overflow);

@@ -135,6 +135,7 @@ impl Hand {
     pub fn clear(&mut self) {
         self.data.clear();
         self.data.shrink_to(KEPT_BYTES);
+        self.tail.shrink_to(KEPT_BYTES);
         self.records.clear();
         self.records.shrink_to(KEPT_BYTES / size_of::<(u32, Encoding)>());
     }
@@ -150,7 +151,11 @@ impl Hand {
             }
             self.spent.push(block);
         }
-        self.data.append(&mut self.tail);
+        if self.data.is_empty() {
+            std::mem::swap(&mut self.data, &mut self.tail);
+        } else {
+            self.data.append(&mut self.tail);
+        }
         self.records.append(&mut self.tail_records);
         self.spent.truncate(SPARE_BLOCKS);
     }
@@ -222,6 +227,10 @@ impl Store {
                 hand.whole.push(block);
                 continue;
             }
+            // A huge one comes alone: with others it might be more than one string can hold.
+            if count > 0 && self.front_bytes() > TAKE_BYTES {
+                break;
+            }
             let tail = &mut hand.tail;
             let Some((len, encoding)) = self.next(first, |message| tail.extend_from_slice(message)) else {
                 break;
@@ -233,6 +242,12 @@ impl Store {
             hand.spent.extend(self.end_block());
         }
         count
+    }
+
+    /// How long the front message is.
+    fn front_bytes(&self) -> usize {
+        let header = self.held.blocks.front().and_then(Block::header);
+        header.map_or(0, |header| (header >> LEN_SHIFT) as usize)
     }
 
     /// Takes the front block out if all of it is wanted, and enough to be worth it.

@@ -12,6 +12,8 @@ const GIVEN = {
   fetch: async () => new Response('{"left":3}', { headers: { 'content-type': 'application/json' } }),
   item: 7,
   fetchStock: async () => 3,
+  work: async () => {},
+  store: async () => {},
   console: { log() {} },
 };
 const PAGES = [
@@ -24,6 +26,7 @@ const PAGES = [
     'hedge',
     'keyed',
     'pipeline',
+    'queue',
     'retry',
     'throttle',
   ],

@@ -192,12 +192,12 @@ test('a queue keeps a process alive while another thread may end a wait, and no 
     new BoundedQueue({ capacity: 1 }).pop().then(() => console.log('popped'));
     // A linger is a timer.
     shared.tryPush('first');
-    console.log(await shared.popMany(5, { lingerMs: 30 }));
+    console.log((await shared.popMany(5, { lingerMs: 30 })).join());
     const popped = shared.pop();
     setTimeout(() => shared.tryPush('second'), 20).unref();
     console.log(await popped);
   `,
-    { said: "[ 'first' ]\nsecond" },
+    { said: 'first\nsecond' },
   );
 });
 

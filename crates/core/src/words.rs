@@ -245,9 +245,9 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Room for `capacity` bytes.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { memory: pages::Memory::new(capacity), len: 0 }
+    /// Room for `capacity` bytes. `at_once`: it will be used, and the system does better to find it in one go than page by page.
+    pub(crate) fn new(capacity: usize, at_once: bool) -> Self {
+        Self { memory: pages::Memory::new(capacity, at_once), len: 0 }
     }
 
     /// How many bytes more there is room for.
@@ -296,8 +296,9 @@ mod pages {
     unsafe impl Sync for Memory {}
 
     impl Memory {
-        pub(super) fn new(capacity: usize) -> Self {
-            let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        pub(super) fn new(capacity: usize, at_once: bool) -> Self {
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            let flags = if at_once { MapFlags::PRIVATE | MapFlags::POPULATE } else { MapFlags::PRIVATE };
             // SAFETY: a new mapping of the system's choice touches no memory there is.
             let start = unsafe { mmap_anonymous(ptr::null_mut(), capacity, protection, flags) };
             let Some(start) = start.ok().and_then(|start| NonNull::new(start.cast())) else {
@@ -345,7 +346,7 @@ mod pages {
     pub(super) struct Memory(Box<[u8]>);
 
     impl Memory {
-        pub(super) fn new(capacity: usize) -> Self {
+        pub(super) fn new(capacity: usize, _at_once: bool) -> Self {
             Self(vec![0; capacity].into())
         }
 

@@ -11,9 +11,9 @@ use crate::words::Pages;
 /// Large enough that a header and the rest of a block that the next message did not fit in are little.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Read blocks that are kept for the next messages, 2 MiB: memory that is given back to the system with every swing of a queue costs
+/// Read blocks that are kept for the next messages, 16 MiB: memory that is given back to the system with every swing of a queue costs
 /// more than the messages in it.
-const SPARE_BLOCKS: usize = 32;
+const SPARE_BLOCKS: usize = 256;
 
 /// A message above this size has memory of its own: no block is left with more than an eighth of it unused.
 const LARGE_BYTES: usize = BLOCK_BYTES / 8;
@@ -197,7 +197,9 @@ impl Store {
         let record = HEADER_BYTES + if message.len() > LARGE_BYTES { 0 } else { message.len() };
         let has_room = |block: &Block| block.data.room() >= record;
         if !self.held.blocks.back().is_some_and(has_room) {
-            let block = self.spare.pop().unwrap_or_else(Block::new);
+            // A queue that grows by a block will fill it; the first may be all that it ever needs.
+            let grows = !self.held.blocks.is_empty();
+            let block = self.spare.pop().unwrap_or_else(|| Block::new(grows));
             self.held.blocks.push_back(block);
         }
         if let Some(block) = self.held.blocks.back_mut() {
@@ -280,7 +282,7 @@ impl Store {
             let record = HEADER_BYTES + if message.len() > LARGE_BYTES { 0 } else { message.len() };
             let has_room = |block: &Block| block.data.room() >= record;
             if !blocks.back().is_some_and(has_room) {
-                blocks.push_back(Block::new());
+                blocks.push_back(Block::new(false));
             }
             if let Some(block) = blocks.back_mut() {
                 block.write(message, encoding, &mut large);
@@ -345,8 +347,8 @@ impl Store {
 }
 
 impl Block {
-    fn new() -> Self {
-        Self { data: Pages::new(BLOCK_BYTES), read: 0, unread: 0, of: Of::Nothing }
+    fn new(at_once: bool) -> Self {
+        Self { data: Pages::new(BLOCK_BYTES, at_once), read: 0, unread: 0, of: Of::Nothing }
     }
 
     fn reset(&mut self) {

@@ -31,7 +31,7 @@ function documented(paths) {
 }
 
 /** What the facade decides itself, shown by using it: see bucket.test.mjs and limiter.test.mjs. */
-const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0', adaptiveLifo: 'false' };
+const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0', adaptiveLifo: 'false', lingerMs: '0' };
 
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
@@ -43,6 +43,7 @@ for (const [path, defaults] of [
   ['lib/bulkhead-options.ts lib/bulkhead.ts', binding.bulkheadDefaults()],
   ['lib/monitor.ts', binding.monitorDefaults()],
   ['lib/shedder.ts', { priority: binding.shedderDefaults().priority }],
+  ['lib/queue.ts', binding.queueDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -55,7 +56,7 @@ for (const [path, defaults] of [
 }
 
 test('what the facade documents as its own default is one', () => {
-  for (const path of ['lib/bucket.ts', 'lib/limiter.ts', 'lib/primitive.ts']) {
+  for (const path of ['lib/bucket.ts', 'lib/limiter.ts', 'lib/queue.ts', 'lib/primitive.ts']) {
     for (const [option, value] of documented(path)) {
       if (option in OF_THE_FACADE) assert.equal(value, OF_THE_FACADE[option], `${path}: ${option}`);
     }
@@ -122,6 +123,9 @@ test('index.d.ts carries the documented defaults', () => {
     'maxWaiters',
     'maxKeys',
     'whenFull',
+    'overflow',
+    'codec',
+    'lingerMs',
     'dryRun',
     'maxWaitMs',
     'failureRateThreshold',

@@ -45,18 +45,28 @@ const met = {
     bulkhead.tryAcquire();
     return bulkhead.execute(() => {});
   },
-  QueueTimeoutError: ({ Bulkhead, ManualClock }) => {
-    const clock = new ManualClock();
-    const bulkhead = new Bulkhead({ maxConcurrent: 1, maxQueue: 1, queueTimeoutMs: 5, clock });
-    bulkhead.tryAcquire();
-    const promise = bulkhead.execute(() => {});
-    clock.advance(5);
-    return promise;
-  },
   DrainingError: async ({ Bulkhead }) => {
     const bulkhead = new Bulkhead({ maxConcurrent: 1 });
     await bulkhead.drain();
     return bulkhead.execute(() => {});
+  },
+  QueueFullError: async ({ BoundedQueue }) => {
+    const queue = new BoundedQueue({ capacity: 1 });
+    queue.tryPush(1);
+    return queue.push(2);
+  },
+  QueueTimeoutError: async ({ BoundedQueue, ManualClock }) => {
+    const clock = new ManualClock();
+    const queue = new BoundedQueue({ capacity: 1, overflow: 'wait', clock });
+    queue.tryPush(1);
+    const pushed = queue.push(2, { timeoutMs: 5 });
+    clock.advance(5);
+    return pushed;
+  },
+  QueueClosedError: async ({ BoundedQueue }) => {
+    const queue = new BoundedQueue({ capacity: 1 });
+    await queue.close();
+    return queue.push(1);
   },
   TimeoutError: ({ TokenBucket, ManualClock }) => {
     const clock = new ManualClock();
@@ -86,8 +96,10 @@ const CODES = {
   CircuitOpenError: 'ERR_CIRCUIT_OPEN',
   OverloadedError: 'ERR_OVERLOADED',
   BulkheadFullError: 'ERR_BULKHEAD_FULL',
-  QueueTimeoutError: 'ERR_QUEUE_TIMEOUT',
   DrainingError: 'ERR_DRAINING',
+  QueueFullError: 'ERR_QUEUE_FULL',
+  QueueTimeoutError: 'ERR_QUEUE_TIMEOUT',
+  QueueClosedError: 'ERR_QUEUE_CLOSED',
   TimeoutError: 'ERR_TIMEOUT',
   InvalidOptionError: 'ERR_INVALID_OPTION',
   NameConflictError: 'ERR_NAME_CONFLICT',
@@ -98,8 +110,9 @@ const REFUSALS = [
   'CircuitOpenError',
   'OverloadedError',
   'BulkheadFullError',
-  'QueueTimeoutError',
   'DrainingError',
+  'QueueFullError',
+  'QueueTimeoutError',
 ];
 const FAMILY = [...Object.keys(CODES), 'NativeBindingError', 'RefusedError', 'BreakwaterError'];
 

@@ -5,7 +5,7 @@ import { runScript } from './helpers/processes.mjs';
 
 /** Runs a module with everything of breakwater in scope; answers how it ended. */
 const NAMES =
-  'AdaptiveThrottle CircuitBreaker EventLoopMonitor LoadShedder ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
+  'AdaptiveThrottle BoundedQueue Bulkhead CircuitBreaker EventLoopMonitor LoadShedder ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
 const run = (body, options) =>
   runScript(`import { ${NAMES.split(' ')} } from 'breakwater';\n${body}`, options);
 
@@ -190,6 +190,27 @@ test('a hedge that may start, and a timeout, keep the process alive while their 
       .catch(({ code }) => console.log(code));
   `,
     { atLeastMs: 200, said: 'ERR_TIMEOUT' },
+  );
+});
+
+test('a queue keeps a process alive while another thread may end a wait, and no longer', async () => {
+  await endsAlone(
+    `
+    const alone = new BoundedQueue({ capacity: 1, overflow: 'wait' });
+    const shared = new BoundedQueue({ name: 'exit', capacity: 5 });
+    shared.on('drop', () => {});
+    alone.tryPush(1);
+    // Nobody but this thread could end these.
+    alone.push(2).then(() => console.log('stored'));
+    new BoundedQueue({ capacity: 1 }).pop().then(() => console.log('popped'));
+    // A linger is a timer.
+    shared.tryPush('first');
+    console.log((await shared.popMany(5, { lingerMs: 30 })).join());
+    const popped = shared.pop();
+    setTimeout(() => shared.tryPush('second'), 20).unref();
+    console.log(await popped);
+  `,
+    { said: 'first\nsecond' },
   );
 });
 

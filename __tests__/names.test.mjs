@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   AdaptiveThrottle,
+  BoundedQueue,
   CircuitBreaker,
   DisposedError,
   hedge,
@@ -92,6 +93,7 @@ test('a name with other options is a NameConflictError that names the first opti
   };
   const budget = { ratio: 0.2, minPerSecond: 10, windowMs: 10_000, clock };
   const throttle = { multiplier: 2, windowMs: 120_000, maxRefusalRate: 0.9, dryRun: false, clock };
+  const queue = { capacity: 5, maxBytes: 100, overflow: 'wait', codec: 'string', clock };
   const differs = {
     window: { kind: 'time', durationMs: 11_000 },
     failureRateThreshold: false,
@@ -116,6 +118,9 @@ test('a name with other options is a NameConflictError that names the first opti
     maxKeys: 2_000,
     whenFull: 'admit',
     limits: [LIMITS],
+    maxBytes: 101,
+    overflow: 'reject',
+    codec: 'json',
   };
   for (const [Class, options] of [
     [TokenBucket, bucket],
@@ -123,6 +128,7 @@ test('a name with other options is a NameConflictError that names the first opti
     [CircuitBreaker, breaker],
     [RetryBudget, budget],
     [AdaptiveThrottle, throttle],
+    [BoundedQueue, queue],
   ]) {
     const name = newName();
     const made = new Class({ ...options, name });
@@ -201,6 +207,8 @@ test('defaults are filled in before options are compared, and a label is each ob
       seed: 1,
       label: 'mine',
     }),
+    new BoundedQueue({ name, capacity: 1 }),
+    new BoundedQueue({ name, capacity: 1, overflow: 'reject', codec: 'json', label: 'mine' }),
   ];
   for (const object of breakers) object.dispose();
   assert.deepEqual(inUse(name), []);
@@ -214,13 +222,14 @@ test('kinds have names of their own', () => {
     new CircuitBreaker({ name }),
     new RetryBudget({ name }),
     new AdaptiveThrottle({ name }),
+    new BoundedQueue({ name, capacity: 1 }),
   ];
   new ManualClock({ name });
   assert.deepEqual(
     inUse(name)
       .map(({ kind }) => kind)
       .sort(),
-    ['breaker', 'bucket', 'budget', 'clock', 'limiter', 'throttle'],
+    ['breaker', 'bucket', 'budget', 'clock', 'limiter', 'queue', 'throttle'],
   );
   for (const object of objects) object.dispose();
   assert.deepEqual(inUse(name), [{ kind: 'clock', name }]);

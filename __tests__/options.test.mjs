@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import {
   AdaptiveThrottle,
+  BoundedQueue,
   CircuitBreaker,
   InvalidOptionError,
   list,
@@ -175,6 +176,28 @@ test('RetryBudget and AdaptiveThrottle check each of their options, made and rec
     refuses(() => made.reconfigure({ windowMs: 20_000 }), 'windowMs', 'a shape');
     assert.deepEqual(made.snapshot(), new Class().snapshot());
   }
+  assert.deepEqual(list(), before);
+});
+
+test('BoundedQueue checks each of its options', () => {
+  const before = list();
+  const wrong = {
+    capacity: [...NO_NUMBERS, undefined, Number.NaN, 0, -1, 1.5, 2 ** 32 + 1, Number.POSITIVE_INFINITY],
+    maxBytes: [...NO_NUMBERS, Number.NaN, 0, 0.5, 2 ** 53, Number.POSITIVE_INFINITY],
+    overflow: [...NO_STRINGS, '', 'drop', 'Wait', 'x'.repeat(100)],
+    codec: [...NO_STRINGS, '', 'v8'],
+    name: [...NO_STRINGS, ''],
+    label: NO_STRINGS,
+    clock: [null, 5, 'clock', {}, []],
+    dryRun: [true],
+    maxQueue: [5],
+  };
+  for (const [option, values] of Object.entries(wrong)) {
+    for (const value of values)
+      refuses(() => new BoundedQueue({ capacity: 5, [option]: value }), option, value);
+  }
+  for (const value of NO_OBJECTS) refuses(() => new BoundedQueue(value), 'options', value);
+  for (const value of [1, 2 ** 32]) new BoundedQueue({ capacity: value, maxBytes: 2 ** 53 - 1 }).dispose();
   assert.deepEqual(list(), before);
 });
 

@@ -123,6 +123,62 @@ export interface NativeBudgetSnapshot {
   readonly refused: number;
 }
 
+export interface QueueFunctions {
+  /** 0 no room · 1 stored · 2 waiting: register [ticket] · 3 closed · 4 too long for ever · 5 not of the codec's type */
+  pushText(text: string, mayWait: 0 | 1): Bound<number>;
+  pushBytes(bytes: Uint8Array, mayWait: 0 | 1): Bound<number>;
+  /**
+   * The text of up to `max` messages: registers [how many, 1 if the queue is closed + 2 if there is more, -, the length of each];
+   * 0 there is none · -1 there never will be. Ticket: -1 none, -2 adds to what was taken and not delivered. The last register is
+   * 1 until the facade writes 0, which says that they are delivered.
+   */
+  takeText(max: number, ticket: number): Bound<string | 0 | -1>;
+  /** How many messages were written into the slab: registers as above, the third how many bytes `fill` needs, 0 if it does not. */
+  takeBytes(max: number, ticket: number, slab: Uint8Array, offset: number): Bound<number>;
+  /** Copies the last `count` messages taken to the start of `slab`. */
+  fill(slab: Uint8Array, count: number): Bound<boolean>;
+  /** What was taken is delivered, or comes first again. */
+  settle(): void;
+  /** A ticket in the line for a message; -1 there never will be one. */
+  enter(): Bound<number>;
+  /** A ticket for `max` messages once there is one · -1 take now · -2 there is none */
+  linger(ticket: number, max: number, ms: number): Bound<number>;
+  /** False if a push was stored before. */
+  cancel(ticket: number): Bound<boolean>;
+  close(drain: 0 | 1): Bound<true>;
+  /** A ticket for when a closed queue is empty; -1 it is. */
+  awaitEnd(): Bound<number>;
+  size(): Bound<number>;
+  /** Registers: [how often it ran low after it was full, messages dropped to make room] */
+  events(): Bound<true>;
+}
+
+export interface NativeQueueOptions {
+  readonly capacity?: number | undefined;
+  readonly maxBytes?: number | undefined;
+  readonly overflow?: string | undefined;
+  readonly codec?: string | undefined;
+  readonly name?: string | undefined;
+  readonly clock?: number | undefined;
+}
+
+export interface NativeQueueSnapshot {
+  readonly capacity: number;
+  /** Absent where there is no such bound. */
+  readonly maxBytes?: number;
+  readonly overflow: string;
+  readonly codec: string;
+  readonly size: number;
+  readonly bytes: number;
+  readonly waitingPushes: number;
+  readonly waitingPops: number;
+  readonly pushed: number;
+  readonly popped: number;
+  readonly dropped: number;
+  readonly refused: number;
+  readonly closed: boolean;
+}
+
 export interface ThrottleFunctions {
   /** A token, 0 if refused. */
   enter(): Bound<number>;
@@ -464,6 +520,11 @@ export interface Native {
   ): Opened<ShedderFunctions>;
   shedderSnapshot(host: number, handle: number): NativeShedderSnapshot | null;
   reconfigureShedder(host: number, handle: number, bounds: NativeShedderBounds): boolean;
+  queueDefaults(): { readonly overflow: string; readonly codec: string };
+  openQueue(host: number, options: NativeQueueOptions): Opened<QueueFunctions>;
+  findQueue(host: number, name: string): Opened<QueueFunctions> | null;
+  listenQueue(host: number, handle: number, on: boolean): boolean;
+  queueSnapshot(host: number, handle: number): NativeQueueSnapshot | null;
   breakerDefaults(): Readonly<Record<string, number>>;
   openBreaker(host: number, options: NativeBreakerOptions): Opened<BreakerFunctions>;
   findBreaker(host: number, name: string): Opened<BreakerFunctions> | null;

@@ -6,7 +6,7 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 export interface RefusedMessage {
-  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'shedder';
+  readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'shedder';
   /** The name or label of the primitive. */
   readonly primitive: string | undefined;
   /** Whether it was let through all the same. */
@@ -21,6 +21,7 @@ const refused: Record<RefusedMessage['kind'], Channel> = {
   throttle: channel('breakwater:throttle:refused'),
   bulkhead: channel('breakwater:bulkhead:refused'),
   shedder: channel('breakwater:shedder:refused'),
+  queue: channel('breakwater:queue:refused'),
 };
 
 export function publishRefused(

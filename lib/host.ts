@@ -46,6 +46,7 @@ export type NativeKind =
   | 'bulkhead'
   | 'monitor'
   | 'shedder'
+  | 'queue'
   | 'clock';
 
 /** This thread's side of the binding. */

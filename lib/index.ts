@@ -52,6 +52,8 @@ export {
   NameConflictError,
   NativeBindingError,
   OverloadedError,
+  QueueClosedError,
+  QueueFullError,
   QueueTimeoutError,
   RateLimitedError,
   RefusedError,
@@ -81,6 +83,15 @@ export {
   type EventLoopMonitorSnapshot,
 } from './monitor.js';
 export { type AltOf, pipeline } from './pipeline.js';
+export {
+  BoundedQueue,
+  type BoundedQueueEvents,
+  type BoundedQueueOptions,
+  type BoundedQueueSnapshot,
+  type PopManyOptions,
+  type PopOptions,
+  type PushOptions,
+} from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
 export {
   LoadShedder,

@@ -10,7 +10,7 @@ import { collectWith, host } from './host.js';
 import { checkName, fromNative, invalid } from './options.js';
 
 /** The primitives that are shared by name. */
-export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
+export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue';
 
 /** The primitives with a native part that refuses; a shedder is of its own thread alone. */
 export type PrimitiveKind = SharedKind | 'shedder';

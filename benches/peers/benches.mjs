@@ -11,6 +11,7 @@ import { benches as limiter } from './limiter.mjs';
 import { benches as memory } from './memory.mjs';
 import { benches as pipeline } from './pipeline.mjs';
 import { benches as policies } from './policies.mjs';
+import { benches as queue } from './queue.mjs';
 import { benches as shedder } from './shedder.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
@@ -25,6 +26,7 @@ export const BENCHES = {
   ...bulkhead,
   ...pipeline,
   ...policies,
+  ...queue,
   ...shedder,
   ...memory,
   ...stall,

@@ -8,6 +8,7 @@ const require = createRequire(new URL('../../package.json', import.meta.url));
 
 export const {
   AdaptiveThrottle,
+  BoundedQueue,
   Bulkhead,
   CircuitBreaker,
   EventLoopMonitor,

@@ -49,6 +49,26 @@ const bulkhead = [
   },
 ];
 
+const NODE_AND_BUN = (node, bun = node) => ({ node, bun });
+
+const queue = [
+  { bench: 'queue/stream/bytes-1k', against: ['MessagePort'], times: NODE_AND_BUN(5) },
+  { bench: 'queue/stream/string-1k', against: ['MessagePort'], times: NODE_AND_BUN(3, 1.5) },
+  { bench: 'queue/roundTrip/bytes-1k', against: ['MessagePort'], times: NODE_AND_BUN(1) },
+  { bench: 'queue/roundTrip/string-1k', against: ['MessagePort'], times: NODE_AND_BUN(1) },
+  { bench: 'queue/volley/noop-1k', against: ['piscina'], times: NODE_AND_BUN(3) },
+  { bench: 'queue/roundTrip/noop', against: ['piscina'], times: NODE_AND_BUN(3) },
+  ...['bytes', 'string'].flatMap((codec) => [
+    {
+      bench: `queue/memory/1m-${codec}-1k`,
+      figure: 'rssToAllowed',
+      unit: 'times 1 KB and 64 bytes',
+      atMost: 1.1,
+    },
+    { bench: `queue/memory/1m-${codec}-1k`, figure: 'longestGcMs', unit: 'ms of collection', atMost: 10 },
+  ]),
+];
+
 export const TARGETS = [
   ...bucket('bucket/tryAcquire/allowed'),
   ...bucket('bucket/tryAcquire/refused'),
@@ -70,6 +90,7 @@ export const TARGETS = [
     atMost: 0.001,
   },
   { bench: 'pipeline/execute/four', against: ['cockatiel'], times: { node: 10, bun: 10 } },
+  ...queue,
   { bench: 'memory/rss/1m-keys', figure: 'rssPerKey', unit: 'bytes a key', atMost: 24 },
   { bench: 'memory/rss/1m-keys', figure: 'knownShare', unit: 'of the keys known', atLeast: 0.95 },
   { bench: 'stall/fill/1m-keys', figure: 'longestMs', unit: 'ms for the longest call', atMost: 1 },

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod limiter;
 pub mod monitor;
 pub mod option;
+pub mod queue;
 pub mod rng;
 pub mod room;
 pub mod shedder;

@@ -2,6 +2,8 @@
 //!
 //! A *record* here is a few words under a version: readers take a copy and look whether the version moved meanwhile, writers
 //! make it odd while they write. Nobody blocks but for the few stores of a writer.
+//!
+//! [`Pages`] is memory for what is larger and not atomic: messages.
 
 use crate::{
     bucket::Rate,
@@ -230,6 +232,136 @@ mod zeroed {
         fn drop(&mut self) {
             // SAFETY: allocated in `new` with this layout.
             unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
+        }
+    }
+}
+
+/// Bytes that are written once from their start on, in memory that goes back to the system when they are dropped: a general
+/// allocator would keep it, and a queue that once held a gigabyte would be as large for ever.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    memory: pages::Memory,
+    len: usize,
+}
+
+impl Pages {
+    /// Room for `capacity` bytes. `at_once`: it will be used, and the system does better to find it in one go than page by page.
+    pub(crate) fn new(capacity: usize, at_once: bool) -> Self {
+        Self { memory: pages::Memory::new(capacity, at_once), len: 0 }
+    }
+
+    /// How many bytes more there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.memory.capacity() - self.len
+    }
+
+    /// Adds `bytes`; what there is no room for is left out.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let bytes = bytes.get(..self.room()).unwrap_or(bytes);
+        self.memory.write(self.len, bytes);
+        self.len += bytes.len();
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.first(self.len)
+    }
+
+    /// Starts anew.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod pages {
+    use std::{
+        alloc::{Layout, handle_alloc_error},
+        ptr::{self, NonNull},
+    };
+
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+    /// A mapping of its own.
+    #[derive(Debug)]
+    pub(super) struct Memory {
+        start: NonNull<u8>,
+        capacity: usize,
+    }
+
+    // SAFETY: the mapping is owned by this value alone, and only reached through it.
+    unsafe impl Send for Memory {}
+    // SAFETY: as above; what is shared is only read.
+    unsafe impl Sync for Memory {}
+
+    impl Memory {
+        pub(super) fn new(capacity: usize, at_once: bool) -> Self {
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            let flags = if at_once { MapFlags::PRIVATE | MapFlags::POPULATE } else { MapFlags::PRIVATE };
+            // SAFETY: a new mapping of the system's choice touches no memory there is.
+            let start = unsafe { mmap_anonymous(ptr::null_mut(), capacity, protection, flags) };
+            let Some(start) = start.ok().and_then(|start| NonNull::new(start.cast())) else {
+                // As a Vec does: there is no memory.
+                handle_alloc_error(Layout::array::<u8>(capacity).unwrap_or(Layout::new::<u8>()))
+            };
+            Self { start, capacity }
+        }
+
+        #[inline]
+        pub(super) fn capacity(&self) -> usize {
+            self.capacity
+        }
+
+        #[inline]
+        pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+            if at <= self.capacity && bytes.len() <= self.capacity - at {
+                // SAFETY: within the mapping, which nothing else refers to while it is borrowed for writing.
+                unsafe {
+                    let to = self.start.add(at).as_ptr();
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+                }
+            }
+        }
+
+        #[inline]
+        pub(super) fn first(&self, len: usize) -> &[u8] {
+            // SAFETY: within the mapping, whose bytes are 0 until they are written.
+            unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len.min(self.capacity)) }
+        }
+    }
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            // SAFETY: mapped in `new` with this length, and reached by nobody any more.
+            let _ = unsafe { munmap(self.start.as_ptr().cast(), self.capacity) };
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod pages {
+    /// Memory of the allocator.
+    #[derive(Debug)]
+    pub(super) struct Memory(Box<[u8]>);
+
+    impl Memory {
+        pub(super) fn new(capacity: usize, _at_once: bool) -> Self {
+            Self(vec![0; capacity].into())
+        }
+
+        pub(super) fn capacity(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+            if let Some(to) = self.0.get_mut(at..at + bytes.len()) {
+                to.copy_from_slice(bytes);
+            }
+        }
+
+        pub(super) fn first(&self, len: usize) -> &[u8] {
+            self.0.get(..len).unwrap_or(&self.0)
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Bound native functions: the only hand-written N-API.
 //!
 //! A hot call is a function made with `napi_create_function` whose `data` points to a cell of its environment's arena
-//! (`host/arena.rs`): no `this`, no unwrap, no lock. Arguments and answers are numbers, booleans and one string; what does not
-//! fit goes through the result registers. Every entry point catches panics.
+//! (`host/arena.rs`): no `this`, no unwrap, no lock. Arguments and answers are numbers, booleans, strings and Uint8Arrays, which are
+//! copied at once; what does not fit goes through the result registers. Every entry point catches panics.
 
 use std::{
     any::Any,
@@ -100,11 +100,176 @@ impl<const N: usize> Call<N> {
     }
 }
 
+/// Memory that text and bytes are read into, kept from one call to the next.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    narrow: Vec<u8>,
+    wide: Vec<u16>,
+}
+
+/// Memory that a scratch keeps between calls.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The least room that text is read into: most of it is shorter.
+const TEXT_BYTES: usize = 8192;
+
+/// A full buffer may end up to 4 bytes early, before a character that did not fit, besides the closing 0.
+const UTF8_SLACK: usize = 5;
+
+impl Scratch {
+    fn rest(&mut self) {
+        self.narrow.clear();
+        self.narrow.shrink_to(KEPT_BYTES);
+        self.wide.clear();
+        self.wide.shrink_to(KEPT_BYTES / 2);
+    }
+}
+
+/// Text as it was read: what it is in JavaScript, lone surrogates included.
+pub(crate) enum Text<'a> {
+    /// All code units are below 256.
+    Latin1(&'a [u8]),
+    /// UTF-16 code units in the byte order of the machine.
+    Utf16(&'a [u8]),
+}
+
+impl<const N: usize> Call<N> {
+    /// The argument at `index` as text; None if it is no string. Most text is ASCII, and UTF-8 is the cheapest way to find out.
+    pub(crate) fn text<'a>(&self, index: usize, scratch: &'a mut Scratch) -> Option<Text<'a>> {
+        scratch.rest();
+        let Scratch { narrow, wide } = scratch;
+        narrow.reserve(TEXT_BYTES);
+        let whole = self.read_utf8(index, narrow)?;
+        if whole && narrow.is_ascii() {
+            return Some(Text::Latin1(narrow));
+        }
+        let mut units = 0;
+        // SAFETY: a null buffer asks for the length; the environment and the argument belong to the call under way.
+        unsafe {
+            let value = self.args[index];
+            sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut units);
+        }
+        narrow.clear();
+        // What does not fit may be ASCII all the same.
+        if !whole {
+            narrow.reserve(units + UTF8_SLACK);
+            if self.read_utf8(index, narrow)? && narrow.is_ascii() {
+                return Some(Text::Latin1(narrow));
+            }
+            narrow.clear();
+        }
+        wide.reserve(units + 1);
+        // SAFETY: the buffer has room for the text and the 0 behind it; N-API writes no more and says how much.
+        unsafe {
+            let (value, buffer) = (self.args[index], wide.as_mut_ptr());
+            sys::napi_get_value_string_utf16(self.env, value, buffer, units + 1, &mut units);
+            wide.set_len(units);
+        }
+        if wide.iter().fold(0, |all, unit| all | unit) < 256 {
+            narrow.extend(wide.iter().map(|&unit| unit as u8));
+            return Some(Text::Latin1(narrow));
+        }
+        // SAFETY: units are two bytes each, any of which is a byte.
+        Some(Text::Utf16(unsafe { std::slice::from_raw_parts(wide.as_ptr().cast(), 2 * wide.len()) }))
+    }
+
+    /// Fills `buffer` to its capacity at most: whether that is all of the text. None if it is no string.
+    #[inline]
+    fn read_utf8(&self, index: usize, buffer: &mut Vec<u8>) -> Option<bool> {
+        let (room, mut len) = (buffer.capacity(), 0);
+        // SAFETY: the buffer has as many bytes as said, and the environment and the argument belong to the call under way.
+        let status = unsafe {
+            let (value, buffer) = (self.args[index], buffer.as_mut_ptr().cast());
+            sys::napi_get_value_string_utf8(self.env, value, buffer, room, &mut len)
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // SAFETY: N-API wrote `len` bytes, fewer than there is room for.
+        unsafe { buffer.set_len(len.min(room)) };
+        Some(len + UTF8_SLACK <= room)
+    }
+
+    /// The memory of the Uint8Array at `index`; None if it is none. Of a detached one it is empty.
+    #[inline]
+    fn memory(&self, index: usize) -> Option<(*mut u8, usize)> {
+        let (mut kind, mut len, mut data) = (-1, 0, ptr::null_mut());
+        // SAFETY: the environment and the argument belong to the call under way; results point to locals, or are not asked for.
+        let status = unsafe {
+            let (buffer, offset) = (ptr::null_mut(), ptr::null_mut());
+            let value = self.args[index];
+            sys::napi_get_typedarray_info(self.env, value, &mut kind, &mut len, &mut data, buffer, offset)
+        };
+        let is_bytes = status == sys::Status::napi_ok && kind == sys::TypedarrayType::uint8_array;
+        if !is_bytes {
+            return None;
+        }
+        let data: *mut u8 = data.cast();
+        Some((data, if data.is_null() { 0 } else { len }))
+    }
+
+    /// A copy of the bytes of the Uint8Array at `index`; None if it is none.
+    pub(crate) fn bytes<'a>(&self, index: usize, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+        scratch.rest();
+        let (data, len) = self.memory(index)?;
+        let copy = &mut scratch.narrow;
+        copy.reserve(len);
+        if len > 0 {
+            // SAFETY: the runtime's memory has `len` bytes and stays during the call. No reference to it is made: of a shared buffer
+            // another thread may write meanwhile, and then the copy holds some of either.
+            unsafe {
+                ptr::copy_nonoverlapping(data, copy.as_mut_ptr(), len);
+                copy.set_len(len);
+            }
+        }
+        Some(copy)
+    }
+
+    /// Writes `bytes` into the Uint8Array at `index`, from `offset` on; false if it is none or they do not fit.
+    pub(crate) fn write(&self, index: usize, offset: f64, bytes: &[u8]) -> bool {
+        let Some((data, len)) = self.memory(index) else { return false };
+        let offset = offset as usize;
+        if len < offset || len - offset < bytes.len() {
+            return false;
+        }
+        if !bytes.is_empty() {
+            // SAFETY: the runtime's memory has room for them, and only this thread sees it: the facade made it.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.add(offset), bytes.len()) };
+        }
+        true
+    }
+
+    /// A string of Latin-1 bytes.
+    pub(crate) fn latin1(&self, text: &[u8]) -> Answer {
+        let mut value = ptr::null_mut();
+        // SAFETY: the text has as many bytes as said, and the environment is that of the call under way.
+        unsafe {
+            let len = text.len() as isize;
+            sys::napi_create_string_latin1(self.env, text.as_ptr().cast(), len, &mut value);
+        }
+        Answer::Value(value)
+    }
+
+    /// A string of UTF-16 code units.
+    pub(crate) fn utf16(&self, text: &[u8]) -> Answer {
+        let units: Vec<u16> =
+            text.chunks_exact(2).map(|unit| u16::from_ne_bytes([unit[0], unit[1]])).collect();
+        let mut value = ptr::null_mut();
+        // SAFETY: as in `latin1`.
+        unsafe {
+            sys::napi_create_string_utf16(self.env, units.as_ptr(), units.len() as isize, &mut value);
+        }
+        Answer::Value(value)
+    }
+}
+
 /// What a bound function answers.
 pub(crate) enum Answer {
     Undefined,
     Bool(bool),
     Number(f64),
+    /// A value made in the call under way; null is undefined.
+    Value(sys::napi_value),
 }
 
 impl From<bool> for Answer {
@@ -170,6 +335,10 @@ pub(crate) unsafe fn enter<T, const N: usize>(
                 Answer::Undefined => 0,
                 Answer::Bool(answer) => sys::napi_get_boolean(env, answer, &mut value),
                 Answer::Number(answer) => sys::napi_create_double(env, answer, &mut value),
+                Answer::Value(answer) => {
+                    value = answer;
+                    0
+                }
             };
         }
         value

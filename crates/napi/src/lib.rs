@@ -1,10 +1,11 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `monitor.rs`, `shedder.rs`,
-//!   `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `monitor.rs`,
+//!   `shedder.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
-//! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers.
+//! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
+//!   and not delivered yet.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
@@ -18,10 +19,12 @@ mod clock;
 mod error;
 mod export;
 mod fast;
+mod hands;
 mod host;
 mod limiter;
 mod monitor;
 mod overlays;
+mod queue;
 mod shedder;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;

@@ -5,9 +5,10 @@ use super::{Asks, EnvId, Ticket};
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Bits of a ticket that say the slot; those above count arrivals. A ticket has to be a whole number of JavaScript's.
+/// Bits of a ticket that say the slot; those above count arrivals. A ticket has to be a whole number of JavaScript's, and
+/// to leave two bits to its owner.
 const SLOT_BITS: u32 = 24;
-const TURNS: u64 = 1 << (52 - SLOT_BITS);
+const TURNS: u64 = 1 << (50 - SLOT_BITS);
 
 /// Slots that stay when nobody waits any more: 1 MB.
 const KEPT: usize = 16_384;

@@ -37,7 +37,8 @@ use crate::clock::Nanos;
 /// A JavaScript environment (one thread's), unique in the process and never used again.
 pub type EnvId = u32;
 
-/// A place in a room, unique among those who wait and have waited lately. Above 0 and below 2^52.
+/// A place in a room, unique among those who wait and have waited lately. Above 0 and below 2^50: owners of several rooms
+/// put two bits to it.
 pub type Ticket = u64;
 
 /// The highest priority; the lowest is 0.
@@ -105,6 +106,8 @@ pub enum Why {
     Evicted,
     /// It waited too long.
     TooLate,
+    /// What it waits for has ended.
+    Ended,
 }
 
 /// The environments to wake after a call, all of them outside any lock.

@@ -13,6 +13,7 @@ mod budget;
 mod bulkhead;
 mod limiter;
 mod monitor;
+mod queue;
 mod rounding;
 mod shedder;
 #[path = "../support/spans.rs"]

@@ -51,6 +51,12 @@ impl<T> Cell<T> {
         inner.as_ref().map(|inner| body(&inner.state, &inner.tally))
     }
 
+    /// The same with the state itself, for what may have to name it in mail.
+    #[inline]
+    pub(crate) fn with_arc<R>(&self, body: impl FnOnce(&Arc<Shared<T>>) -> R) -> Option<R> {
+        self.inner.borrow().as_ref().map(|inner| body(&inner.state))
+    }
+
     /// The same for what goes on while the object is in use; None once retired.
     #[inline]
     pub(crate) fn with_live<R>(&self, body: impl FnOnce(&Shared<T>, &Tally) -> R) -> Option<R> {

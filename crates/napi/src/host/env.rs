@@ -36,14 +36,16 @@ use super::{
 use crate::{
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
+    hands::Hands,
     limiter::{Reservations, own_bytes},
     monitor::{self, EventLoop},
     overlays::Overlays,
+    queue::Posted,
     shedder::Shedding,
 };
 
 /// How many numbers the result registers hold.
-pub(crate) const REGISTERS: usize = 128;
+pub(crate) const REGISTERS: usize = 512;
 
 /// Mail that one drain reads: three registers each.
 const BATCH: usize = 32;
@@ -70,6 +72,8 @@ pub(crate) struct Host {
     pub(crate) monitors: Pool<RefCell<Monitor>>,
     pub(crate) event_loop: EventLoop,
     pub(crate) shedders: Pool<Shedding>,
+    pub(crate) queues: Pool<Posted>,
+    pub(crate) hands: Hands,
     pub(crate) reservations: Reservations,
 }
 
@@ -136,6 +140,7 @@ impl Host {
         mailbox::unregister(self.id);
         self.mailbox.close();
         self.reservations.cancel_all();
+        self.hands.settle(self);
         drop((self.limiters.empty_all(), self.clocks.empty_all()));
         self.overlays.end_all(self.id);
         for breaker in self.breakers.empty_all() {
@@ -145,9 +150,10 @@ impl Host {
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         self.event_loop.end(self.id);
         drop((self.shedders.empty_all(), self.monitors.empty_all()));
-        for bucket in self.buckets.empty_all() {
-            let woken = bucket.env_gone(self.id);
-            let waits: Arc<dyn Waits> = bucket;
+        let buckets = self.buckets.empty_all().into_iter().map(|bucket| bucket as Arc<dyn Waits>);
+        let queues = self.queues.empty_all().into_iter().map(|queue| queue as Arc<dyn Waits>);
+        for waits in buckets.chain(queues) {
+            let woken = waits.env_gone(self.id);
             deliver(&waits, woken);
         }
         for (bulkhead, held) in self.bulkheads.empty_held() {
@@ -185,13 +191,14 @@ bound!(
     Host,
     0,
     |host, _call: Call<0>| {
+        host.hands.settle(host);
         let mut count = 0;
         while count < BATCH {
             let (what, state, ticket) = match host.mailbox.take() {
                 None => break,
                 Some(Mail::Offer(state, ticket)) if state.claim(ticket) => (0.0, state.id(), ticket),
                 Some(Mail::Offer(..)) => continue,
-                Some(Mail::Refused(state, ticket, Why::TooMuch)) => (1.0, state.id(), ticket),
+                Some(Mail::Refused(state, ticket, Why::TooMuch | Why::Ended)) => (1.0, state.id(), ticket),
                 Some(Mail::Refused(state, ticket, Why::Evicted)) => (5.0, state.id(), ticket),
                 Some(Mail::Refused(state, ticket, Why::TooLate)) => (6.0, state.id(), ticket),
                 Some(Mail::Replan(state)) => (2.0, state.id(), 0),
@@ -291,6 +298,8 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         monitors: Pool::default(),
         event_loop: EventLoop::default(),
         shedders: Pool::default(),
+        queues: Pool::default(),
+        hands: Hands::default(),
         reservations: Reservations::default(),
     }));
     host.keep_alive(false);
@@ -416,6 +425,11 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
             if free {
                 host.shedders.free(handle);
             }
+        }
+        "queue" => {
+            // It would keep the queue for as long as there is no other.
+            host.hands.settle(host);
+            drop(end(host, &host.queues, Kind::Queue, handle, free));
         }
         // It has no name to let go of.
         "backoff" => {

@@ -151,6 +151,14 @@ impl Listeners {
             let _ = send(env, Mail::Changed(id));
         }
     }
+
+    /// Tells all that the state numbered `id` has changed, for a state that knows itself whom it has told of what.
+    pub(crate) fn tell_all(&self, id: u32) {
+        let envs = self.envs.lock().clone();
+        for env in envs {
+            let _ = send(env, Mail::Changed(id));
+        }
+    }
 }
 
 /// State and who listens to its changes.

@@ -2,6 +2,7 @@
 //!
 //! Lock order: registry → object → mailbox. No lock is held while JavaScript runs.
 
+mod apart;
 mod arena;
 mod env;
 mod mailbox;
@@ -9,10 +10,11 @@ mod pin;
 mod registry;
 mod watchdog;
 
+pub(crate) use apart::drop_elsewhere;
 pub(crate) use arena::Cell;
 #[cfg(feature = "test-hooks")]
 pub(crate) use arena::anchor;
-pub(crate) use env::{Host, Opened, host};
-pub(crate) use mailbox::{Mail, Observed, Waits, deliver, post};
+pub(crate) use env::{Host, Opened, REGISTERS, host};
+pub(crate) use mailbox::{Listeners, Mail, Observed, Waits, deliver, post};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};
 pub(crate) use watchdog::watchdog;

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Budget,
     Throttle,
     Bulkhead,
+    Queue,
 }
 
 impl Kind {
@@ -38,6 +39,7 @@ impl Kind {
             Self::Budget => "budget",
             Self::Throttle => "throttle",
             Self::Bulkhead => "bulkhead",
+            Self::Queue => "queue",
         }
     }
 }

@@ -1,0 +1,2 @@
+/** What piscina's workers do. */
+export default () => {};

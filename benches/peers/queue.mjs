@@ -300,7 +300,7 @@ for (const codec of ['bytes', 'string']) {
     breakwater: roundTrip(codec, 'echoQueue', CALL.queue),
     MessagePort: roundTrip(codec, 'echoPort', CALL.port),
   };
-  benches[`queue/memory/1m-${codec}-1k`] = { breakwater: queued(codec) };
+  benches[`memory/queued/1m-${codec}-1k`] = { breakwater: queued(codec) };
 }
 benches['queue/roundTrip/noop'] = {
   breakwater: roundTrip('noop', 'echoQueue', CALL.queue),

@@ -17,15 +17,20 @@ export function report(machine, rows) {
     heading(machine, figures),
     targets(figures, runtimes),
     floor(figures, runtimes),
-    ...['bucket', 'limiter', 'express', 'breaker', 'pipeline', 'policies', 'shedder'].map((word) =>
+    ...['bucket', 'limiter', 'express', 'breaker', 'bulkhead', 'pipeline', 'policies', 'queue', 'shedder'].map((word) =>
       calls(figures, runtimes, word),
     ),
     bare(figures, runtimes),
     failing(figures, runtimes),
-    table(figures, runtimes, '## Memory', /^memory\//, [
+    table(figures, runtimes, '## Memory', /^memory\/rss/, [
       ['resident bytes a key', 'rssPerKey', 1],
       ['heap bytes a key', 'heapPerKey', 1],
       ['keys known', 'knownShare', '%'],
+    ]),
+    table(figures, runtimes, '### A million queued messages of 1 KB', /^memory\/queued/, [
+      ['resident bytes a message', 'rssPerMessage', 0],
+      ['when they are popped', 'rssAfterPerMessage', 0],
+      ['longest collection, ms', 'longestGcMs', 1],
     ]),
     table(figures, runtimes, '## The longest call of a million first calls', /^stall\//, [
       ['longest, ms', 'longestMs', 3],

@@ -24,7 +24,7 @@ const CASE = fileURLToPath(new URL('case.mjs', import.meta.url));
 const CASE_TIMEOUT_MS = 300_000;
 
 /** Threads need the CPUs that others are kept off. */
-const UNPINNED = /^threads\//;
+const UNPINNED = /^(?:threads|queue)\//;
 /** V8 sizes its new space as it thinks fit, by up to 32 MB: too much beside what is to be measured. */
 const FOR_MEMORY = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16'];
 

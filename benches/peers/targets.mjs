@@ -60,12 +60,12 @@ const queue = [
   { bench: 'queue/roundTrip/noop', against: ['piscina'], times: NODE_AND_BUN(3) },
   ...['bytes', 'string'].flatMap((codec) => [
     {
-      bench: `queue/memory/1m-${codec}-1k`,
+      bench: `memory/queued/1m-${codec}-1k`,
       figure: 'rssToAllowed',
       unit: 'times 1 KB and 64 bytes',
       atMost: 1.1,
     },
-    { bench: `queue/memory/1m-${codec}-1k`, figure: 'longestGcMs', unit: 'ms of collection', atMost: 10 },
+    { bench: `memory/queued/1m-${codec}-1k`, figure: 'longestGcMs', unit: 'ms of collection', atMost: 10 },
   ]),
 ];
 

@@ -1,4 +1,6 @@
 /// <reference lib="esnext.disposable" />
+import { Readable, Writable } from 'node:stream';
+
 /**
  * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
  * misuse, a timeout or a fault. `instanceof` holds across two copies of the package in one process: it looks at a brand, not at
@@ -45,11 +47,17 @@ declare class OverloadedError extends RefusedError {
 /** A bulkhead and its waiting room are full. */
 declare class BulkheadFullError extends RefusedError {
 }
+/** A queue is full. */
+declare class QueueFullError extends RefusedError {
+}
 /** It waited too long for its turn: longer than it was willing to, or than a queue that stands still lets anyone wait. */
 declare class QueueTimeoutError extends RefusedError {
 }
 /** The object is being drained, and takes no new calls. */
 declare class DrainingError extends RefusedError {
+}
+/** The queue was closed. */
+declare class QueueClosedError extends BreakwaterError {
 }
 /** A call did not settle within its `timeoutMs`. */
 declare class TimeoutError extends BreakwaterError {
@@ -192,7 +200,9 @@ type FailureVerdict = boolean | 'ignore' | {
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
 
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
+type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue';
+/** The primitives with a native part that refuses; a shedder is of its own thread alone. */
+type PrimitiveKind = SharedKind | 'shedder';
 /** Options that every primitive has. */
 interface CommonOptions {
     /** One state for all worker threads that construct it with this name and these options: 1 to 128 characters. */
@@ -205,7 +215,7 @@ interface CommonOptions {
     readonly clock?: ManualClock | undefined;
 }
 /** What every snapshot starts with. */
-interface CommonSnapshot<K extends SharedKind> {
+interface CommonSnapshot<K extends PrimitiveKind> {
     readonly kind: K;
     readonly name: string | undefined;
     readonly label: string | undefined;
@@ -789,7 +799,7 @@ declare class Bulkhead implements Policy {
 
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
-    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead';
+    readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'shedder';
     /** The name or label of the primitive. */
     readonly primitive: string | undefined;
     /** Whether it was let through all the same. */
@@ -882,7 +892,7 @@ interface HedgeOptions {
 declare function hedge(options: HedgeOptions): Policy;
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'monitor' | 'shedder' | 'queue' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -1050,6 +1060,98 @@ declare class RateLimiter {
     [Symbol.dispose](): void;
 }
 
+/** A share of what the process may have, in (0, 1]. */
+interface MemoryShare {
+    readonly shareOfLimit: number;
+}
+
+/** Options of EventLoopMonitor. */
+interface EventLoopMonitorOptions {
+    /**
+     * Milliseconds of the intervals that figures are of, from 50 to an hour. Short ones follow the load, long ones have a meaningful
+     * 99th percentile: a loop gives a hundred samples a second. @default 1000
+     */
+    readonly sampleMs?: number | undefined;
+    /**
+     * Milliseconds after which a loop that does not come round counts as blocked, from 20 to an hour. With it a thread outside of
+     * JavaScript watches this one, and reports a block while it lasts. Default: this thread is not watched.
+     */
+    readonly blockedMs?: number | undefined;
+    /** Whether the watching thread writes a line to stderr for each report. Needs `blockedMs`. @default false */
+    readonly stderr?: boolean | undefined;
+    /** Names the loop in reports and snapshots. */
+    readonly label?: string | undefined;
+}
+/** How late the loop ran what was due, in milliseconds, over one interval. */
+interface EventLoopDelay {
+    readonly p50Ms: number;
+    readonly p90Ms: number;
+    readonly p99Ms: number;
+    readonly maxMs: number;
+    readonly meanMs: number;
+}
+/** An event loop that is blocked now. */
+interface BlockedLoop {
+    /** Of its thread, as `worker_threads` numbers them: 0 is the main thread. */
+    readonly threadId: number;
+    /** The label of the monitor that watches it. */
+    readonly label: string | undefined;
+    /** For how long by now; up to 10 ms too long. */
+    readonly blockedMs: number;
+}
+/** An event loop was found blocked, still is, or is no more. */
+interface BlockedEvent extends BlockedLoop {
+    /** Whether it is over: then `blockedMs` is how long it was. */
+    readonly over: boolean;
+    /** Counts the reports of the process. */
+    readonly generation: number;
+}
+/** Figures of the last whole interval (of the one under way while there is none), and which loops are blocked now. */
+interface EventLoopMonitorSnapshot {
+    readonly kind: 'monitor';
+    readonly name: undefined;
+    readonly label: string | undefined;
+    readonly threadId: number;
+    /** How long the interval was: `sampleMs`, or longer where the loop was blocked. */
+    readonly intervalMs: number;
+    /** How many samples the percentiles are of, with those that a block left out. */
+    readonly samples: number;
+    readonly delay: EventLoopDelay;
+    /** The share of the interval in which the loop was busy, in 0..1; undefined where neither runtime nor system says. */
+    readonly utilization: number | undefined;
+    /** The loops of the whole process that are blocked now. */
+    readonly blocked: readonly BlockedLoop[];
+}
+/**
+ * Measures this thread's event loop, and has it watched from outside.
+ *
+ * ```js
+ * const monitor = new EventLoopMonitor({ blockedMs: 500, stderr: true });
+ * monitor.on('blocked', ({ threadId, blockedMs, over }) => log.warn({ threadId, blockedMs, over }));
+ * ```
+ */
+declare class EventLoopMonitor {
+    #private;
+    /** @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range. */
+    constructor(options?: EventLoopMonitorOptions);
+    /** How late the loop ran what was due, over the last whole interval. @throws {DisposedError} */
+    get delay(): EventLoopDelay;
+    /** The share of the last whole interval in which the loop was busy, in 0..1, if that is known. @throws {DisposedError} */
+    get utilization(): number | undefined;
+    /** Figures, safe to log. @throws {DisposedError} */
+    snapshot(): EventLoopMonitorSnapshot;
+    /**
+     * Tells `listener` of every loop of the process that is watched and blocked: when it has been for its `blockedMs`, whenever that has
+     * doubled since, and with `over: true` when it is no more. Of its own loop a thread hears only the last. Runs later in a microtask, in
+     * the async context of this call, and keeps no process alive.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on(event: 'blocked', listener: (event: BlockedEvent) => void): Disposable;
+    /** Ends the watch and the listeners: later calls throw DisposedError. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /**
  * What a policy may give besides the function's own result. Of a class that gives something else it is unknown, unless the object
  * is declared as the `Policy<Alt>` it is.
@@ -1066,6 +1168,164 @@ type AltOf<P> = P extends Policy ? never : P extends Policy<infer Alt> ? Alt : n
  * @throws {InvalidOptionError} where something is no policy.
  */
 declare function pipeline<P extends readonly Policy<unknown>[]>(...policies: P): Policy<AltOf<P[number]>>;
+
+/** Options of BoundedQueue. */
+interface BoundedQueueOptions {
+    /** The most messages it holds: a whole number from 1 to 2^32. */
+    readonly capacity: number;
+    /**
+     * The most bytes of messages it holds: a whole number from 1 to 2^53 - 1. Text counts a byte for each character if all are below
+     * U+0100, else two. Default: no bound but `capacity`.
+     */
+    readonly maxBytes?: number | undefined;
+    /**
+     * What happens to a message when there is no room: it is refused, it waits, the oldest messages are dropped for it, or it is
+     * dropped itself. @default 'reject'
+     */
+    readonly overflow?: 'reject' | 'wait' | 'dropOldest' | 'dropNewest' | undefined;
+    /** What messages are: values (as their JSON), Uint8Arrays, or strings. @default 'json' */
+    readonly codec?: 'json' | 'bytes' | 'string' | undefined;
+    /** One queue for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the object in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Where the time of `timeoutMs` and `lingerMs` is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+}
+/** How long a push may take. */
+interface PushOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason, unless the message is stored already. */
+    readonly signal?: AbortSignal | undefined;
+    /** The longest wait for room in milliseconds, with `overflow: 'wait'`. Default: Infinity. */
+    readonly timeoutMs?: number | undefined;
+}
+/** How long a pop may take. */
+interface PopOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason, and no message is taken. */
+    readonly signal?: AbortSignal | undefined;
+}
+/** How long a batch may take. */
+interface PopManyOptions extends PopOptions {
+    /** How long to wait for more messages once the first one is there, in milliseconds. @default 0 */
+    readonly lingerMs?: number | undefined;
+}
+/** What listeners are told. */
+interface BoundedQueueEvents {
+    /** The queue was full, and now holds at most half of each of its bounds. */
+    drain: Record<never, never>;
+    /** So many messages were dropped to make room since this listener was told last. */
+    drop: {
+        readonly count: number;
+    };
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface BoundedQueueSnapshot extends Omit<CommonSnapshot<'queue'>, 'dryRun'> {
+    readonly capacity: number;
+    readonly maxBytes: number | undefined;
+    readonly overflow: 'reject' | 'wait' | 'dropOldest' | 'dropNewest';
+    readonly codec: 'json' | 'bytes' | 'string';
+    /** Messages in the queue. */
+    readonly size: number;
+    /** Their bytes. */
+    readonly bytes: number;
+    /** Pushes that wait for room. */
+    readonly waitingPushes: number;
+    /** Pops that wait for messages. */
+    readonly waitingPops: number;
+    /** Messages accepted. */
+    readonly pushed: number;
+    /** Messages popped, without those that came back from a thread that ended. */
+    readonly popped: number;
+    /** Messages dropped: to make room, or by `close({ drain: false })`. */
+    readonly dropped: number;
+    /** Messages refused. */
+    readonly refused: number;
+    readonly closed: boolean;
+}
+/**
+ * A bounded queue of messages: many producers, many consumers, in any threads that share its name. Messages are kept outside the
+ * JavaScript heap, each goes to one consumer, and those of one producer arrive in their order.
+ *
+ * ```js
+ * const jobs = new BoundedQueue({ name: 'jobs', capacity: 10_000, overflow: 'wait' });
+ * await jobs.push({ id: 7 }); // here
+ * for await (const job of jobs) await work(job); // in a worker thread
+ * ```
+ */
+declare class BoundedQueue<T = unknown> implements AsyncIterable<T> {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: BoundedQueueOptions);
+    /** An object on the queue of this name, if one exists in the process. */
+    static find<T = unknown>(name: string): BoundedQueue<T> | undefined;
+    /**
+     * Stores a message if there is room: whether it was stored. With `dropOldest` there is always room, unless the message has more
+     * bytes than the queue may hold.
+     * @throws {InvalidOptionError | QueueClosedError | DisposedError}
+     */
+    tryPush(value: T): boolean;
+    /**
+     * Stores a message, whether it was stored: false with `dropNewest` where there is no room. With `wait` it waits for room, first
+     * come, first served over all threads.
+     * Rejects with QueueFullError where there is no room, with QueueTimeoutError where there was none within `timeoutMs`, with the
+     * signal's reason when aborted (in both cases the message is not stored), with QueueClosedError when the queue is closed.
+     */
+    push(value: T, options?: PushOptions): Promise<boolean>;
+    /** The oldest message, or undefined: there is none, or those that are there are others'. @throws {DisposedError} */
+    tryPop(): T | undefined;
+    /**
+     * The oldest message as soon as there is one, first come, first served over all threads; undefined once the queue is closed and
+     * empty. Rejects with the signal's reason when aborted, with DisposedError when this object is disposed meanwhile.
+     */
+    pop(options?: PopOptions): Promise<T | undefined>;
+    /**
+     * At least one message and at most `max` (a whole number ≥ 1), as soon as there is one; with `lingerMs` it waits so long for `max`
+     * of them once the first is there, and keeps none but the first from others meanwhile. [] once the queue is closed and empty.
+     * Messages of one batch may share memory: what is kept for long is better copied. Rejects as `pop` does.
+     */
+    popMany(max: number, options?: PopManyOptions): Promise<T[]>;
+    /** Message after message, until the queue is closed and empty. A message is popped when it is asked for, none ahead. */
+    [Symbol.asyncIterator](): AsyncIterableIterator<T>;
+    /**
+     * A Node stream in object mode with a chunk for each message: it pops when it is read from, and ends with the queue. Destroying
+     * it leaves the queue as it is.
+     */
+    toReadable(): Readable;
+    /**
+     * A Node stream in object mode that pushes each chunk; with `reject` and `wait` it waits for room. Its end does not close the
+     * queue.
+     */
+    toWritable(): Writable;
+    /** The same as a web stream. */
+    toReadableStream(): ReadableStream<T>;
+    /** The same as a web stream. */
+    toWritableStream(): WritableStream<T>;
+    /** Messages in the queue. @throws {DisposedError} */
+    get size(): number;
+    /**
+     * Ends the queue for all threads: pushes reject with QueueClosedError, those that wait for room too. Resolves when all messages
+     * are popped; with `drain: false` they are discarded instead. Pops of a closed and empty queue give undefined, [] and the end.
+     */
+    close(options?: {
+        readonly drain?: boolean | undefined;
+    }): Promise<void>;
+    /**
+     * Tells `listener` in a later microtask, in this thread, whichever thread brought the event about.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    on<E extends keyof BoundedQueueEvents>(event: E, listener: (event: BoundedQueueEvents[E]) => void): Disposable;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): BoundedQueueSnapshot;
+    /**
+     * Lets go of the queue: what waits through this object rejects with DisposedError, later calls throw it. A name is free again, and
+     * what its queue held gone, once every thread has let go of it. A second call does nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 
 /** What `onRetry` is told, before the wait. */
 interface RetryEvent {
@@ -1112,6 +1372,104 @@ interface RetryOptions {
  * @throws {InvalidOptionError}
  */
 declare function retry(options?: RetryOptions): Policy;
+
+/** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
+interface LoadShedderBounds {
+    /**
+     * Milliseconds that the event loop may be late, at the 90th percentile of an interval: from 1 to an hour. Default: not bounded, as
+     * for all of these.
+     */
+    readonly maxEventLoopDelayMs?: number | undefined;
+    /**
+     * The share of time in which the loop may be busy, in (0, 1]. Never alone: a loop that is busy and in time is healthy, so that by
+     * itself it sheds priorities 0 to 4 only.
+     */
+    readonly maxUtilization?: number | undefined;
+    /** Bytes of JavaScript's heap in use, or a share of the limit it may grow to. */
+    readonly maxHeapBytes?: number | MemoryShare | undefined;
+    /** Bytes of resident memory, or a share of the limit of the control group (of the machine, where there is none). */
+    readonly maxRssBytes?: number | MemoryShare | undefined;
+    /** Milliseconds that the head of a queue of `bulkheads` may have waited: from 1 to an hour. */
+    readonly maxQueueDelayMs?: number | undefined;
+}
+/** Options of LoadShedder: at least one bound besides `maxUtilization`. */
+interface LoadShedderOptions extends LoadShedderBounds {
+    /** The bulkheads that `maxQueueDelayMs` is about. */
+    readonly bulkheads?: readonly object[] | undefined;
+    /** The monitor whose intervals are the samples. Default: one of its own, with `sampleMs: 100`. */
+    readonly monitor?: EventLoopMonitor | undefined;
+    /** Names the shedder in errors and snapshots. */
+    readonly label?: string | undefined;
+    /** Decides, counts and publishes, but refuses nothing. @default false */
+    readonly dryRun?: boolean | undefined;
+}
+/** How important a call is. */
+interface PriorityOptions {
+    /** A whole number from 0 to 9; 9 is refused last. @default 5 */
+    readonly priority?: number | undefined;
+}
+/** What a shedder measures. */
+type ShedderMeasure = 'eventLoopDelay' | 'utilization' | 'heap' | 'rss' | 'queueDelay';
+/** A number for each measure; undefined where it is not measured or not known, or not bounded. */
+interface ShedderMeasures {
+    readonly eventLoopDelayMs: number | undefined;
+    readonly utilization: number | undefined;
+    readonly heapBytes: number | undefined;
+    readonly rssBytes: number | undefined;
+    readonly queueDelayMs: number | undefined;
+}
+/** Figures of this thread's shedder. Counters count since it was made; in a dry run `refused` are those it would have refused. */
+interface LoadShedderSnapshot extends CommonSnapshot<'shedder'> {
+    /** In 0..1: 1 at or over a bound. */
+    readonly pressure: number;
+    /** The measure that was nearest to its bound at the last sample, or furthest above. */
+    readonly limiting: ShedderMeasure | undefined;
+    /** What the last sample measured. */
+    readonly measured: ShedderMeasures;
+    readonly bounds: ShedderMeasures;
+    /** Bytes of resident memory that the process may have. */
+    readonly memoryLimitBytes: number;
+    /** Which share of the calls of each priority, 0 to 9, is refused now. */
+    readonly shedding: readonly number[];
+    readonly refusedByPriority: readonly number[];
+    readonly allowed: number;
+    readonly refused: number;
+}
+/**
+ * Sheds load by the pressure on this thread and its process: event loop delay, utilization, heap, resident memory, the delay of a
+ * queue. It is the largest of measure over bound, smoothed over the last samples; priority 0 is shed from 0.8 on, 5 from 0.91, 9 only
+ * at 1 and above.
+ *
+ * ```js
+ * const shedder = new LoadShedder({ maxEventLoopDelayMs: 100, maxRssBytes: { shareOfLimit: 0.9 } });
+ * const answer = await shedder.execute(() => render(page), { priority: 3 });
+ * ```
+ */
+declare class LoadShedder implements Policy {
+    #private;
+    /** @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or nothing is bounded. */
+    constructor(options: LoadShedderOptions);
+    /** Runs `fn`, or rejects with OverloadedError; `options.priority` says how important it is. */
+    execute<T>(fn: (call: Call) => T, options?: ExecuteOptions): Promise<Awaited<T>>;
+    /** `(...args) => execute(() => fn(...args))`, with `this` kept. @throws {InvalidOptionError} */
+    wrap<This, Args extends unknown[], T>(fn: (this: This, ...args: Args) => T): (this: This, ...args: Args) => Promise<Awaited<T>>;
+    /** Whether a call may be made: false refuses it. @throws {InvalidOptionError | DisposedError} */
+    tryAcquire(options?: PriorityOptions): boolean;
+    /**
+     * Milliseconds until calls of this priority are shed no more, if the load ended now; 0 if they are not shed.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    retryAfterMs(options?: PriorityOptions): number;
+    /** How near the process is to a bound, smoothed, in 0..1: 1 at or over it. @throws {DisposedError} */
+    get pressure(): number;
+    /** New bounds; what is not given stays. @throws {InvalidOptionError | DisposedError} */
+    reconfigure(options: LoadShedderBounds): void;
+    /** Figures, safe to log. @throws {DisposedError} */
+    snapshot(): LoadShedderSnapshot;
+    /** Lets go of the shedder and of a monitor of its own: later calls throw DisposedError. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 
 /** What may be changed with `reconfigure`. */
 interface AdaptiveThrottleRules {
@@ -1201,5 +1559,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BreakwaterError, Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, InvalidOptionError, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueTimeoutError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, ManualClockOptions, NameInUse, NativeKind, Policy, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, ShedderMeasure, ShedderMeasures, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

@@ -17,9 +17,17 @@ export function report(machine, rows) {
     heading(machine, figures),
     targets(figures, runtimes),
     floor(figures, runtimes),
-    ...['bucket', 'limiter', 'express', 'breaker', 'bulkhead', 'pipeline', 'policies', 'queue', 'shedder'].map((word) =>
-      calls(figures, runtimes, word),
-    ),
+    ...[
+      'bucket',
+      'limiter',
+      'express',
+      'breaker',
+      'bulkhead',
+      'pipeline',
+      'policies',
+      'queue',
+      'shedder',
+    ].map((word) => calls(figures, runtimes, word)),
     bare(figures, runtimes),
     failing(figures, runtimes),
     table(figures, runtimes, '## Memory', /^memory\/rss/, [

@@ -211,7 +211,7 @@ impl Fair {
 
     fn victim(&self, slots: &Slots, newcomer: &Asks, key: &[u8]) -> Victim {
         let known = self.by_key.get(key).and_then(|id| self.lines.get(id));
-        let waits = known.map_or(0, |line| line.list.weight) + newcomer.weight;
+        let waits = known.map_or(0, |line| line.list.weight) + u128::from(newcomer.weight);
         let own = self.load(waits, known.map_or_else(|| self.shares.quantum(key), |line| line.quantum));
         let most = self.crowd.last().filter(|(load, _)| *load > own).and_then(|(_, id)| self.lines.get(id));
         match most {
@@ -274,7 +274,7 @@ impl Fair {
     }
 
     /// How much waits for each share, in an order of its own.
-    fn load(&self, weight: u64, quantum: u64) -> u64 {
+    fn load(&self, weight: u128, quantum: u64) -> u64 {
         (weight as f64 * CREDIT * CREDIT / quantum as f64) as u64
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct List {
     pub(super) last: u32,
     pub(super) len: u32,
     /// What those in it ask for together.
-    pub(super) weight: u64,
+    pub(super) weight: u128,
 }
 
 impl Default for List {
@@ -155,7 +155,7 @@ impl Slots {
         let Some(waiter) = self.get_mut(at) else { return };
         waiter.previous = last;
         waiter.next = NONE;
-        list.weight += waiter.asks.weight;
+        list.weight += u128::from(waiter.asks.weight);
         list.len += 1;
         list.last = at;
         match self.get_mut(last) {
@@ -168,7 +168,7 @@ impl Slots {
     pub(super) fn unlink(&mut self, list: &mut List, at: u32) {
         let Some(waiter) = self.get(at) else { return };
         let (previous, next, weight) = (waiter.previous, waiter.next, waiter.asks.weight);
-        list.weight -= weight;
+        list.weight -= u128::from(weight);
         list.len -= 1;
         match self.get_mut(previous) {
             Some(before) => before.next = next,

@@ -168,10 +168,10 @@ pub struct Room<G> {
     /// Waiters of environments that did not claim an offer in time, with their keys.
     aside: BTreeMap<u32, Box<[u8]>>,
     silent: BTreeSet<EnvId>,
-    /// Waiters not offered anything, by environment: a handful of threads.
+    /// How many were offered nothing, by environment, in their order: a handful of threads.
     envs: Vec<(EnvId, u32)>,
     waiting: usize,
-    weight: u64,
+    weight: u128,
 }
 
 impl<G> Default for Room<G> {
@@ -354,7 +354,7 @@ impl<G> Room<G> {
 
     /// What all who wait ask for together.
     pub fn weight(&self) -> u64 {
-        self.weight
+        u64::try_from(self.weight).unwrap_or(u64::MAX)
     }
 
     /// Since when the one who waits longest does.
@@ -398,8 +398,8 @@ impl<G> Room<G> {
         let Some(waiter) = self.slots.get(at) else { return };
         let (env, weight) = (waiter.env, waiter.asks.weight);
         self.waiting -= 1;
-        self.weight -= weight;
-        if let Some(at) = self.envs.iter().position(|(other, _)| *other == env) {
+        self.weight -= u128::from(weight);
+        if let Ok(at) = self.envs.binary_search_by_key(&env, |(other, _)| *other) {
             self.envs[at].1 -= 1;
             if self.envs[at].1 == 0 {
                 self.envs.remove(at);
@@ -409,10 +409,10 @@ impl<G> Room<G> {
 
     fn waits(&mut self, env: EnvId, weight: u64) {
         self.waiting += 1;
-        self.weight += weight;
-        match self.envs.iter_mut().find(|(other, _)| *other == env) {
-            Some((_, count)) => *count += 1,
-            None => self.envs.push((env, 1)),
+        self.weight += u128::from(weight);
+        match self.envs.binary_search_by_key(&env, |(other, _)| *other) {
+            Ok(at) => self.envs[at].1 += 1,
+            Err(at) => self.envs.insert(at, (env, 1)),
         }
     }
 

@@ -619,7 +619,7 @@ interface AdaptiveConcurrency {
     /**
      * `'aimd'`: by drops alone. It doubles until the first, then grows by one for every round of calls and gives a tenth way at a drop.
      * `'gradient'`: by latency too. It grows as long as calls take as long as they do on an idle dependency. A drop is a TimeoutError or a
-     * refusal from inside.
+     * refusal from inside. `reconfigure` changes `min` and `max`, not `initial`.
      */
     readonly kind: 'aimd' | 'gradient';
     /** Never less: a whole number from 1. @default 1 */
@@ -644,8 +644,8 @@ interface BulkheadLimits {
 /** When a line is taken to stand, and what is done about it: CoDel, as in Facebook's folly. */
 interface CodelOptions {
     /**
-     * Milliseconds, in (0, 60,000]. When even the shortest wait of an interval was longer, the line stands: calls that waited longer
-     * than twice this are sent away with QueueTimeoutError when their turn comes. @default 5
+     * Milliseconds, in (0, 60,000]. When even the shortest wait of an interval was longer, the line stands: when a permit becomes free,
+     * those that waited longer than twice this are sent away first with QueueTimeoutError, but for the last. @default 5
      */
     readonly targetMs?: number | undefined;
     /** Milliseconds, from `targetMs` to 60,000. @default 100 */

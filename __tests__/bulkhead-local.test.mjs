@@ -22,6 +22,12 @@ async function story(seed, options) {
   const base = { maxConcurrent: 1 + draw(4), maxQueue: draw(5), ...(draw(2) ? { queueTimeoutMs: 50 } : {}) };
   const bulkhead = new Bulkhead({ ...base, ...options, clock });
   const told = [];
+  /** What came about since the last figures: of what happens at one instant the order does not matter. */
+  let news = [];
+  const figuresAre = (figures) => {
+    told.push(...news.sort(), figures);
+    news = [];
+  };
   const fn = manual();
   const permits = [];
   const controllers = [];
@@ -31,10 +37,10 @@ async function story(seed, options) {
     const id = calls;
     promise.then(
       (permit) => {
-        told.push(`${what} ${id} ok`);
+        news.push(`${what} ${id} ok`);
         if (typeof permit?.release === 'function') permits.push(permit);
       },
-      (error) => told.push(`${what} ${id} ${error.code ?? error}`),
+      (error) => news.push(`${what} ${id} ${error.code ?? error}`),
     );
   };
   for (let step = 0; step < 60; step++) {
@@ -63,7 +69,7 @@ async function story(seed, options) {
         break;
       case 5: {
         const permit = bulkhead.tryAcquire({ weight });
-        told.push(`try ${permit !== undefined}`);
+        news.push(`try ${permit !== undefined}`);
         if (permit !== undefined) permits.push(permit);
         break;
       }
@@ -85,7 +91,7 @@ async function story(seed, options) {
     }
     await continuations();
     const { name: _, queueDelayMs, ...figures } = bulkhead.snapshot();
-    told.push(JSON.stringify({ ...figures, delay: Math.round(queueDelayMs) }));
+    figuresAre(JSON.stringify({ ...figures, delay: Math.round(queueDelayMs) }));
   }
   while (permits.length > 0 || fn.calls.length > 0) {
     for (const permit of permits.splice(0)) permit.release();
@@ -93,7 +99,7 @@ async function story(seed, options) {
     clock.advance(100);
     await continuations();
   }
-  told.push(`left: ${bulkhead.active} ${bulkhead.queued} ${clock.pending}`);
+  figuresAre(`left: ${bulkhead.active} ${bulkhead.queued} ${clock.pending}`);
   bulkhead.dispose();
   return told;
 }

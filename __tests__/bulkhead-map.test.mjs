@@ -109,6 +109,27 @@ ofEachKind(test, 'stops mapping at once when aborted', async (make) => {
   assert.equal(aborted.pulled, 0);
 });
 
+ofEachKind(test, 'leaves nothing behind where the iterator hangs', async (make) => {
+  const bulkhead = make({ maxConcurrent: 2 });
+  const controller = new AbortController();
+  let closed = 0;
+  const hanging = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => {}),
+      return: async () => {
+        closed += 1;
+      },
+    }),
+  };
+  const mapped = watched(bulkhead.map(hanging, (item) => item, { signal: controller.signal }));
+  await continuations();
+  assert.equal(bulkhead.active, 1);
+  controller.abort('enough');
+  await continuations();
+  assert.deepEqual([mapped.error, bulkhead.active, closed], ['enough', 0, 1]);
+  assert.equal(await bulkhead.drain(), true);
+});
+
 ofEachKind(
   test,
   'waits for its own calls without a place in the line, and for others with one',

@@ -150,6 +150,32 @@ ofEachKind(test, 'calls no function whose deadline passed while the event loop w
   assert.deepEqual([call.error?.code, bulkhead.active], ['ERR_TIMEOUT', 0]);
 });
 
+ofEachKind(test, 'gives a permit of its own to a function that is called when all was over', async (make) => {
+  const bulkhead = make({ maxConcurrent: 1, maxQueue: 1 });
+  let later;
+  // As one that answers with what it had, and looks for something newer.
+  const stale = {
+    execute(fn) {
+      later = fn;
+      return Promise.resolve('stale');
+    },
+    wrap() {},
+  };
+  const fn = manual();
+  assert.equal(await pipeline(bulkhead, stale).execute(fn), 'stale');
+  assert.equal(bulkhead.active, 0);
+  const other = bulkhead.tryAcquire();
+  const fresh = watched(Promise.resolve(later({})));
+  await continuations();
+  assert.deepEqual([fn.calls.length, bulkhead.active, bulkhead.queued], [0, 1, 1], 'it waits for its turn');
+  other.release();
+  await continuations();
+  assert.deepEqual([fn.calls.length, bulkhead.active], [1, 1]);
+  fn.calls[0].resolve('fresh');
+  await continuations();
+  assert.deepEqual([fresh.value, bulkhead.active], ['fresh', 0]);
+});
+
 test('of a key is kept while calls run or wait', async () => {
   const hosts = keyed(() => new Bulkhead({ maxConcurrent: 1, maxQueue: 5 }), { maxKeys: 1 });
   const busy = hosts.for('busy');

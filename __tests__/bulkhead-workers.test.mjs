@@ -124,6 +124,28 @@ test('a thread whose loop is busy does not keep a permit from others for longer 
   });
 });
 
+test('who waits gets the permit that a busy thread was offered, though nobody else calls', async () => {
+  await withThreads(1, async ([thread]) => {
+    const bulkhead = await opened([thread], { name: newName(), maxConcurrent: 1, maxQueue: 9 });
+    const permit = bulkhead.tryAcquire();
+    await thread.run(waitThere);
+    const mine = bulkhead.acquire();
+    const busy = thread.run(() => {
+      const until = performance.now() + 2_000;
+      while (performance.now() < until);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    permit.release();
+    const start = performance.now();
+    const got = await mine;
+    assert.ok(performance.now() - start < 1_200, 'not only when the other thread is free again');
+    await busy;
+    got.release();
+    await thread.run(waitedThere);
+    bulkhead.dispose();
+  });
+});
+
 test('changes of the limit are heard of in every thread', async () => {
   await withThreads(1, async ([thread]) => {
     const bulkhead = await opened([thread], { name: newName(), maxConcurrent: 1, maxQueue: 1 });

@@ -233,9 +233,9 @@ export type BulkheadOutcome = 0 | 1 | 2;
  * 0 the limit · 1 permits in use · 2 calls that wait · 3 milliseconds the first of them has waited · 4 how often the limit has
  * changed · 5 how many changes after `first` are in the registers: [generation, from, to] of each · 6 counts a refusal, or with
  * `first` 1 a wait that was too long · 7 the permits (`first`) of a waiter that goes on belong to the object with handle `second` ·
- * 8 since when a call that goes on now counts, 0 where calls are not timed · 9 listens to changes (`first` 1) or not (0)
+ * 8 since when a call that goes on now counts, 0 where calls are not timed · 9 listens to changes (`first` 1) or not (0) · 10 looks for permits that nobody claimed: 1 if there is mail
  */
-export type BulkheadQuestion = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+export type BulkheadQuestion = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 
 export interface NativeConcurrency {
   readonly kind?: string | undefined;

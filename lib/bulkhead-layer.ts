@@ -5,7 +5,7 @@
  */
 import type { BulkheadFunctions, BulkheadOutcome } from './binding.js';
 import type { LocalBulkhead } from './bulkhead-local.js';
-import { type ExecuteOptions, Part, type Scope } from './call.js';
+import { type ExecuteOptions, Part, Scope } from './call.js';
 import { loopTime, type Timeline } from './clock.js';
 import {
   BulkheadFullError,
@@ -17,7 +17,7 @@ import {
 import { adopt, callFunction, type Layer, Rejection, refuse } from './execute.js';
 import { type Fate, host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
 import { isTimeout } from './judge.js';
-import { checkWhole } from './options.js';
+import { checkWhole, invalid } from './options.js';
 import type { Primitive } from './primitive.js';
 import type { Next } from './race.js';
 import type { Timer } from './timers.js';
@@ -30,8 +30,16 @@ export const IGNORED: BulkheadOutcome = 2;
 const COUNT = 6;
 const HAND_OVER = 7;
 const SINCE = 8;
+const LOOK = 10;
 
 const DEFAULT_PRIORITY = 5;
+
+const MAX_KEY_BYTES = 65_536;
+
+/**
+ * How often a waiter looks whether a permit was offered to a thread that does not answer: a little more than such an offer lasts.
+ */
+const LOOK_MS = 25;
 
 /** What a call wants of a bulkhead. */
 export interface Wanted {
@@ -67,6 +75,9 @@ class Waiting {
 /** Tickets are small numbers, used again, with something above that tells them apart. */
 const PLACES = 2 ** 24;
 
+/** Places that stay when nobody waits any more. */
+const KEPT = 16_384;
+
 /** The calls in the line, by ticket. */
 class Line {
   /** How many there are. */
@@ -93,6 +104,7 @@ class Line {
     if (this.#places[place] === waiting) this.#places[place] = undefined;
     else this.#gone.delete(waiting.ticket);
     this.size -= 1;
+    if (this.size === 0 && this.#places.length > KEPT) this.#places.length = 0;
   }
 
   all(): Waiting[] {
@@ -124,6 +136,8 @@ export class BulkheadLayer implements Layer {
   /** Where the native part's answers go on. */
   readonly #registers: Float64Array;
   readonly #waiting = new Line();
+  readonly #local: boolean;
+  #looking: Timer | undefined;
   /** Told when no call of this object runs or waits any more. */
   readonly #onIdle = new Set<() => void>();
   readonly #onLimit: () => void;
@@ -140,6 +154,7 @@ export class BulkheadLayer implements Layer {
     const { timeline, details } = primitive;
     const functions = local ?? primitive.functions;
     if (local !== undefined) local.onFate = (ticket, fate) => this.#onFate(ticket, fate);
+    this.#local = local !== undefined;
     this.#registers = local === undefined ? host().registers : local.registers;
     this.timeline = timeline;
     this.details = details;
@@ -177,6 +192,7 @@ export class BulkheadLayer implements Layer {
 
   /** Checks what a call wants. @throws {InvalidOptionError} */
   wanted(options: ExecuteOptions & { readonly queueTimeoutMs?: number | undefined }): Wanted {
+    if (options.key !== undefined) this.#checkKey(options.key);
     const { weight = 1, priority = DEFAULT_PRIORITY, key = '', queueTimeoutMs = Number.NaN } = options;
     const { word } = this.#primitive;
     if (weight !== 1) checkWhole('bulkhead', 'weight', weight, [1, 1_000_000], word);
@@ -198,6 +214,7 @@ export class BulkheadLayer implements Layer {
     }
     if (!primitive.dryRun) return undefined;
     this.refused();
+    this.running += 1;
     return 0;
   }
 
@@ -264,9 +281,13 @@ export class BulkheadLayer implements Layer {
     return this.#timed ? (this.#functions.ask(SINCE) as number) : 1;
   }
 
-  /** Gives permits back. With `since` 0 there are none to give back. */
+  /** Gives permits back. */
   leave(weight: number, since: number, outcome: BulkheadOutcome): void {
-    if (since === 0) return;
+    if (since === 0) {
+      // In a dry run it never had any.
+      this.#left(0);
+      return;
+    }
     if (weight === 1 && !this.#timed) {
       this.#leaveOne();
       return;
@@ -278,7 +299,13 @@ export class BulkheadLayer implements Layer {
 
   /** Everyone in the line of this object is sent away. */
   rejectAll(error: () => unknown): void {
-    for (const waiting of this.#waiting.all()) this.#giveUp(waiting, error());
+    const all = this.#waiting.all();
+    // Out of the line first: what one of them leaves is not for another of them.
+    for (const { ticket } of all) this.#take(ticket);
+    for (const { ticket } of all) this.#functions.cancel(ticket);
+    for (const waiting of all) waiting.resolve(new Rejection(error()));
+    readMail();
+    this.#askIdle();
   }
 
   /** Goes on with `ticket`, if it waits here: its permits are there. */
@@ -329,6 +356,13 @@ export class BulkheadLayer implements Layer {
   }
 
   /** What follows from permits that were given back. */
+  #checkKey(key: string): void {
+    // No character takes more than three bytes.
+    if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+      throw invalid('bulkhead', 'key', 'a string of at most 64 KiB', key, this.#primitive.word);
+    }
+  }
+
   #left(next: number): void {
     this.running -= 1;
     if (next > 0) this.#handOver(next);
@@ -361,7 +395,6 @@ export class BulkheadLayer implements Layer {
     if (this.draining) return refuse(this.#drainingError());
     const { weight } = wanted;
     const since = this.enter(wanted);
-    if (since === 0) return next(scope);
     if (since !== undefined) return this.#runInside(scope, next, weight, since);
     const turn = this.#wait(wanted, watcherOf(scope));
     if (turn === undefined) return this.#runInside(scope, next, weight, this.since());
@@ -389,7 +422,13 @@ export class BulkheadLayer implements Layer {
     }
     let outcome: BulkheadOutcome = IGNORED;
     const work = new Work(() => this.leave(weight, since, outcome));
-    const part = new Part(scope, scope.attempt, (call) => work.run(() => scope.fn(call)));
+    const part = new Part(scope, scope.attempt, (call) => {
+      const run = (): unknown => scope.fn(call);
+      // A policy inside may call the function when all was over: that is a call of its own.
+      return work.over
+        ? this.run(new Scope(undefined, run, scope.options, scope.attempt), callFunction)
+        : work.run(run);
+    });
     return settle(part, next, (how) => {
       outcome = how;
       part.detach();
@@ -403,18 +442,20 @@ export class BulkheadLayer implements Layer {
       if (this.#waiting.size === 0) this.#onFirst();
       this.#waiting.add(waiting);
       if (givesUpMs !== Number.POSITIVE_INFINITY) {
-        waiting.timer = this.timeline.after(givesUpMs, () => this.#giveUp(waiting, this.#lateError()));
+        waiting.timer = this.timeline.after(givesUpMs, () => this.#giveUp(waiting, this.#lateError(), true));
       }
       if (watch !== undefined) waiting.release = watch((reason) => this.#giveUp(waiting, reason));
     });
   }
 
-  #giveUp(waiting: Waiting, reason: unknown): void {
+  #giveUp(waiting: Waiting, reason: unknown, late = false): void {
     const { ticket } = waiting;
     if (this.#take(ticket) === undefined) return;
-    if (reason instanceof QueueTimeoutError) this.#countLate();
+    const mail = this.#functions.cancel(ticket) === true;
     waiting.resolve(new Rejection(reason));
-    if (this.#functions.cancel(ticket) === true) readMail();
+    if (mail) readMail();
+    // Published when all is done: who hears of it may call the bulkhead.
+    if (late) this.#countLate();
     this.#askIdle();
   }
 
@@ -438,8 +479,10 @@ export class BulkheadLayer implements Layer {
     }
     const waiting = this.#take(ticket);
     if (waiting === undefined) return;
-    if (fate === 'late') this.#countLate();
-    waiting.resolve(new Rejection(fate === 'late' ? this.#lateError() : this.refused()));
+    const late = fate === 'late';
+    waiting.resolve(new Rejection(late ? this.#lateError() : this.#fullError()));
+    if (late) this.#countLate();
+    else this.refused();
     this.#askIdle();
   }
 
@@ -456,16 +499,29 @@ export class BulkheadLayer implements Layer {
   /** Somebody waits: another thread may wake it, which must not end before. */
   #onFirst(): void {
     const { state, name } = this.#primitive;
+    if (this.#local) return;
     listen(state, this.#listener);
     if (name === undefined) return;
+    this.#lookLater();
     if (this.timeline === loopTime) keepAlive(1);
     const those = crowded.get(state);
     if (those === undefined) crowded.set(state, new Set([this]));
     else those.add(this);
   }
 
+  /** A permit offered to a thread that does not answer comes back to who looks; where nobody calls, that is who waits. */
+  #lookLater(): void {
+    this.#looking ??= loopTime.after(LOOK_MS, () => {
+      this.#looking = undefined;
+      if (this.#waiting.size === 0) return;
+      if (this.#functions.ask(LOOK) === 1) readMail();
+      this.#lookLater();
+    });
+  }
+
   #onLast(): void {
     const { state, name } = this.#primitive;
+    if (this.#local) return;
     unlisten(state, this.#listener);
     if (name === undefined) return;
     if (this.timeline === loopTime) keepAlive(-1);
@@ -497,6 +553,10 @@ class Work {
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
+  }
+
+  get over(): boolean {
+    return this.#open === 0;
   }
 
   run(fn: () => unknown): unknown {
@@ -547,8 +607,11 @@ function settle(scope: Scope, next: Next, ended: (outcome: BulkheadOutcome) => v
 
 /** A call that was too late or refused says that there is too much; any other error says nothing about that. */
 function outcomeOf(error: unknown, scope: Scope): BulkheadOutcome {
-  if (scope.ended && isTimeout(scope.reason)) return DROPPED;
-  return isTimeout(error) || error instanceof RefusedError ? DROPPED : IGNORED;
+  return (scope.ended && isTimeout(scope.reason)) || isDrop(error) ? DROPPED : IGNORED;
+}
+
+export function isDrop(error: unknown): boolean {
+  return isTimeout(error) || error instanceof RefusedError;
 }
 
 function watchSignal(signal: AbortSignal, end: (reason: unknown) => void): () => void {

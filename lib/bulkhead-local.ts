@@ -4,7 +4,7 @@
  * there and back twice would be most of what a call in a line costs.
  */
 import type { BulkheadFunctions, BulkheadQuestion } from './binding.js';
-import type { Timeline } from './clock.js';
+import { loopTime, type Timeline } from './clock.js';
 import type { Fate } from './host.js';
 
 /** A place in the line: used again for who comes later. */
@@ -12,6 +12,7 @@ class Place {
   /** Its index among the places, plus one. */
   readonly ticket: number;
   weight = 0;
+  waits = false;
   since = 0;
   until = Number.POSITIVE_INFINITY;
   previous: Place | undefined;
@@ -35,12 +36,15 @@ interface Change {
   readonly to: number;
 }
 
-/** How many changes of the limit are kept, as many as the registers can tell at once. */
-const KEPT = 16;
+/** How many changes of the limit are kept. */
+const KEPT = 64;
+
+/** How many of them are told at once. */
+const TOLD = 16;
 
 export class LocalBulkhead implements BulkheadFunctions {
   /** As those of the native part. */
-  readonly registers = new Float64Array(3 * KEPT);
+  readonly registers = new Float64Array(3 * TOLD);
   /** Told what became of a waiter, by who settles its promise. */
   onFate: (ticket: number, fate: Fate) => void = () => {};
   readonly #timeline: Timeline;
@@ -98,8 +102,11 @@ export class LocalBulkhead implements BulkheadFunctions {
 
   readonly cancel = (ticket: number): boolean => {
     const place = this.#places[ticket - 1];
-    if (place !== undefined) this.#remove(place);
-    this.#serve();
+    // Whoever heard of something else while it was about to give up may have called the bulkhead, and so let it go on.
+    if (place?.waits) {
+      this.#remove(place);
+      this.#serve();
+    }
     return false;
   };
 
@@ -156,11 +163,13 @@ export class LocalBulkhead implements BulkheadFunctions {
       this.#changes.push({ generation: this.#generation, from, to: limits.limit });
       if (this.#changes.length > KEPT) this.#changes.shift();
     }
-    for (let place = this.#first; place !== undefined; ) {
-      const { next } = place;
-      if (place.weight > limits.limit) this.#sendAway(place, 'never');
-      place = next;
+    const heavy: Place[] = [];
+    for (let place = this.#first; place !== undefined; place = place.next) {
+      if (place.weight > limits.limit) heavy.push(place);
     }
+    // Who hears that it was sent away may call the bulkhead: the line is not walked meanwhile.
+    for (const place of heavy)
+      if (place.waits && place.weight > this.#limits.limit) this.#sendAway(place, 'never');
     this.#serve();
   }
 
@@ -180,9 +189,9 @@ export class LocalBulkhead implements BulkheadFunctions {
     const { limit, maxQueue } = this.#limits;
     if (this.#queued >= maxQueue || weight > limit) return -1;
     const place = this.#free.pop() ?? this.#newPlace();
-    if (Number.isNaN(this.#now)) this.#readClock();
     place.weight = weight;
-    place.since = this.#now;
+    place.waits = true;
+    place.since = this.#timeline === loopTime ? this.#sharedNow() : this.#timeline.now();
     place.until = timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : this.#timeline.now() + timeoutMs;
     place.previous = this.#last;
     if (this.#last === undefined) this.#first = place;
@@ -200,11 +209,14 @@ export class LocalBulkhead implements BulkheadFunctions {
     return place;
   }
 
-  #readClock(): void {
-    this.#now = this.#timeline.now();
-    queueMicrotask(() => {
-      this.#now = Number.NaN;
-    });
+  #sharedNow(): number {
+    if (Number.isNaN(this.#now)) {
+      this.#now = this.#timeline.now();
+      queueMicrotask(() => {
+        this.#now = Number.NaN;
+      });
+    }
+    return this.#now;
   }
 
   /** The ticket of who goes on with what is given back; 0 if nobody does, or more than one: they are told of. */
@@ -254,6 +266,7 @@ export class LocalBulkhead implements BulkheadFunctions {
     place.previous = undefined;
     place.next = undefined;
     this.#queued -= 1;
+    place.waits = false;
     this.#free.push(place);
     if (this.#queued === 0 && this.#places.length > 16_384) {
       this.#places.length = 0;
@@ -262,7 +275,7 @@ export class LocalBulkhead implements BulkheadFunctions {
   }
 
   #tellChanges(since: number): number {
-    const changes = this.#changes.filter(({ generation }) => generation > since);
+    const changes = this.#changes.filter(({ generation }) => generation > since).slice(0, TOLD);
     changes.forEach(({ generation, from, to }, index) => {
       this.registers.set([generation, from, to], 3 * index);
     });

@@ -1,6 +1,6 @@
 /** Bulkhead: bounded concurrency with a bounded waiting room, one for all worker threads that share its name. */
 import type { BulkheadFunctions, BulkheadOutcome } from './binding.js';
-import { BulkheadLayer, DROPPED, IGNORED, SUCCESS, type Wanted } from './bulkhead-layer.js';
+import { BulkheadLayer, DROPPED, IGNORED, isDrop, SUCCESS, type Wanted } from './bulkhead-layer.js';
 import { LocalBulkhead, type LocalLimits } from './bulkhead-local.js';
 import {
   type BulkheadLimits,
@@ -348,6 +348,7 @@ export class Bulkhead implements Policy {
         return turn instanceof Promise ? turn.then(() => permit(layer.since())) : undefined;
       },
       refusal: () => layer.refused(),
+      verdictOn: (error) => (isDrop(error) ? 'dropped' : 'ignored'),
     };
   }
 
@@ -386,7 +387,13 @@ export class Bulkhead implements Policy {
     const admission = layer.acquire(wanted, signal);
     if (typeof admission === 'number') return Promise.resolve(new Permit(layer, weight, admission));
     if (!(admission instanceof Promise)) return refuse(admission);
-    return admission.then(() => new Permit(layer, weight, layer.since()));
+    return admission.then(() => {
+      const permit = new Permit(layer, weight, layer.since());
+      if (!signal?.aborted) return permit;
+      // Aborted in the turn in which its wait was over.
+      permit.release('ignored');
+      throw signal.reason;
+    });
   }
 
   /** @throws {DisposedError} */
@@ -430,12 +437,15 @@ function isLocal({ name, maxConcurrent, order = 'fifo', codel, dryRun = false }:
   return name === undefined && simple && !dryRun;
 }
 
+/** Instead of since when it counts: it was given back. */
+const RELEASED = -1;
+
 class Permit implements BulkheadPermit {
   readonly #layer: BulkheadLayer;
   readonly #weight: number;
   #since: number;
 
-  /** With `since` 0 there is nothing to give back: in a dry run, a call that would have been refused. */
+  /** `since` is 0 in a dry run, for a call that would have been refused. */
   constructor(layer: BulkheadLayer, weight: number, since: number) {
     this.#layer = layer;
     this.#weight = weight;
@@ -444,9 +454,11 @@ class Permit implements BulkheadPermit {
 
   release(verdict: BulkheadVerdict = 'success'): void {
     const since = this.#since;
-    this.#since = 0;
+    if (since === RELEASED) return;
+    this.#since = RELEASED;
     // What is no verdict says nothing; a permit's methods never throw.
-    this.#layer.leave(this.#weight, since, VERDICTS[verdict] ?? IGNORED);
+    const known = typeof verdict === 'string' && Object.hasOwn(VERDICTS, verdict);
+    this.#layer.leave(this.#weight, since, known ? VERDICTS[verdict] : IGNORED);
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,5 @@
 /** Calls a function with every item of an iterable, as many at once as there are permits. */
 import type { ErrorDetails } from './errors.js';
-import { isTimeout } from './judge.js';
 import { invalid } from './options.js';
 
 /** What is given back when a call is over. */
@@ -16,6 +15,8 @@ export interface Permits {
   later(signal: AbortSignal): Promise<Returnable> | undefined;
   /** What to say where there is neither. */
   refusal(): unknown;
+  /** How a call ended that failed so. */
+  verdictOn(error: unknown): 'dropped' | 'ignored';
 }
 
 /** The iterator of what may be iterated. */
@@ -37,6 +38,10 @@ class Mapping<T, R> {
   readonly #results: Awaited<R>[] = [];
   readonly #end = new AbortController();
   #running = 0;
+  /** What an item is being pulled for: its iterator may hang. */
+  #pulling: Returnable | undefined;
+  /** Whether the iterator ended by itself. */
+  #exhausted = false;
   #onCallEnd: () => void = () => {};
 
   constructor(
@@ -72,11 +77,12 @@ class Mapping<T, R> {
   async #pullAll(): Promise<void> {
     for (let index = 0; ; index++) {
       const permit = this.#permits.now() ?? (await this.#permit());
+      this.#pulling = permit;
       let item: Awaited<T>;
       try {
         this.#end.signal.throwIfAborted();
-        const pulled = this.#iterator.next();
-        const next = 'then' in pulled ? await pulled : pulled;
+        const pulled = this.#next();
+        const next = pulled instanceof Promise ? await pulled : pulled;
         if (next.done) {
           permit.release('ignored');
           break;
@@ -90,8 +96,10 @@ class Mapping<T, R> {
         permit.release('ignored');
         throw error;
       }
+      this.#pulling = undefined;
       void this.#call(item, index, permit);
     }
+    this.#pulling = undefined;
     while (this.#running > 0) await this.#callEnd();
   }
 
@@ -101,7 +109,7 @@ class Mapping<T, R> {
       this.#results[index] = await this.#fn(item, index);
       permit.release();
     } catch (error) {
-      permit.release(isTimeout(error) ? 'dropped' : 'ignored');
+      permit.release(this.#permits.verdictOn(error));
       this.#fail(error);
     }
     this.#running -= 1;
@@ -127,13 +135,33 @@ class Mapping<T, R> {
     });
   }
 
+  /** What follows, or its end; an iterator that threw has ended, too. */
+  #next(): IteratorResult<T> | Promise<IteratorResult<T>> {
+    const pulled = (next: IteratorResult<T>): IteratorResult<T> => {
+      this.#exhausted = next.done === true;
+      return next;
+    };
+    const threw = (error: unknown): never => {
+      this.#exhausted = true;
+      throw error;
+    };
+    try {
+      const next = this.#iterator.next();
+      return 'then' in next ? Promise.resolve(next).then(pulled, threw) : pulled(next);
+    } catch (error) {
+      return threw(error);
+    }
+  }
+
   #fail(reason: unknown): void {
     this.#end.abort({ reason });
+    this.#pulling?.release('ignored');
     this.#onCallEnd();
   }
 
   /** Not awaited: an iterator that hangs keeps nobody from the error. */
   #close(): void {
+    if (this.#exhausted) return;
     try {
       void Promise.resolve(this.#iterator.return?.()).catch(() => {});
     } catch {

@@ -14,8 +14,8 @@ const STEP_MS: u64 = 250;
 
 fn main() {
     let range = Range::default();
-    draw("gradient", ClosedLoop::new(Concurrency::Gradient(range), 1));
-    let mut it = ClosedLoop::new(Concurrency::Gradient(range), 40);
+    draw("gradient", ClosedLoop::new(Concurrency::Gradient(range), 1, 1));
+    let mut it = ClosedLoop::new(Concurrency::Gradient(range), 1, 40);
     it.run(ms(5_000));
     it.capacity = 20;
     let down = it.until(1..=36);
@@ -25,7 +25,7 @@ fn main() {
         "gradient, from 40 to 20: at most 36 after {down} ms; back to 40: at least 54 after {} ms\n",
         it.until(54..=200)
     );
-    let mut aimd = ClosedLoop::new(Concurrency::Aimd(range), 1);
+    let mut aimd = ClosedLoop::new(Concurrency::Aimd(range), 1, 1);
     aimd.timeout = ms(30);
     draw("aimd, callers give up after 30 ms", aimd);
 }

@@ -258,12 +258,17 @@ bound!(
     /// 4 how often the limit has changed, 5 how many changes after `first` are in the registers (number, from, to of each), 6 counts a
     /// refusal (or with `first` 1 one for having waited too long), 7 hands the permits (`first`) of a waiter that goes on over to the
     /// object with the handle `second`, 8 when a call that goes on now begins plus 1 or, where calls are not
-    /// timed, 0, 9 (`first` 1 or 0) listens to changes or not.
+    /// timed, 0, 9 (`first` 1 or 0) listens to changes or not, 10 looks for
+    /// permits that nobody has claimed: whether there is mail.
     ask,
     BulkheadCell,
     3,
     |cell, call: Call<3>| {
         let first = call.number(1);
+        if call.number(0) == 10.0 {
+            let woken = cell.with_state(|state, _| state.core.look_around(cell.host().id))?;
+            return Some(f64::from(u8::from(wake(cell, woken))));
+        }
         cell.with_state(|state, tally: &Tally| {
             let host = cell.host();
             match call.number(0) as u32 {

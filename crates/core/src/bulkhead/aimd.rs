@@ -31,6 +31,11 @@ impl Aimd {
         self.limit
     }
 
+    /// Where the limit may go.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// The limit after a call.
     pub fn sample(&mut self, sample: &Sample) -> u32 {
         match sample.outcome {

@@ -184,10 +184,11 @@ impl Bulkhead {
         }
         let mut inner = self.inner.lock();
         let now = self.look(&mut inner, env, &mut woken);
-        if wanted.weight > inner.rules.most {
+        if wanted.weight > inner.rules.most_of(wanted.priority) {
+            self.mark(&inner);
             return (Wait::Full, woken);
         }
-        if inner.room.head().is_none() && self.take(&inner, wanted.weight, wanted.priority) {
+        if Self::is_next(&mut inner, wanted.priority) && self.take(&inner, wanted.weight, wanted.priority) {
             self.mark(&inner);
             return (Wait::Granted, woken);
         }
@@ -277,6 +278,15 @@ impl Bulkhead {
         let now = self.look(&mut inner, env, &mut woken);
         self.serve(&mut inner, now, None, &mut woken);
         (claimed, woken)
+    }
+
+    /// Somebody who waits looks whether a permit was offered to a thread that does not answer.
+    pub fn look_around(&self, env: EnvId) -> Woken {
+        let mut woken = Woken::default();
+        let mut inner = self.inner.lock();
+        let now = self.look(&mut inner, env, &mut woken);
+        self.serve(&mut inner, now, None, &mut woken);
+        woken
     }
 
     /// A waiter gives up. What it was offered and had not claimed goes to the next.
@@ -398,10 +408,16 @@ impl Bulkhead {
         let mut inner = self.inner.lock();
         let now = self.look(&mut inner, env, &mut woken);
         self.serve(&mut inner, now, None, &mut woken);
-        let heavy = weight > inner.rules.most;
-        let entered = !heavy && inner.room.head().is_none() && self.take(&inner, weight, priority);
+        let heavy = weight > inner.rules.most_of(priority);
+        let entered = !heavy && Self::is_next(&mut inner, priority) && self.take(&inner, weight, priority);
         self.mark(&inner);
         (entered, woken)
+    }
+
+    /// Whether a newcomer is served before everyone in the line.
+    fn is_next(inner: &mut Inner, priority: u8) -> bool {
+        let head = inner.room.head_asks();
+        head.is_none_or(|(asks, _)| inner.rules.by_priority() && asks.priority < priority)
     }
 
     /// What every caller who has the lock does first: its environment is heard of, and offers that nobody claims are taken back.
@@ -424,39 +440,52 @@ impl Bulkhead {
     /// Gives the permits that are free to those at the head of the line. The first that lives `here` goes on at once.
     fn serve(&self, inner: &mut Inner, now: Nanos, here: Option<EnvId>, woken: &mut Woken) -> Option<Next> {
         let mut next = None;
-        while let Some((asks, env)) = inner.room.head_asks() {
-            let weight = asks.weight as u32;
+        while let Some((asks, _)) = inner.room.head_asks() {
             let late = asks.until <= now;
             // It was offered permits when the limit became smaller, and they were taken back since.
-            let heavy = weight > inner.rules.most;
-            let limit = self.reach(inner, asks.priority);
+            let heavy = asks.weight > u64::from(inner.rules.most_of(asks.priority));
+            if late || heavy {
+                let why = if heavy { Why::TooMuch } else { Why::TooLate };
+                woken.refused.extend(inner.room.dismiss().map(|gone| (gone, why)));
+                continue;
+            }
             let word = Permits::unpack(self.word.load(Ordering::Acquire));
-            if !late && !heavy && !word.fits(weight, limit) {
+            if !word.fits(asks.weight as u32, self.reach(inner, asks.priority)) {
                 break;
             }
-            let waited = now.saturating_sub(asks.since);
-            if heavy {
-                woken.refused.extend(inner.room.dismiss().map(|gone| (gone, Why::TooMuch)));
-            } else if late || !inner.codel.as_mut().is_none_or(|codel| codel.serves(waited, now)) {
-                woken.refused.extend(inner.room.dismiss().map(|gone| (gone, Why::TooLate)));
-            } else if self.take(inner, weight, asks.priority) {
-                if next.is_none() && here == Some(env) {
-                    next = inner.room.serve().map(|ticket| Next { ticket, weight });
-                } else {
-                    woken.offers.extend(inner.room.offer(weight, now));
-                }
+            if Self::stands_too_long(inner, now) {
+                woken.refused.extend(inner.room.dismiss_oldest().map(|gone| (gone, Why::TooLate)));
+                continue;
             }
-            if let Some(codel) = &inner.codel {
-                inner.room.serve_newest_first(codel.newest_first());
+            // Another one, where the newest are served first from now on.
+            let Some((asks, env)) = inner.room.head_asks() else { break };
+            let weight = asks.weight as u32;
+            if !self.take(inner, weight, asks.priority) {
+                break;
+            }
+            if next.is_none() && here == Some(env) {
+                next = inner.room.serve().map(|ticket| Next { ticket, weight });
+            } else {
+                woken.offers.extend(inner.room.offer(weight, now));
             }
         }
         if inner.room.is_empty()
             && let Some(codel) = &mut inner.codel
         {
             codel.emptied();
+            inner.room.serve_newest_first(false);
         }
         self.mark(inner);
         next
+    }
+
+    /// Whether the one that has waited longest has to go, where there is a permit and it is not the last.
+    fn stands_too_long(inner: &mut Inner, now: Nanos) -> bool {
+        let Some(codel) = &mut inner.codel else { return false };
+        let Some(since) = inner.room.longest() else { return false };
+        let late = codel.is_late(now.saturating_sub(since), now);
+        inner.room.serve_newest_first(codel.newest_first());
+        late && inner.room.in_line() > 1
     }
 
     /// How much of the limit a priority may fill.

@@ -1,8 +1,9 @@
 //! CoDel for a line of calls: the shortest wait of an interval says whether the line only absorbs a burst, or stands.
 //!
-//! As in Facebook's folly (Codel.cpp), after "Controlling Queue Delay" (Nichols and Jacobson, 2012): when even the shortest wait of an
-//! interval was longer than the target, the line stands. As long as it does, calls that waited longer than twice the target are
-//! sent away when their turn comes, so that the others wait less; the first of each interval is always served.
+//! After "Controlling Queue Delay" (Nichols and Jacobson, 2012), in the form of Facebook's folly (Codel.cpp): when even the shortest
+//! wait of an interval was longer than the target, the line stands. As long as it does, whenever there is a permit, those that have
+//! waited longer than twice the target are sent away first. Unlike there, the last of a line is always served, and not the first of an
+//! interval: a permit is never left unused, and calls that take longer than an interval are no exception.
 
 use crate::clock::Nanos;
 
@@ -21,7 +22,7 @@ pub struct Target {
 #[derive(Clone, Copy, Debug)]
 pub struct Codel {
     rule: Target,
-    /// When the interval ends; None before the first wait.
+    /// When the interval ends; None while nobody waits.
     ends: Option<Nanos>,
     shortest: Nanos,
     standing: bool,
@@ -30,32 +31,29 @@ pub struct Codel {
 impl Codel {
     /// A line in which nobody has waited yet.
     pub fn new(rule: Target) -> Self {
-        Self { rule, ends: None, shortest: 0, standing: false }
+        Self { rule, ends: None, shortest: Nanos::MAX, standing: false }
     }
 
-    /// The turn of a call has come that waited for so long: whether it is served.
-    pub fn serves(&mut self, waited: Nanos, now: Nanos) -> bool {
-        if self.ends.is_none_or(|ends| now >= ends) {
-            // An interval in which nobody waited says that the line was empty.
-            let idle = self.ends.is_some_and(|ends| now - ends >= self.rule.interval);
-            self.standing = self.ends.is_some() && !idle && self.shortest > self.rule.target;
-            self.ends = Some(now.saturating_add(self.rule.interval));
-            self.shortest = waited;
-            return true;
+    /// There is a permit, and the one that has waited longest did so for `waited`: whether that is too long, unless it is the last.
+    pub fn is_late(&mut self, waited: Nanos, now: Nanos) -> bool {
+        match self.ends {
+            Some(ends) if now >= ends => {
+                self.standing = self.shortest > self.rule.target;
+                self.ends = Some(now.saturating_add(self.rule.interval));
+                self.shortest = waited;
+            }
+            Some(_) => self.shortest = self.shortest.min(waited),
+            None => {
+                self.ends = Some(now.saturating_add(self.rule.interval));
+                self.shortest = waited;
+            }
         }
-        self.shortest = self.shortest.min(waited);
-        !(self.standing && waited > 2 * self.rule.target)
+        self.standing && waited > 2 * self.rule.target
     }
 
     /// Nobody waits any more: what follows is another line.
     pub fn emptied(&mut self) {
-        self.shortest = 0;
-        self.standing = false;
-    }
-
-    /// Whether the line stands.
-    pub fn standing(&self) -> bool {
-        self.standing
+        *self = Self::new(self.rule);
     }
 
     /// Whether the newest are to be served first.

@@ -9,8 +9,9 @@
 //! - **Nothing is lost with an environment**: what it had out, what it was offered and its places in the line are given back.
 //! - Who asks for more than an adaptive limit allows at the moment is served when nothing else runs.
 //!
-//! Orders: first come first served, last come, by priority, or fair between keys (see [`crate::room`]). With `reserved` shares, calls of
-//! a priority find only so much of the limit as is not kept for those above (trunk reservation).
+//! Orders: first come first served, last come, by priority, or fair between keys (see [`crate::room`]). By priority, who comes with a
+//! higher one than everyone who waits passes them; with reserved shares, calls of a priority find only so much of the limit as is not
+//! kept for those above (trunk reservation).
 //!
 //! ```
 //! use breakwater_core::{bulkhead::{Bulkhead, Options, Wait, Wanted}, clock::Clock};

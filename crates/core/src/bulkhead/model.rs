@@ -87,6 +87,7 @@ pub type Reserved = [f64; HIGHEST_PRIORITY as usize + 1];
 /// How much of `limit` calls of `priority` may fill: all but what is kept for those above, and one at least.
 pub fn reach(limit: u32, reserved: &Reserved, priority: u8) -> u32 {
     let above = reserved.iter().skip(usize::from(priority) + 1);
-    let kept: f64 = above.map(|share| (share * f64::from(limit)).ceil()).sum();
+    // A share of 0.07 of 100 is 7.000000000000001: that is 7.
+    let kept: f64 = above.map(|share| (share * f64::from(limit) - 1e-9).ceil().max(0.0)).sum();
     limit.saturating_sub(kept as u32).max(1)
 }

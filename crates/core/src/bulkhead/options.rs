@@ -5,7 +5,7 @@ use super::{
     aimd::Aimd,
     codel::Target,
     gradient::Gradient,
-    model::{MAX_CONCURRENT, Reserved},
+    model::{MAX_CONCURRENT, Reserved, reach},
 };
 use crate::{
     clock::{NANOS_PER_MILLI, Nanos},
@@ -66,6 +66,16 @@ pub struct Range {
 }
 
 impl Range {
+    /// The bounds after a change: what is not given stays.
+    fn change(&self, current: Bounds) -> Result<Bounds, InvalidOption> {
+        if let Some(initial) = self.initial {
+            let expected = "absent: it was where the limit started";
+            return Err(InvalidOption::number("maxConcurrent.initial", expected, initial));
+        }
+        let min = self.min.or(Some(current.min.into()));
+        Self { min, max: self.max.or(Some(current.max.into())), initial: None }.check()
+    }
+
     fn check(&self) -> Result<Bounds, InvalidOption> {
         let most = u64::from(MAX_CONCURRENT);
         let expected = "a whole number, 1 ≤ min ≤ initial ≤ max ≤ 1000000";
@@ -127,6 +137,16 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether who waits is served by priority.
+    pub(super) fn by_priority(&self) -> bool {
+        matches!(self.order, Order::Priority)
+    }
+
+    /// The most that a call of a priority can ever have.
+    pub(super) fn most_of(&self, priority: u8) -> u32 {
+        self.reserved.as_ref().map_or(self.most, |reserved| reach(self.most, reserved, priority))
+    }
+
     /// What makes two bulkheads different, as text, in the order in which a difference is named.
     pub fn given(&self) -> Vec<(&'static str, String)> {
         let order = match &self.order {
@@ -297,8 +317,10 @@ fn change_of(adaptive: &Adaptive, to: Concurrency) -> Result<NewLimit, InvalidOp
     };
     match (adaptive, to) {
         (Adaptive::Fixed, Concurrency::Fixed(limit)) => check_max_concurrent(limit).map(NewLimit::Fixed),
-        (Adaptive::Aimd(_), Concurrency::Aimd(range))
-        | (Adaptive::Gradient(_), Concurrency::Gradient(range)) => range.check().map(NewLimit::Within),
+        (Adaptive::Aimd(aimd), Concurrency::Aimd(range)) => range.change(aimd.bounds()).map(NewLimit::Within),
+        (Adaptive::Gradient(gradient), Concurrency::Gradient(range)) => {
+            range.change(gradient.bounds()).map(NewLimit::Within)
+        }
         (_, Concurrency::Fixed(_)) => other_kind("a number"),
         (_, Concurrency::Aimd(_)) => other_kind("'aimd'"),
         (_, Concurrency::Gradient(_)) => other_kind("'gradient'"),

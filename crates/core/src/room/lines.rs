@@ -135,6 +135,19 @@ impl Lines {
         }
     }
 
+    /// The one that has waited longest; in a fair order the head, as to find out would be to look through all keys.
+    pub(super) fn longest(&mut self, slots: &Slots) -> Option<u32> {
+        let at = match self {
+            Self::Fifo { line, .. } | Self::Lifo(line) => line.first,
+            Self::Priority(lines) => {
+                let firsts = lines.iter().filter(|line| line.len > 0).map(|line| line.first);
+                firsts.min_by_key(|at| slots.get(*at).map_or(u64::MAX, |waiter| waiter.arrival))?
+            }
+            Self::Fair(fair) => return fair.next(slots),
+        };
+        (at != NONE).then_some(at)
+    }
+
     /// The longest wait of any line began then.
     pub(super) fn oldest(&self, slots: &Slots) -> Option<Nanos> {
         let since = |line: &List| slots.get(line.first).map(|waiter| waiter.asks.since);
@@ -190,7 +203,14 @@ impl Fair {
     }
 
     fn next(&mut self, slots: &Slots) -> Option<u32> {
+        // A whole round in which nobody had credit enough is followed by as many as nobody would have in either, all at once.
+        let mut visits = self.round.len();
         loop {
+            if visits == 0 {
+                self.skip_rounds(slots);
+                visits = self.round.len();
+            }
+            visits = visits.saturating_sub(1);
             let (&turn, &id) = self.round.first_key_value()?;
             let line = self.lines.get_mut(&id)?;
             if !line.visited {
@@ -206,6 +226,18 @@ impl Fair {
             line.turn = self.turns;
             self.round.remove(&turn);
             self.round.insert(self.turns, id);
+        }
+    }
+
+    /// Gives every key the credit of as many rounds as pass before one that somebody is served in.
+    fn skip_rounds(&mut self, slots: &Slots) {
+        let rounds = |line: &KeyLine| {
+            let weight = slots.get(line.list.first).map_or(0, |waiter| waiter.asks.weight);
+            weight.saturating_mul(CREDIT as u64).saturating_sub(line.credit).div_ceil(line.quantum)
+        };
+        let vain = self.lines.values().map(rounds).min().unwrap_or(0).saturating_sub(1);
+        for line in self.lines.values_mut() {
+            line.credit = line.credit.saturating_add(vain.saturating_mul(line.quantum));
         }
     }
 
@@ -282,14 +314,12 @@ impl Fair {
 impl Shares {
     /// Shares by key; keys that are not named have 1.
     pub fn new(shares: impl IntoIterator<Item = (Box<[u8]>, f64)>) -> Self {
-        let shares: BTreeMap<_, _> = shares.into_iter().collect();
-        let least = shares.values().copied().fold(1.0, f64::min);
-        Self { shares, least }
+        Self(shares.into_iter().collect())
     }
 
-    /// What a visit of the round adds: the smallest share pays for a weight of one, so that no visit is in vain.
+    /// What a visit of the round adds.
     fn quantum(&self, key: &[u8]) -> u64 {
-        let share = self.shares.get(key).copied().unwrap_or(1.0);
-        (share / self.least * CREDIT) as u64
+        let share = self.0.get(key).copied().unwrap_or(1.0);
+        ((share * CREDIT) as u64).max(1)
     }
 }

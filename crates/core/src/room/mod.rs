@@ -60,10 +60,7 @@ pub enum Order {
 
 /// The shares of keys: those not named have 1.
 #[derive(Clone, Debug)]
-pub struct Shares {
-    shares: BTreeMap<Box<[u8]>, f64>,
-    least: f64,
-}
+pub struct Shares(BTreeMap<Box<[u8]>, f64>);
 
 /// What a waiter asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,6 +263,23 @@ impl<G> Room<G> {
     pub fn dismiss(&mut self) -> Option<Offer> {
         let at = self.lines.next(&self.slots)?;
         self.send_away(at)
+    }
+
+    /// Sends the one that has waited longest away with nothing; in a fair order, the head.
+    pub fn dismiss_oldest(&mut self) -> Option<Offer> {
+        let at = self.lines.longest(&self.slots)?;
+        self.send_away(at)
+    }
+
+    /// Since when that one waits.
+    pub fn longest(&mut self) -> Option<Nanos> {
+        let at = self.lines.longest(&self.slots)?;
+        self.slots.get(at).map(|waiter| waiter.asks.since)
+    }
+
+    /// How many wait and do not stand aside.
+    pub fn in_line(&self) -> usize {
+        self.waiting - self.aside.len()
     }
 
     /// Sends everyone who waits for more than `most` away with nothing.

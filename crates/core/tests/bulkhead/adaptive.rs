@@ -11,8 +11,8 @@ const AIMD: Concurrency = Concurrency::Aimd(Range { min: None, max: None, initia
 #[test]
 fn gradient_settles_a_little_above_what_the_dependency_runs_at_once() {
     for capacity in [5, 20, 60] {
-        let mut it = Loop::new(GRADIENT, capacity);
-        assert_eq!(it.bulkhead.limit(), 4, "it starts low");
+        let mut it = Loop::new(GRADIENT, 1, capacity);
+        assert_eq!(it.limit(), 4, "it starts low");
         it.run(ms(3_000));
         it.done = 0;
         let mean = it.run(ms(10_000)) / capacity as f64;
@@ -24,7 +24,7 @@ fn gradient_settles_a_little_above_what_the_dependency_runs_at_once() {
 
 #[test]
 fn gradient_follows_a_capacity_that_halves_and_doubles() {
-    let mut it = Loop::new(GRADIENT, 40);
+    let mut it = Loop::new(GRADIENT, 1, 40);
     it.run(ms(5_000));
     it.capacity = 20;
     let down = it.until(1..=36);
@@ -37,7 +37,7 @@ fn gradient_follows_a_capacity_that_halves_and_doubles() {
 
 #[test]
 fn gradient_learns_that_a_dependency_has_become_slower_for_good() {
-    let mut it = Loop::new(GRADIENT, 20);
+    let mut it = Loop::new(GRADIENT, 1, 20);
     it.run(ms(5_000));
     it.service = ms(40);
     it.run(ms(30_000));
@@ -49,8 +49,51 @@ fn gradient_learns_that_a_dependency_has_become_slower_for_good() {
 }
 
 #[test]
+fn gradient_is_back_after_a_dependency_was_a_hundred_times_slower() {
+    for (before, after) in [(10, 1_000), (100, 1_000), (10, 100), (10, 20), (10, 15)] {
+        let mut it = Loop::new(GRADIENT, 1, 40);
+        it.service = ms(before);
+        it.run(ms(500 * before));
+        it.service = ms(after);
+        it.run(ms(3_000 * after));
+        it.done = 0;
+        let mean = it.run(ms(100 * after));
+        assert!((30.0..90.0).contains(&mean), "{before} to {after}: {mean}");
+        assert!(it.done as f64 > 0.8 * 40.0 * 100.0, "{before} to {after}: {}", it.done);
+    }
+}
+
+#[test]
+fn gradients_of_a_few_clients_on_one_dependency_settle_together() {
+    for clients in [2, 4] {
+        let mut it = Loop::new(GRADIENT, clients, 40);
+        it.run(ms(20_000));
+        it.done = 0;
+        let early = it.run(ms(20_000));
+        let goodput = it.done as f64 / (40.0 * 2_000.0);
+        it.run(ms(100_000));
+        let late = it.run(ms(20_000));
+        assert!(late < 120.0 && late < 1.3 * early, "{clients} clients: {early}, then {late}");
+        assert!(goodput > 0.9, "{clients} clients: goodput {goodput}");
+    }
+}
+
+#[test]
+fn gradient_bears_drops_that_have_other_reasons() {
+    for dropping in [0.02, 0.05] {
+        let mut it = Loop::new(GRADIENT, 1, 40);
+        it.dropping = dropping;
+        it.run(ms(10_000));
+        (it.done, it.dropped) = (0, 0);
+        let mean = it.run(ms(20_000));
+        let goodput = (it.done + it.dropped) as f64 / (40.0 * 2_000.0);
+        assert!(goodput > 0.9, "{dropping} dropped: limit {mean}, goodput {goodput}");
+    }
+}
+
+#[test]
 fn aimd_finds_the_limit_by_timeouts_and_keeps_the_dependency_busy() {
-    let mut it = Loop::new(AIMD, 20);
+    let mut it = Loop::new(AIMD, 1, 20);
     it.timeout = ms(30);
     it.run(ms(3_000));
     (it.done, it.dropped) = (0, 0);
@@ -63,11 +106,11 @@ fn aimd_finds_the_limit_by_timeouts_and_keeps_the_dependency_busy() {
 #[test]
 fn both_give_way_to_one_at_a_time_where_every_call_times_out() {
     for concurrency in [GRADIENT, AIMD] {
-        let mut it = Loop::new(concurrency, 20);
+        let mut it = Loop::new(concurrency, 1, 20);
         it.run(ms(3_000));
         it.timeout = ms(1);
         it.run(ms(5_000));
-        assert_eq!(it.bulkhead.limit(), 1, "{concurrency:?}");
+        assert_eq!(it.limit(), 1, "{concurrency:?}");
         let mean = it.run(ms(20_000));
         assert!(mean < 1.01, "and it does not drift up: {mean}");
         it.timeout = ms(10_000);

@@ -54,6 +54,24 @@ fn a_line_that_stands_sends_away_who_waited_longer_than_twice_the_target() {
 }
 
 #[test]
+fn a_line_of_calls_that_take_longer_than_an_interval_is_no_exception() {
+    for service in [150, 2_000] {
+        let bulkhead = codel(false);
+        let mut served = 0;
+        for _ in 0..40 {
+            // Thirty come while one is served.
+            for _ in 0..30 {
+                let _ = bulkhead.wait(HERE, &wanted());
+                bulkhead.pass(ms(service) / 30);
+            }
+            served += u32::from(bulkhead.leave(HERE, 1).next.is_some());
+        }
+        assert_eq!(served, 40, "a permit is never left unused");
+        assert!(bulkhead.queue_delay() <= ms(2 * service), "{} ms", bulkhead.queue_delay() / ms(1));
+    }
+}
+
+#[test]
 fn a_line_within_the_target_loses_nobody() {
     let bulkhead = codel(false);
     for _ in 0..100 {
@@ -85,4 +103,9 @@ fn the_newest_are_served_first_only_while_the_line_stands() {
         }
     }
     assert!(served.len() > 10, "{}", served.len());
+    while bulkhead.leave(HERE, 1).next.is_some() {}
+    assert!(bulkhead.enters(HERE));
+    let burst: Vec<_> = (0..4).map(|_| bulkhead.joins(HERE)).collect();
+    let order: Vec<_> = (0..4).filter_map(|_| next(1)).collect();
+    assert_eq!(order, burst, "an empty line forgets that it stood");
 }

@@ -83,6 +83,24 @@ fn a_full_line_sends_the_newest_of_the_most_crowded_key_away() {
 }
 
 #[test]
+fn heavy_calls_of_many_keys_are_served_in_their_turn() {
+    // Visit by visit these would be a thousand million.
+    let bulkhead = with(Options {
+        order: Some("fair".into()),
+        shares: vec![("poor".to_owned(), 0.001)],
+        ..room(1_000_000, 9_999)
+    });
+    assert!(bulkhead.enter(HERE, 1_000_000, 5).0);
+    let keys: Vec<_> = (0..100).map(|key| format!("key {key}")).collect();
+    let mut tickets: Vec<_> =
+        keys.iter().map(|key| bulkhead.queue(HERE, Wanted { weight: 1_000_000, ..of(key) }).0).collect();
+    tickets.push(bulkhead.queue(HERE, Wanted { weight: 1_000_000, ..of("poor") }).0);
+    let served: Vec<_> =
+        std::iter::from_fn(|| bulkhead.leave(HERE, 1_000_000).next.map(|next| next.ticket)).collect();
+    assert_eq!(served, tickets, "every key once, and the poorest last");
+}
+
+#[test]
 fn nobody_saves_up_while_away() {
     let bulkhead = fair(&[("gold", 5.0)], 99);
     let whose = line(&bulkhead, &["gold"]);

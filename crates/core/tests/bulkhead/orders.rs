@@ -61,14 +61,29 @@ fn what_is_kept_for_higher_priorities_lower_ones_do_not_find() {
 }
 
 #[test]
-fn a_waiter_of_high_priority_goes_on_where_lower_ones_may_not() {
+fn who_comes_with_a_high_priority_finds_what_is_kept_while_lower_ones_wait() {
     let shares = vec![("9".to_owned(), 0.5)];
     let bulkhead = with(Options { order: Some("priority".into()), shares, ..room(2, 9) });
     assert!(bulkhead.enter(HERE, 1, 0).0);
     let (low, _) = bulkhead.queue(HERE, of(0));
-    let (high, woken) = bulkhead.queue(HERE, of(9));
-    assert_eq!(offered(&woken), [high], "the other permit is kept for it");
-    assert_eq!(bulkhead.claim(HERE, high).0, Some(1));
+    assert_eq!(bulkhead.wait(HERE, &of(9)).0, Wait::Granted, "the other permit is kept for it");
     assert_eq!(bulkhead.leaves(HERE), None, "one is in use still, and the other is kept");
     assert_eq!(bulkhead.leaves(HERE), Some(low));
+}
+
+#[test]
+fn who_could_never_have_as_much_as_is_not_kept_for_others_is_refused() {
+    let shares = vec![("9".to_owned(), 0.5)];
+    let bulkhead = with(Options { order: Some("priority".into()), shares, ..room(10, 9) });
+    assert!(!bulkhead.enter(HERE, 6, 0).0, "though nobody is there");
+    assert_eq!(bulkhead.wait(HERE, &Wanted { weight: 6, ..of(0) }).0, Wait::Full);
+    assert!(bulkhead.enter(HERE, 5, 0).0);
+    assert!(bulkhead.enter(HERE, 5, 9).0);
+}
+
+#[test]
+fn a_share_that_rounding_makes_a_little_more_keeps_no_more() {
+    let shares = vec![("9".to_owned(), 0.07)];
+    let bulkhead = with(Options { order: Some("priority".into()), shares, ..room(100, 9) });
+    assert_eq!((0..100).filter(|_| bulkhead.enter(HERE, 1, 0).0).count(), 93);
 }

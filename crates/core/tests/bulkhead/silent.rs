@@ -83,6 +83,24 @@ fn a_silent_waiter_keeps_its_key_and_its_priority() {
 }
 
 #[test]
+fn silent_waiters_are_back_in_the_lines_of_their_keys() {
+    let bulkhead = bulkhead(1, 99, "fair");
+    assert!(bulkhead.enters(HERE));
+    let of = |key: &'static str| Wanted { key: key.as_bytes(), ..wanted() };
+    let a: Vec<_> = (0..3).map(|_| bulkhead.queue(THERE, of("a")).0).collect();
+    let b: Vec<_> = (0..3).map(|_| bulkhead.queue(THERE, of("b")).0).collect();
+    bulkhead.leave(HERE, 1);
+    bulkhead.pass(OFFER_LASTS + 1);
+    assert!(bulkhead.enters(HERE));
+    assert_eq!(bulkhead.queued(), 6);
+    assert_eq!(bulkhead.claim(THERE, a[0]).0, None);
+    assert_eq!(offered(&bulkhead.leave(HERE, 1).woken), [a[0]]);
+    assert_eq!(bulkhead.claim(THERE, a[0]).0, Some(1));
+    let served: Vec<_> = std::iter::from_fn(|| bulkhead.leaves(THERE)).collect();
+    assert_eq!(served, [b[0], a[1], b[1], a[2], b[2]], "each key in turn");
+}
+
+#[test]
 fn a_silent_environment_that_ends_leaves_nothing() {
     let bulkhead = bulkhead(1, 9, "fair");
     assert!(bulkhead.enters(HERE));

@@ -280,15 +280,18 @@ impl Naive {
         }
     }
 
-    fn enter(&mut self, weight: u32) -> bool {
-        let fits = self.line.is_empty() && self.in_use + weight <= self.limit;
+    /// A newcomer passes only who waits with a lower priority, where that is what counts.
+    fn enter(&mut self, Caller { weight, priority, .. }: Caller) -> bool {
+        let first =
+            self.next().is_none_or(|next| self.order == "priority" && self.line[next].1.priority < priority);
+        let fits = first && self.in_use + weight <= self.limit;
         self.in_use += if fits { weight } else { 0 };
         fits
     }
 
     /// The number of who has to go, and what the newcomer is told.
     fn wait(&mut self, id: usize, caller: Caller) -> (Option<usize>, &'static str) {
-        if self.enter(caller.weight) {
+        if self.enter(caller) {
             return (None, "granted");
         }
         if caller.weight > self.limit || self.places == 0 {
@@ -336,7 +339,7 @@ fn agrees(order: &'static str, limit: u32, places: u32, ops: &[Op]) {
         let newest = waits.iter().chain(&running).find(|ticket| !ids.contains_key(ticket)).copied();
         let mut gone = Vec::new();
         match *op {
-            Op::Enter(caller) => assert_eq!(told, format!("{}", naive.enter(caller.weight)), "{op:?}"),
+            Op::Enter(caller) => assert_eq!(told, format!("{}", naive.enter(caller)), "{op:?}"),
             Op::Wait(caller) => {
                 let (victim, expected) = naive.wait(id, caller);
                 assert_eq!(told, expected, "{op:?}");

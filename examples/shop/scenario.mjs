@@ -121,8 +121,8 @@ export const CROWD = {
 /** Two at a time keep one thread busy; ten that wait are a fifth of a second. */
 export const BULKHEAD = { maxConcurrent: 2, maxQueue: 10, queueTimeoutMs: 500 };
 
-/** A loop that is later than that has more under way than it can do. */
-export const SHEDDER = { maxEventLoopDelayMs: 60 };
+/** Four reports that take turns of 5 ms each: a loop that is later than that has more under way than it can do in time. */
+export const SHEDDER = { maxEventLoopDelayMs: 20 };
 
 /** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
 export function allowance(limits, spanMs) {

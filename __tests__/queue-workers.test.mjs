@@ -1,6 +1,8 @@
 // BoundedQueue between threads: exactly once, in order, whoever ends when. The full numbers are in torture/queue.mjs.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { BoundedQueue, list } from 'breakwater';
 import { until } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
@@ -82,6 +84,72 @@ test('what waits in a thread that is killed leaves the line, and its unstored me
   assert.deepEqual(await queue.popMany(9), ['first']);
   assert.equal(queue.tryPop(), undefined);
   queue.dispose();
+});
+
+test('what a thread had taken and not delivered when it was killed comes first again, in order', async () => {
+  const name = newName();
+  const queue = new BoundedQueue({ name, capacity: 10, codec: 'string' });
+  for (const message of ['a', 'b', 'c', 'd']) queue.tryPush(message);
+  const worker = new Worker(new URL('./helpers/hand.mjs', import.meta.url), {
+    workerData: { name, times: 2 },
+  });
+  assert.deepEqual(await once(worker, 'message'), [['a', 'b']]);
+  assert.deepEqual([queue.size, queue.tryPop()], [2, 'c']);
+  await worker.terminate();
+  await until(() => queue.size === 3);
+  assert.deepEqual(
+    [queue.tryPop(), queue.tryPop(), queue.tryPop(), queue.tryPop()],
+    ['a', 'b', 'd', undefined],
+  );
+  queue.dispose();
+});
+
+test('who waits gets the message that was reserved for a blocked loop, though nobody else calls', async () => {
+  await withThreads(1, async ([thread]) => {
+    const options = { name: newName(), capacity: 10 };
+    const queue = new BoundedQueue(options);
+    await thread.run(({ BoundedQueue }, kept, options) => {
+      kept.queue = new BoundedQueue(options);
+      kept.popped = kept.queue.pop();
+    }, options);
+    const mine = queue.pop();
+    const busy = thread.run(() => {
+      const until = performance.now() + 2_000;
+      while (performance.now() < until);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    queue.tryPush('for whoever is there');
+    const start = performance.now();
+    assert.equal(await mine, 'for whoever is there');
+    assert.ok(performance.now() - start < 1_200, 'not only when the other loop is free again');
+    await busy;
+    queue.tryPush('for the other');
+    assert.equal(await thread.run((_, { popped }) => popped), 'for the other');
+    queue.dispose();
+  });
+});
+
+test('a batch that was complete is not kept by a loop that is blocked', async () => {
+  await withThreads(1, async ([thread]) => {
+    const options = { name: newName(), capacity: 10 };
+    const queue = new BoundedQueue(options);
+    queue.tryPush(0);
+    await thread.run(({ BoundedQueue }, kept, options) => {
+      kept.queue = new BoundedQueue(options);
+      kept.popped = kept.queue.popMany(4, { lingerMs: 60_000 });
+    }, options);
+    const busy = thread.run(() => {
+      const until = performance.now() + 1_500;
+      while (performance.now() < until);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let i = 1; i < 4; i++) queue.tryPush(i);
+    const start = performance.now();
+    await until(() => queue.tryPop() !== undefined);
+    assert.ok(performance.now() - start < 1_000);
+    await busy;
+    queue.dispose();
+  });
 });
 
 test('the offer of a consumer that is killed goes to one that lives', async () => {

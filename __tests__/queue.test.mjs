@@ -14,7 +14,7 @@ import {
   QueueTimeoutError,
   RefusedError,
 } from 'breakwater';
-import { reasonOf, recorder, stateOf, watched } from './helpers/promises.mjs';
+import { continuations, reasonOf, recorder, stateOf, watched } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
 import { countedSignal } from './helpers/signals.mjs';
 
@@ -541,4 +541,64 @@ test('messages of 10 producers that wait for room arrive in order', async () => 
   await queue.close();
   await consumer;
   assert.equal(count, 10 * each);
+});
+
+test('may be disposed in the turn in which somebody began to listen, or something happened', async () => {
+  for (const event of ['drain', 'drop']) {
+    const queue = new BoundedQueue({ capacity: 1, overflow: 'dropOldest' });
+    queue.on(event, () => {});
+    queue.tryPush(1);
+    queue.tryPush(2);
+    queue.dispose();
+    await continuations();
+  }
+});
+
+test('gives what is free to tryPop while a batch of the same object lingers', async () => {
+  const queue = new BoundedQueue({ capacity: 100 });
+  const controller = new AbortController();
+  for (let i = 0; i < 5; i++) queue.tryPush(i);
+  const batch = queue.popMany(100, { lingerMs: 60_000, signal: controller.signal }).catch((error) => error);
+  assert.equal(queue.tryPop(), 0);
+  controller.abort('enough');
+  assert.equal(await batch, 'enough');
+  assert.equal(queue.size, 4);
+});
+
+test('rejects a push whose signal the message itself aborts while it is made to JSON', async () => {
+  const queue = new BoundedQueue({ capacity: 1, overflow: 'wait' });
+  queue.tryPush(0);
+  const controller = new AbortController();
+  const message = {
+    toJSON() {
+      controller.abort('by itself');
+      return 1;
+    },
+  };
+  assert.equal(await queue.push(message, { signal: controller.signal }).catch((error) => error), 'by itself');
+  assert.equal(queue.snapshot().waitingPushes, 0);
+});
+
+test('says that it runs low only when those who wait for room have left it so', async () => {
+  const queue = new BoundedQueue({ capacity: 4, overflow: 'wait' });
+  const sizes = [];
+  queue.on('drain', () => sizes.push(queue.size));
+  for (let i = 0; i < 8; i++) queue.push(i);
+  assert.equal((await queue.popMany(4)).length, 4);
+  await continuations();
+  assert.deepEqual([queue.size, sizes], [4, []]);
+  assert.equal((await queue.popMany(4)).length, 4);
+  await continuations();
+  assert.deepEqual(sizes, [0]);
+});
+
+test('turns a huge message away without copying it, and keeps no memory for one it took', () => {
+  const queue = new BoundedQueue({ capacity: 2, maxBytes: 1_000, codec: 'bytes' });
+  const huge = new Uint8Array(400_000_000);
+  const before = process.memoryUsage.rss();
+  for (let i = 0; i < 3; i++) assert.equal(queue.tryPush(huge), false);
+  const grown = process.memoryUsage.rss() - before;
+  assert.ok(grown < 100_000_000, `${grown} bytes`);
+  queue.close();
+  assert.throws(() => queue.tryPush(huge), { code: 'ERR_QUEUE_CLOSED' });
 });

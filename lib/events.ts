@@ -84,6 +84,8 @@ export class NumberedEvents<E extends { readonly generation: number }> {
   }
 
   #flush(): void {
+    // Nobody listens any more, and what is read from may be gone.
+    if (this.#listening.size === 0) return;
     for (const event of this.#read(this.#seen)) {
       this.#seen = event.generation;
       // The set itself: who stops listening while others are told is told no more.

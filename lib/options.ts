@@ -42,7 +42,16 @@ export function describe(value: unknown): string {
     case 'symbol':
       return 'a symbol';
     default:
-      return Array.isArray(value) ? 'an array' : 'an object';
+      return isArray(value) ? 'an array' : 'an object';
+  }
+}
+
+/** Whether it is an array; of a revoked proxy nobody can say. */
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,17 @@
 /** Promises of one queue object that wait for mail: pushes for room, pops for messages, closes for the end. */
+import { loopTime } from './clock.js';
 import { keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
 import type { Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
+
+/** No ticket. */
+const NOBODY = 0;
+
+/** How many lines a queue has: pops are the first, batches that linger the second. */
+const LINES = 4;
+
+/** How often who waits looks for what was reserved for a thread that does not answer: a little more than that lasts. */
+const LOOK_MS = 25;
 
 /** How many objects of this thread wait for mail about queues, or listen to them. */
 let expecting = 0;
@@ -44,6 +54,7 @@ export interface Wait {
 export class Waits {
   readonly #primitive: Primitive<'queue', { cancel(ticket: number): boolean | undefined }>;
   readonly #waiting = new Map<number, Wait>();
+  #looking: Timer | undefined;
   readonly #listener: Listener = {
     onTicket: (ticket, fate) => this.#onMail(ticket, fate === 'served'),
   };
@@ -56,13 +67,22 @@ export class Waits {
     return this.#waiting.size;
   }
 
+  /** Whether somebody waits in the line of pops: tickets say of which line they are. */
+  hasPops(): boolean {
+    for (const ticket of this.#waiting.keys()) if (ticket % LINES === 0) return true;
+    return false;
+  }
+
   /** Waits with its ticket; an abort of its signal cancels it. */
   add(wait: Wait): void {
     if (this.#waiting.size === 0) {
       listen(this.#primitive.state, this.#listener);
       expectMail(1);
       // Nobody but this thread can reach a queue without a name.
-      if (this.#primitive.name !== undefined) keepAlive(1);
+      if (this.#primitive.name !== undefined) {
+        keepAlive(1);
+        this.#lookLater();
+      }
     }
     this.#waiting.set(wait.ticket, wait);
     const { signal } = wait;
@@ -71,6 +91,18 @@ export class Waits {
       signal.addEventListener('abort', wait.onAbort);
     }
     readOwnMail();
+  }
+
+  /** What is reserved for a thread that does not answer goes to who looks; where nobody calls, that is who waits. */
+  #lookLater(): void {
+    this.#looking ??= loopTime.after(LOOK_MS, () => {
+      this.#looking = undefined;
+      if (this.#waiting.size === 0) return;
+      // Of nobody: what is stale goes to the head of the line, as after every call.
+      this.#primitive.functions.cancel(NOBODY);
+      readOwnMail();
+      this.#lookLater();
+    });
   }
 
   /** Gives up what `wait` waits for, if it still does. */

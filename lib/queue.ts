@@ -204,8 +204,8 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
   /** The oldest message, or undefined: there is none, or those that are there are others'. @throws {DisposedError} */
   tryPop(): T | undefined {
     const self = checkThis(this);
-    // Pops of this object that wait come first.
-    const value = self.#primitive.live(self.#pops.size > 0 ? EMPTY : self.#messages.one(NO_TICKET));
+    // Pops of this object that wait come first: they would get a later message. A batch that lingers takes what it gets.
+    const value = self.#primitive.live(self.#pops.hasPops() ? EMPTY : self.#messages.one(NO_TICKET));
     if (value === EMPTY || value === ENDED) return undefined;
     readOwnMail();
     self.#messages.deliver();
@@ -428,7 +428,12 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
     const code = this.#store(value, waits && timeoutMs > 0 ? 1 : 0);
     if (code === STORED) return Promise.resolve(true);
     if (code === CLOSED) throw this.#closedError();
-    if (code === WAITING) return this.#room(host().registers[0] as number, signal, timeoutMs);
+    if (code === WAITING) {
+      const ticket = host().registers[0] as number;
+      // By the message itself, as it was made to JSON.
+      if (signal?.aborted && this.#functions.cancel(ticket) === true) throw signal.reason;
+      return this.#room(ticket, signal, timeoutMs);
+    }
     this.#primitive.refused();
     if (overflow === 'dropNewest') return Promise.resolve(false);
     if (code === FULL && waits) throw this.#timeoutError(timeoutMs);

@@ -117,7 +117,8 @@ const TEXT_BYTES: usize = 8192;
 const UTF8_SLACK: usize = 5;
 
 impl Scratch {
-    fn rest(&mut self) {
+    /// Keeps no memory for what was huge.
+    pub(crate) fn rest(&mut self) {
         self.narrow.clear();
         self.narrow.shrink_to(KEPT_BYTES);
         self.wide.clear();
@@ -136,7 +137,6 @@ pub(crate) enum Text<'a> {
 impl<const N: usize> Call<N> {
     /// The argument at `index` as text; None if it is no string. Most text is ASCII, and UTF-8 is the cheapest way to find out.
     pub(crate) fn text<'a>(&self, index: usize, scratch: &'a mut Scratch) -> Option<Text<'a>> {
-        scratch.rest();
         let Scratch { narrow, wide } = scratch;
         narrow.reserve(TEXT_BYTES);
         let whole = self.read_utf8(index, narrow)?;
@@ -208,9 +208,14 @@ impl<const N: usize> Call<N> {
         Some((data, if data.is_null() { 0 } else { len }))
     }
 
+    /// How long the Uint8Array at `index` is; 0 if it is none.
+    #[inline]
+    pub(crate) fn byte_len(&self, index: usize) -> usize {
+        self.memory(index).map_or(0, |(_, len)| len)
+    }
+
     /// A copy of the bytes of the Uint8Array at `index`; None if it is none.
     pub(crate) fn bytes<'a>(&self, index: usize, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-        scratch.rest();
         let (data, len) = self.memory(index)?;
         let copy = &mut scratch.narrow;
         copy.reserve(len);

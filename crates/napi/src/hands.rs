@@ -67,6 +67,9 @@ impl Hands {
 
     /// Memory to read arguments into.
     pub(crate) fn with_scratch<R>(&self, body: impl FnOnce(&mut Scratch) -> R) -> R {
-        body(&mut self.scratch.borrow_mut())
+        let mut scratch = self.scratch.borrow_mut();
+        let answer = body(&mut scratch);
+        scratch.rest();
+        answer
     }
 }

@@ -115,7 +115,14 @@ const NOT_THE_TYPE: f64 = 5.0;
 /// How a push ended, as a number; register 0 has the ticket of one that waits.
 fn push(cell: &QueueCell, message: &[u8], encoding: Encoding, may_wait: bool) -> Option<f64> {
     let answer = call(cell, |queue, host| queue.push(host.id, message, encoding, may_wait))?;
-    Some(match answer {
+    Some(number_of(cell, answer))
+}
+
+/// Copying as many bytes for nothing would be noticed.
+const MANY_BYTES: usize = 1 << 20;
+
+fn number_of(cell: &QueueCell, answer: Push) -> f64 {
+    match answer {
         Push::Stored => STORED,
         Push::Refused => FULL,
         Push::Closed => CLOSED,
@@ -124,7 +131,7 @@ fn push(cell: &QueueCell, message: &[u8], encoding: Encoding, may_wait: bool) ->
             cell.host().set(0, ticket as f64);
             WAITING
         }
-    })
+    }
 }
 
 bound!(
@@ -153,6 +160,12 @@ bound!(
     2,
     |cell, args: Call<2>| {
         let may_wait = args.number(1) != 0.0;
+        let len = args.byte_len(0);
+        if len > MANY_BYTES
+            && let Some(answer) = cell.with_arc(|state| state.core.turns_away(len, may_wait))?
+        {
+            return Some(number_of(cell, answer));
+        }
         let pushed = cell.host().hands.with_scratch(|scratch| {
             args.bytes(0, scratch).map(|bytes| push(cell, bytes, Encoding::Bytes, may_wait))
         });

@@ -220,6 +220,29 @@ impl Queue {
         })
     }
 
+    /// What a push of so many bytes would be told, if that is no: asked before they are copied.
+    pub fn turns_away(&self, size: usize, may_wait: bool) -> Option<Push> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Some(Push::Closed);
+        }
+        let waiting = !inner.producers.is_empty();
+        let admission = match size {
+            0..=MAX_MESSAGE_BYTES => {
+                model::admit(inner.store.fill(), size as u64, waiting, may_wait, &self.rules)
+            }
+            _ => Admission::Never,
+        };
+        let answer = match admission {
+            Admission::Never => Push::Never,
+            Admission::Refuse => Push::Refused,
+            Admission::Store | Admission::DropOldest | Admission::Wait => return None,
+        };
+        inner.was_full |= answer == Push::Refused;
+        inner.figures.refused += 1;
+        Some(answer)
+    }
+
     /// Moves up to `max` messages of one encoding to the end of `hand`, which the consumer in `env` holds until [`Queue::confirm`] or
     /// [`Queue::give_back`]; an empty hand says that what it held before was delivered. With the ticket of an offer what was reserved
     /// for it is taken, and what is free besides.
@@ -241,10 +264,13 @@ impl Queue {
                 if !inner.hands.contains(&env) {
                     inner.hands.push(env);
                 }
-                inner.after_room(&self.rules);
             }
             // Even if nothing was taken: what was reserved may be more than is used of it.
             self.settle(inner, woken);
+            if count > 0 {
+                // What those who waited for room have left of it.
+                inner.after_room(&self.rules);
+            }
             match count {
                 0 if inner.ended() => Take::Ended,
                 0 => Take::Empty,
@@ -350,6 +376,9 @@ impl Queue {
                 inner.reserved -= count;
             }
             inner.reserved -= (lingering - inner.lingerers.len()) as u64;
+            let Inner { consumers, lingerers, offers_stale, lingerers_stale, .. } = inner;
+            offers_stale.retain(|ticket, _| consumers.holds(line_of(*ticket).1));
+            lingerers_stale.retain(|ticket, _| lingerers.holds(line_of(*ticket).1));
             inner.producers.env_gone(env);
             inner.pushes.retain(|_, waiting| waiting.env != env);
             inner.closers.env_gone(env);
@@ -462,7 +491,10 @@ impl Queue {
             }
             let Some(offer) = inner.lingerers.offer(Reserved(1 + more), 0) else { break };
             inner.reserved += more;
-            woken.offers.push(offer_of(Line::Lingerers, offer));
+            let offer = offer_of(Line::Lingerers, offer);
+            // All it waited for is there: no reason to take longer than others.
+            inner.lingerers_stale.insert(offer.ticket, self.clock.now().saturating_add(STALE));
+            woken.offers.push(offer);
         }
         if inner.ended() {
             while let Some(offer) = inner.consumers.dismiss() {
@@ -533,13 +565,11 @@ impl Inner {
 
     /// Takes back reservations whose consumers had time enough to use them, until something is free: whether it is.
     fn take_back(&mut self, now: Nanos) -> bool {
-        let stale =
-            |entry: Option<(&Ticket, &Nanos)>| entry.filter(|(_, at)| **at <= now).map(|(ticket, _)| *ticket);
         while self.free() == 0 {
-            let offer = stale(self.offers_stale.first_key_value());
-            let Some(ticket) = offer.or_else(|| stale(self.lingerers_stale.first_key_value())) else {
-                return false;
-            };
+            // Offers are stale in their order; how long lingerers linger is theirs to say.
+            let offer = self.offers_stale.first_key_value().filter(|(_, at)| **at <= now);
+            let stale = offer.or_else(|| self.lingerers_stale.iter().find(|(_, at)| **at <= now));
+            let Some((&ticket, _)) = stale else { return false };
             self.leave(ticket);
         }
         true

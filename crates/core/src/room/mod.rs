@@ -351,6 +351,11 @@ impl<G> Room<G> {
         offered.into_iter().filter_map(|at| self.claim(self.slots.ticket(at))).collect()
     }
 
+    /// Whether the ticket is of somebody who waits, or was offered something.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        self.slots.find(ticket).is_some()
+    }
+
     /// How many wait and were offered nothing.
     pub fn len(&self) -> usize {
         self.waiting

@@ -53,7 +53,7 @@ function work({ Bulkhead }, kept, options, memory, calls) {
 export async function neverMoreThanPermits({ calls }) {
   const figures = [];
   for (const order of ORDERS) {
-    const options = { name: `storm:${order}`, maxConcurrent: 3, maxQueue: 40, order };
+    const options = { name: `storm:${order}`, maxConcurrent: 3, maxQueue: 70, order };
     const memory = new SharedArrayBuffer(16);
     const seen = new Int32Array(memory);
     await withThreads(4, async (threads) => {
@@ -157,7 +157,7 @@ export async function terminateWithPermits({ times, seed = 1, withinMs = 15 }) {
 export const sections = [
   {
     title: 'Never more calls at once than there are permits',
-    what: '4 worker threads run 100,000 calls each, of weight 1 and 2, through one bulkhead of three permits with 40 places, in each order.',
+    what: '4 worker threads run 100,000 calls each, of weight 1 and 2, through one bulkhead of three permits with 70 places, in each order.',
     run: () => neverMoreThanPermits({ calls: 100_000 }),
   },
   {

@@ -153,7 +153,8 @@ test('changes of the limit are heard of in every thread', async () => {
       kept.changes = [];
       kept.bulkhead.on('limitChange', (change) => kept.changes.push(change));
     });
-    const waits = (await bulkhead.acquire(), watched(bulkhead.acquire()));
+    await bulkhead.acquire();
+    const waits = watched(bulkhead.acquire());
     await thread.run((_, { bulkhead }) => bulkhead.reconfigure({ maxConcurrent: 2 }));
     await until(() => waits.state === 'fulfilled');
     bulkhead.reconfigure({ maxConcurrent: 5 });

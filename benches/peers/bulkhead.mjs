@@ -6,7 +6,7 @@
 import { bare, executing, isOne, succeeds } from './breaker.mjs';
 import { awaited, sync } from './calls.mjs';
 import { Bulkhead } from './ours.mjs';
-import { bottleneck, cockatiel, fastq, pLimit, pQueue } from './peers.mjs';
+import { cockatiel, fastq, pLimit, pQueue } from './peers.mjs';
 
 const AT_ONCE = 10;
 const CALLS = 10_000;
@@ -56,10 +56,6 @@ export const benches = {
     cockatiel: line(async () => {
       const policy = (await cockatiel()).bulkhead(AT_ONCE, CALLS);
       return () => policy.execute(succeeds);
-    }),
-    bottleneck: line(() => {
-      const limiter = new (bottleneck())({ maxConcurrent: AT_ONCE });
-      return () => limiter.schedule(succeeds);
     }),
   },
   'bulkhead/execute/uncontended': {

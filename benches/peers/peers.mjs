@@ -81,7 +81,6 @@ export const cockatiel = () => import('cockatiel');
 export const pLimit = async () => (await import('p-limit')).default;
 export const pQueue = async () => (await import('p-queue')).default;
 export const fastq = () => require('fastq');
-export const bottleneck = () => require('bottleneck');
 
 /** Longer than any run, and no longer than a timer can take. */
 const LONG_MS = 1e9;

@@ -1,6 +1,6 @@
 //! The watchdog: one thread of our own for the process, which sees a blocked event loop while it is blocked. It is started by the
 //! first loop that is watched, sleeps until something can be due (not every few milliseconds: a healthy loop costs it one wake-up
-//! for each `blockedMs`), and without an end while nothing is watched. It is leaked, holds nothing that keeps a process alive, and
+//! for each `blockedMs`, less how long ago it beat), and without an end while nothing is watched. It is leaked, holds nothing that keeps a process alive, and
 //! stops when the process begins to exit.
 
 use std::{

@@ -1073,7 +1073,7 @@ interface EventLoopMonitorOptions {
      */
     readonly sampleMs?: number | undefined;
     /**
-     * Milliseconds after which a loop that does not come round counts as blocked, from 20 to an hour. With it a thread outside of
+     * Milliseconds after which a loop that does not come round counts as blocked, from 50 to an hour. With it a thread outside of
      * JavaScript watches this one, and reports a block while it lasts. Default: this thread is not watched.
      */
     readonly blockedMs?: number | undefined;

@@ -65,7 +65,7 @@ test('breakers, throttles, budgets and what is around calls keep no process aliv
 test('monitors and shedders keep no process alive: no beat, no watch, no listener, no sample', async () => {
   await endsAlone(
     `
-    const monitor = new EventLoopMonitor({ blockedMs: 20, sampleMs: 50 });
+    const monitor = new EventLoopMonitor({ blockedMs: 50, sampleMs: 50 });
     monitor.on('blocked', () => {});
     const shedder = new LoadShedder({ maxEventLoopDelayMs: 10_000, maxRssBytes: { shareOfLimit: 1 }, monitor });
     await new Promise((resolve) => setTimeout(resolve, 200));

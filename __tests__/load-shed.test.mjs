@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import { test } from 'node:test';
 import { EventLoopMonitor, InvalidOptionError, LoadShedder, OverloadedError } from 'breakwater';
 import { loadShed as forExpress } from 'breakwater/express';
@@ -35,6 +36,20 @@ const OVERLOADED = {
   status: 503,
   detail: 'The service is overloaded.',
 };
+
+/** The status of a request whose target is this, as it stands. */
+async function statusOfTarget(ask, target) {
+  const { origin } = new URL((await ask('/health')).url);
+  const { hostname, port } = new URL(origin);
+  const socket = net.connect(Number(port), hostname);
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n`);
+  let text = '';
+  for await (const chunk of socket) text += chunk;
+  return Number(text.split(' ')[1]);
+}
+
+const answerWithin = async (url) => (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
+const notATimeout = (error) => error.name !== 'TimeoutError';
 
 const PATHS = ['/', '/report', '/checkout', '/health', '/healthz/', '/readyz', '/healthz2'];
 
@@ -106,6 +121,10 @@ for (const [name, serve] of Object.entries(SERVERS)) {
       }
       assert.deepEqual(shedder.asked, []);
       assert.equal((await ask('/healthz2')).status, 503);
+      // Whatever is there: it is not refused.
+      assert.notEqual((await ask('/HealthZ')).status, 503);
+      assert.notEqual(await statusOfTarget(ask, 'HTTP://host:80/health?x'), 503);
+      assert.equal(await statusOfTarget(ask, 'http://host/healthz2'), 503);
     });
     await serve({ shedder, exempt: ['/report/'] }, async (ask) => {
       assert.equal((await ask('/report')).status, 200);
@@ -179,18 +198,22 @@ for (const [name, serve] of Object.entries(SERVERS)) {
       [{ priority: async () => 9 }, 'ERR_INVALID_OPTION'],
       [{ priority: () => 10 }, 'ERR_INVALID_OPTION'],
       [{ priority: () => undefined }, 'ERR_INVALID_OPTION'],
-      [
+      // Of Express, `next('route')` lets a request pass.
+      ...[undefined, 'route', 'router', 0].map((thrown) => [
         {
           priority: () => {
-            throw undefined;
+            throw thrown;
           },
         },
         'ERR_BREAKWATER',
-      ],
+      ]),
+      [{ onRefused: async () => Promise.reject('router') }, 'ERR_BREAKWATER'],
     ]) {
-      await serve({ shedder, ...options }, async (ask) => {
+      await serve({ shedder, ...options }, async (ask, errors) => {
         const answer = await ask('/');
         assert.deepEqual([answer.status, await answer.text()], [500, said], Object.keys(options).join());
+        assert.equal(answer.headers.get('retry-after'), null);
+        assert.equal(errors[0] instanceof Error, true);
       });
     }
   });
@@ -222,6 +245,72 @@ for (const [name, serve] of Object.entries(SERVERS)) {
     monitor.dispose();
   });
 }
+
+test('Express: a request that is refused when its response has begun ends with its connection', async () => {
+  for (const express of [express4, express5]) {
+    const app = express();
+    app.use((_req, res, next) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.flushHeaders();
+      next();
+    });
+    app.use(forExpress({ shedder: shedderOf(10) }));
+    app.use((_req, res) => res.end('passed'));
+    const server = http.createServer(app).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await assert.rejects(answerWithin(`http://127.0.0.1:${server.address().port}/`), notATimeout);
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test('Fastify: a request that is refused when its response has begun ends with its connection', async () => {
+  const app = Fastify();
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream' });
+    reply.raw.flushHeaders();
+    done();
+  });
+  await app.register(forFastify, { shedder: shedderOf(10) });
+  app.get('/', (_request, reply) => reply.raw.end('passed'));
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' });
+  await assert.rejects(answerWithin(origin), notATimeout);
+  await app.close();
+});
+
+test('Fastify: it comes before hooks of the scope that were added later, and before what looks for no route', async () => {
+  const shedder = shedderOf(6);
+  const app = Fastify();
+  const ran = [];
+  app.addHook('onRequest', async () => {
+    ran.push('before');
+  });
+  // Not awaited, and a route declared before it.
+  app.get('/early', { config: { loadShed: { priority: 7 } } }, async () => 'ok');
+  app.get('/bad', { config: { loadShed: { priority: 70 } } }, async () => 'ok');
+  app.register(forFastify, { shedder });
+  app.get('/plain', async () => 'ok');
+  app.after(() => {
+    app.addHook('onRequest', async () => {
+      ran.push('after');
+    });
+  });
+  app.register(async (inner) => {
+    inner.addHook('onRequest', async () => {
+      ran.push('inner');
+    });
+    inner.get('/inner', async () => 'ok');
+  });
+  const statusOf = async (url, method = 'GET') => (await app.inject({ url, method })).statusCode;
+  assert.deepEqual(
+    [await statusOf('/plain'), await statusOf('/inner'), await statusOf('/nowhere')],
+    [503, 503, 503],
+  );
+  assert.deepEqual(ran, ['before', 'before', 'before']);
+  assert.deepEqual([await statusOf('/early'), await statusOf('/early', 'HEAD')], [200, 200]);
+  assert.deepEqual(shedder.asked, [5, 5, 5, 7, 7], 'each request is asked about once');
+  assert.equal(await statusOf('/bad'), 500);
+});
 
 test('Express: a mounted router sheds by the whole path', async () => {
   for (const express of [express4, express5]) {

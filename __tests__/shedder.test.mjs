@@ -245,16 +245,101 @@ test('reconfigure changes the bounds it is given and keeps the others', async ()
   assert.throws(() => none.reconfigure({ maxQueueDelayMs: 5 }), InvalidOptionError);
 });
 
-test('without the monitor it was given a shedder goes on with what else it measures', async () => {
+test('a shedder whose monitor was disposed sheds a late loop all the same', async () => {
   const monitor = new EventLoopMonitor({ sampleMs: 50 });
-  const other = own(new LoadShedder({ maxEventLoopDelayMs: 1, maxHeapBytes: 1, monitor }));
+  const shedder = own(new LoadShedder({ maxEventLoopDelayMs: 20, maxUtilization: 1, monitor }));
   monitor.dispose();
-  await until(() => other.pressure === 1, 'pressure of the heap');
-  assert.deepEqual(
-    [other.snapshot().measured.eventLoopDelayMs, other.snapshot().limiting],
-    [undefined, 'heap'],
-  );
   assert.throws(() => new LoadShedder({ maxEventLoopDelayMs: 1, monitor }), DisposedError);
+  const busy = setInterval(() => block(60), 1);
+  await until(() => refused(shedder, 5, 1) === 1, 'a refusal');
+  clearInterval(busy);
+  assert.equal(shedder.snapshot().measured.utilization > 0.1, true);
+});
+
+test('a shedder whose monitor was disposed under pressure takes calls again when that is over', async () => {
+  const monitor = new EventLoopMonitor({ sampleMs: 50 });
+  const { queue, shedder } = queued({ monitor });
+  queue.delayMs = 1_000;
+  await until(() => shedder.snapshot().shedding[5] === 1, 'pressure');
+  monitor.dispose();
+  queue.delayMs = 0;
+  await until(() => shedder.tryAcquire() && shedder.retryAfterMs({ priority: 0 }) === 0, 'calm');
+});
+
+test('a shedder goes on with a monitor that nobody else holds, and the beats end with both', async () => {
+  const { beat } = internal('../dist/host.js').host();
+  const refs = [];
+  const shedder = (() => {
+    const monitor = new EventLoopMonitor({ sampleMs: 50 });
+    refs.push(new WeakRef(monitor));
+    return new LoadShedder({ maxEventLoopDelayMs: 20, monitor });
+  })();
+  await sleep(10);
+  for (let i = 0; i < 20 && refs[0].deref() !== undefined; i++) await collectGarbage();
+  const busy = setInterval(() => block(60), 1);
+  await until(() => refused(shedder, 5, 1) === 1, 'a refusal');
+  clearInterval(busy);
+  shedder.dispose();
+  await until(() => beat() === -1, 'the end of the beats');
+});
+
+test('memory that cannot be read is not known, and harms neither samples nor calls', async () => {
+  const shedder = own(new LoadShedder({ maxRssBytes: 1, maxHeapBytes: 1, monitor: monitorOf() }));
+  await until(() => shedder.pressure === 1, 'pressure');
+  const { memoryUsage } = process;
+  let asked = 0;
+  process.memoryUsage = () => {
+    asked += 1;
+    throw new Error('EMFILE: too many open files, uv_resident_set_memory');
+  };
+  try {
+    await until(() => asked > 2 && shedder.pressure < 0.9, 'samples without');
+    block(300, () => shedder.tryAcquire());
+    assert.deepEqual(
+      [shedder.snapshot().measured.rssBytes, shedder.snapshot().measured.heapBytes],
+      [undefined, undefined],
+    );
+  } finally {
+    process.memoryUsage = memoryUsage;
+  }
+  await until(() => shedder.pressure === 1, 'pressure again');
+});
+
+test('who asks when to come back in the middle of a block is answered by a sample of now', async () => {
+  const { queue, shedder } = queued();
+  await sleep(60);
+  queue.delayMs = 10_000;
+  // Not one sample comes by itself here.
+  let ms = 0;
+  block(2_000, () => {
+    ms = Math.max(ms, shedder.retryAfterMs());
+  });
+  assert.equal(ms > 0, true);
+  assert.equal(shedder.tryAcquire(), false);
+});
+
+test('of two callers that take turns none is refused always', async () => {
+  const { queue, shedder } = queued();
+  // A rate of one half: 0.81 + 0.25.
+  queue.delayMs = 106;
+  await settled(shedder, 1);
+  await until(() => Math.abs(shedder.snapshot().shedding[5] - 0.5) < 0.05, 'half');
+  const refusals = [0, 0];
+  for (let call = 0; call < 2_000; call++) refusals[call % 2] += shedder.tryAcquire() ? 0 : 1;
+  assert.equal(
+    refusals.every((count) => count > 250 && count < 750),
+    true,
+    refusals.join(),
+  );
+});
+
+test('every shedder of a monitor has the samples that another one takes in the middle of a block', async () => {
+  const monitor = monitorOf();
+  const one = own(new LoadShedder({ maxEventLoopDelayMs: 20, monitor }));
+  const other = own(new LoadShedder({ maxEventLoopDelayMs: 20, monitor }));
+  await sleep(100);
+  block(1_500, () => one.tryAcquire());
+  assert.equal(other.snapshot().pressure, one.snapshot().pressure);
 });
 
 test('a shedder that was disposed says so, and a second time does nothing', async () => {

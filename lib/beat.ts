@@ -38,13 +38,21 @@ export function loopUse(): { readonly activeMs: number; readonly idleMs: number 
   return { activeMs: active, idleMs: idle };
 }
 
-/** Ends the intervals that are over by now, though the loop may not have come round to its beat. */
+/**
+ * Ends the intervals that are over by now, though the loop may not have come round to its beat, and has everybody look at them: an
+ * interval that somebody ended is not lost for the others.
+ */
 export function mark(): void {
   const { activeMs, idleMs } = loopUse();
   host().mark(activeMs, idleMs);
+  for (const sampler of samplers) {
+    const target = sampler.target.deref();
+    if (target === undefined) samplers.delete(sampler);
+    else sampler.sample(target);
+  }
 }
 
-/** Calls `sample(target)` whenever an interval is over, as long as `target` lives and until the end is called. */
+/** Calls `sample(target)` whenever an interval may be over, as long as `target` lives and until the end is called. It must not throw. */
 export function sampleWith<T extends object>(target: T, sample: (target: T) => void): () => void {
   const sampler: Sampler = { target: new WeakRef(target), sample: sample as (target: object) => void };
   samplers.add(sampler);
@@ -60,9 +68,4 @@ function onBeat(): void {
     return;
   }
   mark();
-  for (const sampler of samplers) {
-    const target = sampler.target.deref();
-    if (target === undefined) samplers.delete(sampler);
-    else sampler.sample(target);
-  }
 }

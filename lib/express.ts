@@ -175,11 +175,26 @@ function shed<Req extends IncomingMessage, Res extends ServerResponse>(
   next: (error?: unknown) => void,
   refusal: ShedRefusal,
 ): void {
-  if (res.headersSent) return;
+  if (res.headersSent) {
+    // It was begun, and nobody will end it: the client is told by the end of its connection that it is not whole.
+    if (!res.writableEnded) res.destroy();
+    return;
+  }
   const before = res.statusCode;
   res.statusCode = 503;
   res.setHeader('Retry-After', retryAfterSeconds(refusal));
   if (refuseWith === 'error') next(overloadedError(refusal));
   else if (onRefused === undefined) sendProblem(res, OVERLOADED_BODY);
-  else answerWith(() => onRefused(req, res, refusal), res, before, next, shedFault);
+  else {
+    answerWith(
+      () => onRefused(req, res, refusal),
+      res,
+      before,
+      next,
+      (thrown) => {
+        if (!res.headersSent) res.removeHeader('Retry-After');
+        return shedFault(thrown);
+      },
+    );
+  }
 }

@@ -237,20 +237,41 @@ export interface FastifyLoadShedOptions extends LoadShedOptions<FastifyRequest, 
 export type RouteLoadShedOptions = Partial<LoadShedOptions<FastifyRequest, FastifyReply>>;
 
 /**
- * The plugin that sheds load: a hook at the beginning of every request of the routes registered after it. `await` its registration
- * before routes are declared.
+ * The plugin that sheds load: an `onRequest` hook of the scope it is registered in and those inside, for its routes and for what has
+ * no route. Hooks of that scope that were added before it run before it: register it first. `await` its registration before routes are
+ * declared, for their options to be checked then.
  * @throws {InvalidOptionError} (the registration rejects with it) when an option is not what it must be
  */
 async function loadShed(fastify: FastifyInstance, options: FastifyLoadShedOptions): Promise<void> {
   checkShedOptions(options, { global: 'boolean' });
   const { global = true, ...own } = options;
   const ownHook = shedHookFor(own);
+  const hooks = new WeakMap<object, Hook>();
+  const hookOf = (override: RouteLoadShedOptions): Hook => {
+    let hook = hooks.get(override);
+    if (hook === undefined) {
+      hook = shedHookFor(mergeShed(own, override));
+      hooks.set(override, hook);
+    }
+    return hook;
+  };
+  // Options of a route are checked when it is declared.
   fastify.addHook('onRoute', (route) => {
     const override = route.config?.loadShed;
-    if (override === false || (override === undefined && !global)) return;
-    const hook = override === undefined ? ownHook : shedHookFor(mergeShed(own, override));
-    // Before other hooks of the route, because they cost something; a new array, because a user may share one between routes.
-    route.onRequest = [hook, route.onRequest ?? []].flat() as Hook[];
+    if (override !== undefined && override !== false) hookOf(override);
+  });
+  // Of the scope, not of each route: so it comes before the scope's later hooks, and before what looks for a route that is not there.
+  fastify.addHook('onRequest', function loadShedHook(request, reply, done) {
+    const override = request.routeOptions.config?.loadShed;
+    let hook = ownHook;
+    try {
+      if (override === false || (override === undefined && !global)) return done();
+      // A route that was declared before the registration is checked here.
+      if (override !== undefined) hook = hookOf(override);
+    } catch (error) {
+      return done(shedFault(error));
+    }
+    hook(request, reply, done);
   });
 }
 
@@ -269,12 +290,12 @@ function mergeShed(
 
 function shedHookFor(options: LoadShedOptions<FastifyRequest, FastifyReply>): Hook {
   const gate = new ShedGate<FastifyRequest, FastifyReply>(options);
-  return function loadShedHook(request, reply, done) {
+  return (request, reply, done) => {
     let refusal: ShedRefusal | undefined;
     try {
       refusal = gate.admit(request, request.url);
     } catch (error) {
-      done(shedFault(error) as Error);
+      done(shedFault(error));
       return;
     }
     if (refusal === undefined) done();
@@ -289,12 +310,28 @@ function shed(
   done: (error?: Error) => void,
   refusal: ShedRefusal,
 ): void {
-  if (reply.sent || reply.raw.headersSent) return;
+  if (reply.sent) return;
+  if (reply.raw.headersSent) {
+    // It was begun past Fastify, and nobody will end it: the client is told by the end of its connection that it is not whole.
+    reply.raw.destroy();
+    return;
+  }
   const before = reply.statusCode;
   reply.code(503).header('Retry-After', retryAfterSeconds(refusal));
   if (refuseWith === 'error') done(overloadedError(refusal));
   else if (onRefused === undefined) reply.type(PROBLEM_TYPE).send(OVERLOADED_BODY);
-  else answerWith(() => onRefused(request, reply, refusal), reply, before, done, shedFault);
+  else {
+    answerWith(
+      () => onRefused(request, reply, refusal),
+      reply,
+      before,
+      done,
+      (thrown) => {
+        if (!reply.raw.headersSent) reply.removeHeader('Retry-After');
+        return shedFault(thrown);
+      },
+    );
+  }
 }
 
 export type { Awaitable, RateLimitOptions } from './http.js';

@@ -4,6 +4,7 @@
  *
  * Everything here is synchronous: a process that is overloaded has no time to find out asynchronously what to refuse.
  */
+import { types } from 'node:util';
 import { BreakwaterError, type ErrorDetails, OverloadedError } from './errors.js';
 import { isThenable } from './http.js';
 import { checkShape, describe, invalid, type Shapes } from './options.js';
@@ -27,8 +28,8 @@ export interface LoadShedOptions<Req, Res> {
   /** Requests it answers true for have priority 9, whatever `priority` says. Default: none. */
   readonly critical?: ((req: Req) => boolean) | undefined;
   /**
-   * Requests that are never refused nor counted: paths, compared whole, without query and without a slash at the end. They are for the
-   * probes of an orchestrator, which kills what does not answer. `false`: none.
+   * Requests that are never refused nor counted: paths, compared whole, in any case, without query and without a slash at the end.
+   * They are for the probes of an orchestrator, which kills what does not answer. `false`: none.
    * @default ['/health', '/healthz', '/livez', '/live', '/readyz', '/ready']
    */
   readonly exempt?: readonly string[] | false | undefined;
@@ -43,6 +44,8 @@ export interface LoadShedOptions<Req, Res> {
    */
   readonly refuseWith?: 'problem' | 'error' | undefined;
 }
+
+const { isNativeError } = types;
 
 /** The paths that orchestrators and load balancers are told to ask. */
 const HEALTH = ['/health', '/healthz', '/livez', '/live', '/readyz', '/ready'];
@@ -95,15 +98,19 @@ function isPaths(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((path) => typeof path === 'string' && path.startsWith('/'));
 }
 
-/** A path without its query, and without a slash at its end. */
-function pathOf(url: string): string {
-  let end = url.length;
+/** The beginning of a target in absolute form, as a proxy is sent it. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+
+/** The path of a request's target in lower case, without its query, and without a slash at its end. */
+function pathOf(target: string): string {
+  const start = target.startsWith('/') ? 0 : (ORIGIN.exec(target)?.[0].length ?? 0);
+  let end = target.length;
   for (const mark of ['?', '#']) {
-    const at = url.indexOf(mark);
+    const at = target.indexOf(mark, start);
     if (at >= 0 && at < end) end = at;
   }
-  while (end > 1 && url[end - 1] === '/') end -= 1;
-  return url.slice(0, end);
+  while (end > start + 1 && target[end - 1] === '/') end -= 1;
+  return target.slice(start, end).toLowerCase();
 }
 
 /** Decides requests by the options of one `loadShed`. */
@@ -178,9 +185,12 @@ export function overloadedError({ retryAfterMs }: ShedRefusal): OverloadedError 
   return Object.assign(error, { status: 503, statusCode: 503, expose: true });
 }
 
-/** What a user's function threw, as something the framework takes for an error: `next(undefined)` would let the request pass. */
-export function shedFault(thrown: unknown): unknown {
-  return (
-    thrown || new BreakwaterError(`an option of loadShed threw ${describe(thrown)}`, { kind: 'middleware' })
-  );
+/**
+ * What a user's function threw, as something every framework takes for an error: of Express, `next(undefined)` and `next('route')` would
+ * let the request pass.
+ */
+export function shedFault(thrown: unknown): Error {
+  if (thrown instanceof Error || isNativeError(thrown)) return thrown;
+  const said = `an option of loadShed threw ${describe(thrown)}`;
+  return new BreakwaterError(said, { kind: 'middleware', cause: thrown });
 }

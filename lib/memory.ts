@@ -40,6 +40,15 @@ function* groups(text: string): Iterable<[folder: string, file: string, path: st
   }
 }
 
+/** Bytes in use; NaN is not known: a process without a file descriptor left cannot ask, and has no time to fail for that. */
+export function memoryInUse(): { readonly heapUsed: number; readonly rss: number } {
+  try {
+    return process.memoryUsage();
+  } catch {
+    return { heapUsed: Number.NaN, rss: Number.NaN };
+  }
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -1,6 +1,6 @@
 /** EventLoopMonitor: how late this thread's event loop runs what is due, and which loops of the process are blocked. */
 import { threadId } from 'node:worker_threads';
-import { keepBeating, loopUse } from './beat.js';
+import { keepBeating, loopUse, mark } from './beat.js';
 import type { NativeLoopReport, NativeMonitorSnapshot } from './binding.js';
 import { DisposedError } from './errors.js';
 import { NumberedEvents } from './events.js';
@@ -15,7 +15,7 @@ export interface EventLoopMonitorOptions {
    */
   readonly sampleMs?: number | undefined;
   /**
-   * Milliseconds after which a loop that does not come round counts as blocked, from 20 to an hour. With it a thread outside of
+   * Milliseconds after which a loop that does not come round counts as blocked, from 50 to an hour. With it a thread outside of
    * JavaScript watches this one, and reports a block while it lasts. Default: this thread is not watched.
    */
   readonly blockedMs?: number | undefined;
@@ -196,6 +196,8 @@ export class EventLoopMonitor {
 
   #read(): NativeMonitorSnapshot {
     this.#live();
+    // Who asks after a block, before the loop has come round, is not told of the time before it.
+    mark();
     const { id, native } = host();
     return native.monitorSnapshot(id, this.#handle) as NativeMonitorSnapshot;
   }

@@ -5,7 +5,7 @@ import type { Call, ExecuteOptions } from './call.js';
 import { OverloadedError } from './errors.js';
 import { execute, type Layer, type Policy, refuse, register, wrap } from './execute.js';
 import { host } from './host.js';
-import { bytesOf, type MemoryShare, memoryLimit } from './memory.js';
+import { bytesOf, type MemoryShare, memoryInUse, memoryLimit } from './memory.js';
 import { EventLoopMonitor, handleOf } from './monitor.js';
 import { checkShape, fromNative, invalid } from './options.js';
 import { type CommonSnapshot, Primitive } from './primitive.js';
@@ -101,6 +101,9 @@ const A_PRIORITY = 'a whole number from 0 to 9';
 const REFUSED = 0;
 const STALE = 2;
 const NO_PRIORITY = -1;
+
+/** The answer of `retryAfter` while a sample is to be taken first. */
+const NO_SAMPLE = -2;
 
 /** A method may be called on anything: what is no LoadShedder is an InvalidOptionError. */
 let checkThis: (shedder: LoadShedder) => LoadShedder;
@@ -199,8 +202,9 @@ export class LoadShedder implements Policy {
     const self = checkThis(this);
     const pressure = self.#primitive.live(self.#functions.pressure());
     if (pressure >= 0) return pressure;
-    self.#sampleNow();
-    return Math.max(0, self.#functions.pressure() as number);
+    // The loop has not come round to its samples: one is taken in the middle of whatever it does.
+    mark();
+    return Math.max(0, self.#primitive.live(self.#functions.pressure()));
   }
 
   /** New bounds; what is not given stays. @throws {InvalidOptionError | DisposedError} */
@@ -257,7 +261,7 @@ export class LoadShedder implements Policy {
   #enter(priority: number): boolean {
     let answer = this.#functions.enter(priority);
     if (answer === STALE) {
-      this.#sampleNow();
+      mark();
       answer = this.#functions.enter(priority);
     }
     if (answer === REFUSED) return this.#primitive.refused();
@@ -267,9 +271,13 @@ export class LoadShedder implements Policy {
   }
 
   #retryAfter(priority: number): number {
-    const ms = this.#primitive.live(this.#functions.retryAfter(priority));
+    let ms = this.#primitive.live(this.#functions.retryAfter(priority));
+    if (ms === NO_SAMPLE) {
+      mark();
+      ms = this.#primitive.live(this.#functions.retryAfter(priority));
+    }
     if (ms === NO_PRIORITY) throw this.#noPriority(priority);
-    return ms;
+    return Math.max(0, ms);
   }
 
   #priorityOf(options: PriorityOptions): number {
@@ -281,15 +289,9 @@ export class LoadShedder implements Policy {
     return invalid('shedder', 'priority', A_PRIORITY, priority, this.#primitive.word);
   }
 
-  /** The loop has not come round to its samples: one is taken in the middle of whatever it does. */
-  #sampleNow(): void {
-    mark();
-    this.#sample();
-  }
-
   #sample(): void {
     let [heap, rss, delay] = [Number.NaN, Number.NaN, Number.NaN];
-    if (this.#readsMemory) ({ heapUsed: heap, rss } = process.memoryUsage());
+    if (this.#readsMemory) ({ heapUsed: heap, rss } = memoryInUse());
     for (const delayMs of this.#delays) delay = Math.max(delayMs(), delay || 0);
     this.#functions.sample(heap, rss, delay);
   }
@@ -299,7 +301,8 @@ export class LoadShedder implements Policy {
     const subject = word === undefined ? 'shedder' : `shedder "${word}"`;
     return new OverloadedError(`${subject} refused: the process is overloaded`, {
       ...details,
-      retryAfterMs: this.#functions.retryAfter(priority),
+      // A sample was taken if one was due; who listens to refusals may have disposed the shedder.
+      retryAfterMs: Math.max(0, this.#functions.retryAfter(priority) ?? 0),
     });
   }
 }

@@ -9,12 +9,12 @@ const CROWD = 2;
 
 /** What a thread does until it is killed: blocks, comes round, makes and disposes monitors. */
 function work({ EventLoopMonitor }, _, label) {
-  const monitor = new EventLoopMonitor({ blockedMs: 20, label });
+  const monitor = new EventLoopMonitor({ blockedMs: 50, label });
   monitor.on('blocked', () => {});
   const round = () => {
-    const end = performance.now() + 10 + Math.random() * 60;
+    const end = performance.now() + 30 + Math.random() * 80;
     while (performance.now() < end);
-    const other = new EventLoopMonitor({ blockedMs: 25, label });
+    const other = new EventLoopMonitor({ blockedMs: 55, label });
     other.on('blocked', () => {});
     setTimeout(() => {
       other.dispose();
@@ -25,7 +25,7 @@ function work({ EventLoopMonitor }, _, label) {
 }
 
 /** Kills `times` threads one after another. `unpaired`: blocks without an end; `pending`: loops that are gone and listed. */
-export async function blockedStorm({ times, seed = 1, withinMs = 40 }) {
+export async function blockedStorm({ times, seed = 1, withinMs = 80 }) {
   let state = seed;
   const random = () => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use breakwater_core::{
     clock::Clock,
+    rng::Rng,
     shedder::{Options, Readings, Shedder},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -12,7 +13,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 /// Never stale, and after samples of so much of its bound.
 fn shedder(load: f64) -> Shedder {
     let options = Options { max_event_loop_delay_ms: Some(100.0), ..Options::default() };
-    let mut shedder = Shedder::new(options.check().expect("in range"), u64::MAX / 4, Clock::monotonic());
+    let bounds = options.check().expect("in range");
+    let mut shedder = Shedder::new(bounds, u64::MAX / 4, Clock::monotonic(), Rng::seeded(7));
     for _ in 0..20 {
         shedder.sample(&Readings { event_loop_delay_ms: Some(load * 100.0), ..Readings::default() });
     }

@@ -35,14 +35,8 @@ impl EventLoop {
         now.saturating_sub(self.last.get()).saturating_sub(BEAT)
     }
 
-    /// Whether a monitor is in use.
-    pub(crate) fn has(&self, id: u32) -> bool {
-        self.monitors.borrow().iter().any(|monitor| monitor.id == id)
-    }
-
-    /// A monitor is in use no more.
-    pub(crate) fn remove(&self, id: u32) {
-        self.monitors.borrow_mut().retain(|monitor| monitor.id != id);
+    /// A monitor is watched no more. It measures on as long as a shedder reads it; the next beat finds out.
+    pub(crate) fn unwatch(&self, id: u32) {
         if self.pulse.get().is_some_and(|pulse| watchdog().list.unwatch(pulse, id)) {
             watchdog().tell();
         }
@@ -69,7 +63,9 @@ bound!(
         let now = watchdog.list.now();
         let late = event_loop.late(now);
         event_loop.last.set(now);
-        let monitors = event_loop.monitors.borrow();
+        let mut monitors = event_loop.monitors.borrow_mut();
+        // Whom this list alone still knows, nobody reads: its object was disposed, and so was every shedder that held it.
+        monitors.retain(|monitor| Arc::strong_count(monitor) > 1);
         let mut due = false;
         for monitor in &*monitors {
             let mut monitor = monitor.core.borrow_mut();
@@ -161,7 +157,8 @@ pub fn open_monitor(env: Env, host_id: u32, options: MonitorOptions) -> Result<O
         watchdog.list.watch(pulse, id, threshold, label, rules.stderr);
         // Started above: it is only told.
         if watchdog.start().is_err() {
-            event_loop.remove(id);
+            event_loop.unwatch(id);
+            event_loop.monitors.borrow_mut().pop();
             return Err(no_thread());
         }
     }

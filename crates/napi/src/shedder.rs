@@ -8,6 +8,7 @@ use std::{
 use breakwater_core::{
     clock::Clock,
     monitor::Monitor,
+    rng::Rng,
     shedder::{
         Bounds, DEFAULT_PRIORITY, Decision, Measure, Options, Readings, SAMPLE_MS, Shedder, check_priority,
     },
@@ -22,7 +23,7 @@ use crate::{
     host::{Cell, Opened, Shared, Traits, host, private, watchdog},
 };
 
-/// A shedder and the monitor it reads.
+/// A shedder and the monitor it reads. It holds it: what it measures goes on when the monitor is disposed or collected.
 pub(crate) struct Shedding {
     shedder: RefCell<Shedder>,
     monitor: Arc<Shared<RefCell<Monitor>>>,
@@ -37,6 +38,7 @@ const REFUSED: f64 = 0.0;
 const ALLOWED: f64 = 1.0;
 const STALE: f64 = 2.0;
 const NO_PRIORITY: f64 = -1.0;
+const NO_SAMPLE: f64 = -2.0;
 
 bound!(
     /// `enter(priority)`: 1 allowed, 0 refused, 2 if a sample is to be taken first, -1 if that is no priority. Undefined once
@@ -75,13 +77,11 @@ bound!(
         let known = |index| Some(call.number(index)).filter(|number| !number.is_nan());
         cell.with(|shedding, _| {
             let monitor = shedding.monitor.core.borrow();
-            // A monitor that was disposed knows nothing any more.
-            let live = cell.host().event_loop.has(shedding.monitor.id);
             let figures = monitor.figures(watchdog().list.now());
             shedding.seen.set(monitor.closed());
             shedding.shedder.borrow_mut().sample(&Readings {
-                event_loop_delay_ms: live.then(|| millis(figures.p90)),
-                utilization: figures.utilization.filter(|_| live),
+                event_loop_delay_ms: Some(millis(figures.p90)),
+                utilization: figures.utilization,
                 heap_bytes: known(0),
                 rss_bytes: known(1),
                 queue_delay_ms: known(2),
@@ -104,14 +104,18 @@ bound!(
 
 bound!(
     /// `retryAfter(priority)`: milliseconds until calls of this priority are shed no more, if the load ended now; -1 if that is no
-    /// priority.
+    /// priority, -2 if a sample is to be taken first.
     retry_after,
     ShedderCell,
     1,
     |cell, call: Call<1>| {
         cell.with(|shedding, _| {
-            check_priority(call.number(0))
-                .map_or(NO_PRIORITY, |priority| millis(shedding.shedder.borrow().retry_after(priority)))
+            let shedder = shedding.shedder.borrow();
+            match check_priority(call.number(0)) {
+                Err(_) => NO_PRIORITY,
+                Ok(_) if shedder.needs_sample() => NO_SAMPLE,
+                Ok(priority) => millis(shedder.retry_after(priority)),
+            }
         })
     }
 );
@@ -180,7 +184,7 @@ pub fn open_shedder(
         let monitor = monitor.core.borrow();
         (monitor.sample(), monitor.closed())
     };
-    let shedder = RefCell::new(Shedder::new(bounds, every, Clock::monotonic()));
+    let shedder = RefCell::new(Shedder::new(bounds, every, Clock::monotonic(), Rng::from_entropy()));
     let shedding = Shedding { shedder, monitor, seen: StdCell::new(seen) };
     let state = private(shedding, Traits { dry_run, ..Traits::default() });
     let id = state.id;

@@ -16,18 +16,21 @@ pub struct Monitor {
     delays: Histogram,
     last: Option<Figures>,
     closed: u64,
+    /// How late the beat under way was when an interval ended before it came: that was counted then.
+    counted: Nanos,
 }
 
 impl Monitor {
     /// A monitor whose first interval begins now, with intervals of `sample`.
     pub fn new(sample: Nanos, now: Nanos, usage: Usage) -> Self {
-        Self { sample, since: now, usage, delays: Histogram::new(), last: None, closed: 0 }
+        Self { sample, since: now, usage, delays: Histogram::new(), last: None, closed: 0, counted: 0 }
     }
 
-    /// A beat came `late`.
+    /// A beat came `late`. What of that was counted in an interval that ended meanwhile is not counted again.
     #[inline]
     pub fn beat(&mut self, late: Nanos) {
-        model::count_beat(&mut self.delays, late);
+        model::count_beat(&mut self.delays, late.saturating_sub(self.counted));
+        self.counted = 0;
     }
 
     /// Whether the interval under way has lasted long enough.
@@ -37,13 +40,14 @@ impl Monitor {
     }
 
     /// Ends the interval under way, if it has lasted long enough. `late` is how late the next beat is already: a loop that asks in
-    /// the middle of a block knows of it.
+    /// the middle of a block knows of it, and of all of it: who came at its beginning waits still.
     pub fn close(&mut self, now: Nanos, usage: Usage, late: Nanos) {
         if !self.is_due(now) {
             return;
         }
         if late > 0 {
-            self.beat(late);
+            model::count_beat(&mut self.delays, late);
+            self.counted = late;
         }
         let span = now - self.since;
         let busy = model::utilization(&self.usage, &usage, span);

@@ -13,7 +13,7 @@ pub const DEFAULT_SAMPLE_MS: f64 = 1_000.0;
 pub struct Options {
     /// How long an interval is: milliseconds in [50, 3_600_000]; default [`DEFAULT_SAMPLE_MS`].
     pub sample_ms: Option<f64>,
-    /// From when on a loop counts as blocked: milliseconds in [20, 3_600_000]; default: it is not watched.
+    /// From when on a loop counts as blocked: milliseconds in [50, 3_600_000]; default: it is not watched.
     pub blocked_ms: Option<f64>,
     /// Whether a block is written to stderr; needs `blockedMs`.
     pub stderr: bool,
@@ -41,14 +41,14 @@ impl Options {
         }
         let blocked = match self.blocked_ms {
             None if self.stderr => {
-                let expected = "a number of milliseconds from 20 to 3600000 where stderr is true";
+                let expected = "a number of milliseconds from 50 to 3600000 where stderr is true";
                 return Err(InvalidOption::missing("blockedMs", expected));
             }
             None => None,
-            // Between two beats every loop is silent.
-            Some(ms) if (20.0..=3_600_000.0).contains(&ms) => Some(nanos(ms)),
+            // Between two beats every loop is silent, and who watches a shorter silence wakes all the time.
+            Some(ms) if (50.0..=3_600_000.0).contains(&ms) => Some(nanos(ms)),
             Some(ms) => {
-                let expected = "a number of milliseconds from 20 to 3600000";
+                let expected = "a number of milliseconds from 50 to 3600000";
                 return Err(InvalidOption::number("blockedMs", expected, ms));
             }
         };

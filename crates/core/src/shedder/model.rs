@@ -28,6 +28,10 @@ const FALL: f64 = 0.1;
 /// A load of so much of the one before is falling: what is refused is enough, and only the backlog is still to be worked off.
 const FALLING: f64 = 0.98;
 
+/// From further above than this a load is not falling until it is below: what is refused is not enough for a backlog that takes
+/// seconds to work off. A lower one lets too little in while a crowd's backlog is worked off (measured in the closed loop of the tests).
+const MOST_FALLING: f64 = 4.0;
+
 /// The most load a sample can show, so that an outlier is forgotten soon.
 const MOST_LOAD: f64 = 1.5;
 
@@ -118,12 +122,12 @@ fn ends_at(priority: usize) -> f64 {
     starts_at(priority) - HYSTERESIS
 }
 
-/// The state after a sample.
-pub fn sample(state: &State, load: f64, now: Nanos) -> State {
+/// The state after a sample. `refusing`: some call was refused since the one before.
+pub fn sample(state: &State, load: f64, refusing: bool, now: Nanos) -> State {
     let above = load.clamp(0.0, MOST_LOAD) - state.pressure;
     let weight = if above <= 0.0 {
         FALL
-    } else if load < FALLING * state.load {
+    } else if refusing && load < FALLING * state.load.min(MOST_FALLING) {
         0.0
     } else {
         RISE
@@ -150,11 +154,43 @@ pub fn sample(state: &State, load: f64, now: Nanos) -> State {
     next
 }
 
-/// One call of a priority that is refused at `rate`: what is left over for the next one, and whether this one is refused.
+/// A point is in [0, 1).
+const LAST_POINT: f64 = 1.0 - f64::EPSILON;
+
+/// Where a priority is in keeping its share. Rates add up, and in each whole unit of their sum one call is refused: at a point of it
+/// that wanders by chance, so that who calls in a rhythm is refused like everybody.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// The sum of the rates, from the beginning of a unit on.
+    pub sum: f64,
+    /// At which sum the next call is refused.
+    pub at: f64,
+}
+
+impl Share {
+    /// Of a priority none of which was refused. `chance` is in [0, 1).
+    pub fn new(chance: f64) -> Self {
+        Self { sum: 0.0, at: chance }
+    }
+}
+
+/// One call of a priority that is refused at `rate`: the share after it, and whether it is refused. `chance` draws from [0, 1).
 #[inline]
-pub fn decide(left: f64, rate: f64) -> (f64, bool) {
-    let sum = left + rate;
-    if sum >= 1.0 { (sum - 1.0, true) } else { (sum, false) }
+pub fn decide(share: Share, rate: f64, chance: impl FnOnce() -> f64) -> (Share, bool) {
+    let Share { mut sum, mut at } = share;
+    sum += rate;
+    // All is all, wherever the point of this unit lies.
+    let refuse = sum > at || rate >= 1.0;
+    if refuse {
+        // No further than that two points never meet in one call: wherever a call lies in its unit, its chance is the rate.
+        let step = (2.0 * chance() - 1.0) * (1.0 - rate).max(0.0);
+        let point = (at.fract() + step).abs();
+        // Thrown back at both ends, a point is anywhere with the same chance.
+        let point = if point < 1.0 { point } else { (2.0 - point).min(LAST_POINT) };
+        at = at.floor() + 1.0 + point;
+    }
+    let whole = sum.min(at).floor();
+    (Share { sum: sum - whole, at: at - whole }, refuse)
 }
 
 /// How long until a priority is shed no more if the load ended now, where a sample is taken every `every` and the last one was
@@ -174,5 +210,7 @@ pub fn retry_after(state: &State, priority: usize, every: Nanos, ago: Nanos, now
     }
     let calm = (samples * every).saturating_sub(ago);
     // It ends with a sample, the next one at least.
-    held.max(calm).max(every.saturating_sub(ago))
+    let every = every.max(1);
+    let samples = held.max(calm).saturating_add(ago).div_ceil(every);
+    samples.saturating_mul(every).saturating_sub(ago).max(every.saturating_sub(ago))
 }

@@ -1,12 +1,13 @@
 //! The shell: the state, what was counted, the clock. It belongs to one thread, whose pressure it is.
 
 use super::{
-    model::{self, Bounds, Measure, PRIORITIES, Readings, State},
+    model::{self, Bounds, Measure, PRIORITIES, Readings, Share, State},
     options::Options,
 };
 use crate::{
     clock::{Clock, Nanos},
     option::InvalidOption,
+    rng::Rng,
 };
 
 /// What becomes of a call.
@@ -45,8 +46,10 @@ pub struct Shedder {
     bounds: Bounds,
     every: Nanos,
     state: State,
-    /// What is left over of each priority's rate.
-    left: [f64; PRIORITIES],
+    shares: [Share; PRIORITIES],
+    chance: Rng,
+    /// Some call was refused since the last sample.
+    refusing: bool,
     refused: [u64; PRIORITIES],
     allowed: u64,
     readings: Readings,
@@ -57,12 +60,14 @@ pub struct Shedder {
 
 impl Shedder {
     /// A shedder that has seen nothing, and refuses nothing; a sample comes every `every`.
-    pub fn new(bounds: Bounds, every: Nanos, clock: Clock) -> Self {
+    pub fn new(bounds: Bounds, every: Nanos, clock: Clock, mut chance: Rng) -> Self {
         Self {
             bounds,
             every,
             state: State::default(),
-            left: [0.0; PRIORITIES],
+            shares: std::array::from_fn(|_| Share::new(chance.unit())),
+            chance,
+            refusing: false,
             refused: [0; PRIORITIES],
             allowed: 0,
             readings: Readings::default(),
@@ -76,15 +81,11 @@ impl Shedder {
     pub fn sample(&mut self, readings: &Readings) {
         let now = self.clock.now();
         let (load, limiting) = model::load(&self.bounds, readings);
-        self.state = model::sample(&self.state, load, now);
+        self.state = model::sample(&self.state, load, self.refusing, now);
+        self.refusing = false;
         self.readings = *readings;
         self.limiting = limiting;
         self.sampled = now;
-        for (left, rate) in self.left.iter_mut().zip(self.state.rates) {
-            if rate == 0.0 {
-                *left = 0.0;
-            }
-        }
     }
 
     /// Decides a call. A priority above 9 is 9.
@@ -95,9 +96,15 @@ impl Shedder {
             return Decision::Stale;
         }
         let priority = priority.min(PRIORITIES - 1);
-        let (left, refuse) = model::decide(self.left[priority], self.state.rates[priority]);
-        self.left[priority] = left;
+        let rate = self.state.rates[priority];
+        if rate == 0.0 {
+            self.allowed += 1;
+            return Decision::Allow;
+        }
+        let (share, refuse) = model::decide(self.shares[priority], rate, || self.chance.unit());
+        self.shares[priority] = share;
         if refuse {
+            self.refusing = true;
             self.refused[priority] += 1;
             Decision::Refuse
         } else {

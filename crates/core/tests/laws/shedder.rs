@@ -1,6 +1,9 @@
 //! One shedder over any samples: what has to hold of every decision.
 
-use breakwater_core::shedder::{Decision, Options, PRIORITIES, Readings, Shedder, model::starts_at};
+use breakwater_core::{
+    rng::Rng,
+    shedder::{Decision, Options, PRIORITIES, Readings, Shedder, model::starts_at},
+};
 use proptest::prelude::*;
 
 use super::{cases, support::OnClock};
@@ -27,8 +30,8 @@ proptest! {
     #[test]
     fn a_lower_priority_never_fares_better_and_shares_are_kept(ops in prop::collection::vec(ops(), 1..100)) {
         let options = Options { max_event_loop_delay_ms: Some(100.0), ..Options::default() };
-        let mut shedder = OnClock::new(|clock| Shedder::new(options.check().unwrap(), EVERY, clock));
-        let (mut naive, mut before) = (0.0f64, 0.0);
+        let mut shedder = OnClock::new(|clock| Shedder::new(options.check().unwrap(), EVERY, clock, Rng::seeded(7)));
+        let (mut naive, mut before, mut refusing) = (0.0f64, 0.0, false);
         for op in ops {
             match op {
                 Op::Sample(ms, load) => {
@@ -37,9 +40,9 @@ proptest! {
                     shedder.it.sample(&Readings { event_loop_delay_ms: delay_ms, ..Readings::default() });
                     let load = load as f64 / 100.0;
                     let above = load.min(1.5) - naive;
-                    let falling = load < 0.98 * before;
+                    let falling = refusing && load < 0.98 * f64::min(before, 4.0);
                     naive += above * if above <= 0.0 { 0.1 } else if falling { 0.0 } else { 0.3 };
-                    before = load;
+                    (before, refusing) = (load, false);
                     prop_assert!((shedder.pressure() - naive.min(1.0)).abs() < 1e-9);
                     let rates = shedder.figures().rates;
                     prop_assert!(rates.is_sorted_by(|low, high| low >= high), "{:?}", rates);
@@ -52,7 +55,8 @@ proptest! {
                 Op::Calls(priority, calls) => {
                     let rate = shedder.figures().rates[priority];
                     let refused = (0..calls).filter(|_| shedder.it.enter(priority) == Decision::Refuse).count();
-                    prop_assert!((refused as f64 - rate * calls as f64).abs() <= 1.0 + 1e-9);
+                    prop_assert!((refused as f64 - rate * calls as f64).abs() <= 2.0 + 1e-9);
+                    refusing |= refused > 0;
                 }
             }
         }

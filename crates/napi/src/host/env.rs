@@ -414,7 +414,7 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
         "budget" => drop(end(host, &host.budgets, Kind::Budget, handle, free)),
         "monitor" => {
             if let Some(state) = host.monitors.empty(handle) {
-                host.event_loop.remove(state.id);
+                host.event_loop.unwatch(state.id);
             }
             if free {
                 host.monitors.free(handle);

@@ -1,11 +1,10 @@
 //! The watchdog: one thread of our own for the process, which sees a blocked event loop while it is blocked. It is started by the
 //! first loop that is watched, sleeps until something can be due (not every few milliseconds: a healthy loop costs it one wake-up
-//! for each `blockedMs`), and without an end while nothing is watched. It is leaked, holds nothing that keeps a process alive, and
+//! for each `blockedMs`, less how long ago it beat), and without an end while nothing is watched. It is leaked, holds nothing that keeps a process alive, and
 //! stops when the process begins to exit.
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::LazyLock,
     time::Duration,
@@ -128,8 +127,34 @@ fn write(report: &Report) {
         let _ = write!(line, " ({label:?})");
     }
     let _ = writeln!(line, " is blocked, for {} ms so far", report.silent / NANOS_PER_MILLI);
-    // A pipe that nobody reads loses the line, or holds up the watchdog alone: whom it tells has been told, and no lock is held.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    write_at_once(line.as_bytes());
+}
+
+/// A pipe that nobody reads loses the line: the watchdog waits for nobody, or it would watch no more. A line is less than what a pipe
+/// takes whole.
+#[cfg(unix)]
+fn write_at_once(line: &[u8]) {
+    let stderr = libc::STDERR_FILENO;
+    let mut poll = libc::pollfd { fd: stderr, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the pointers are to memory that is there for the calls, of the lengths given. Signals are blocked on this thread.
+    unsafe {
+        // A socket, as Node gives to children, is asked in one step.
+        let flags = libc::MSG_DONTWAIT;
+        if libc::send(stderr, line.as_ptr().cast(), line.len(), flags) >= 0
+            || std::io::Error::last_os_error().raw_os_error() != Some(libc::ENOTSOCK)
+        {
+            return;
+        }
+        if libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents == libc::POLLOUT {
+            libc::write(stderr, line.as_ptr().cast(), line.len());
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn write_at_once(line: &[u8]) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().write_all(line);
 }
 
 #[cfg(unix)]

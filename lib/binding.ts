@@ -205,8 +205,6 @@ export interface NativeThrottleSnapshot {
 
 /** Tickets are above 0; since when a timed call counts is above 0, and 1 where calls are not timed. */
 export interface BulkheadFunctions {
-  /** One permit at once, of the default priority. */
-  enter(): Bound<boolean>;
   /** 0 refused, else since when. */
   enterMany(weight: number, priority: number): Bound<number>;
   /**
@@ -214,7 +212,7 @@ export interface BulkheadFunctions {
    * bulkhead's own.
    */
   wait(weight: number, priority: number, timeoutMs: number, key: string): Bound<number>;
-  /** `enter`, and where that says no `wait` for the same: a number as of `wait`. */
+  /** `wait` for one permit of the default priority, with the bulkhead's own timeout. */
   enterOrWait(): Bound<number>;
   /** 0 nothing follows · -1 there is mail · a ticket that goes on · below -1 both. */
   leave(): Bound<number>;

@@ -164,7 +164,7 @@ export class CircuitBreaker implements Policy {
     this.#primitive = found ? options.primitive : this.#open(own);
     this.#functions = this.#primitive.functions;
     this.#registers = host().registers;
-    this.#messages = messagesFor(this.#primitive.word);
+    this.#messages = messagesFor(this.#primitive.subject);
     const { timeline, details } = this.#primitive;
     this.#judge = new Judge({
       timeline,
@@ -494,8 +494,7 @@ export class CircuitBreaker implements Policy {
 }
 
 /** What refusals say; made once, because a refusal has to be cheap. */
-function messagesFor(word: string | undefined): Readonly<Record<CircuitOpenError['state'], string>> {
-  const subject = word === undefined ? 'breaker' : `breaker "${word}"`;
+function messagesFor(subject: string): Readonly<Record<CircuitOpenError['state'], string>> {
   return {
     open: `${subject} is open`,
     halfOpen: `${subject} is half-open, and its probes are out`,

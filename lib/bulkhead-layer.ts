@@ -17,6 +17,7 @@ import {
 import { adopt, callFunction, type Layer, Rejection, refuse } from './execute.js';
 import { type Fate, host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
 import { isTimeout } from './judge.js';
+import { Lookout } from './lookout.js';
 import { checkWhole, invalid } from './options.js';
 import type { Primitive } from './primitive.js';
 import type { Next } from './race.js';
@@ -35,11 +36,6 @@ const LOOK = 10;
 const DEFAULT_PRIORITY = 5;
 
 const MAX_KEY_BYTES = 65_536;
-
-/**
- * How often a waiter looks whether a permit was offered to a thread that does not answer: a little more than such an offer lasts.
- */
-const LOOK_MS = 25;
 
 /** What a call wants of a bulkhead. */
 export interface Wanted {
@@ -137,7 +133,12 @@ export class BulkheadLayer implements Layer {
   readonly #registers: Float64Array;
   readonly #waiting = new Line();
   readonly #local: boolean;
-  #looking: Timer | undefined;
+  /** A permit offered to a thread that does not answer comes back to who looks; where nobody calls, that is who waits. */
+  readonly #lookout = new Lookout(() => {
+    if (this.#waiting.size === 0) return false;
+    if (this.#functions.ask(LOOK) === 1) readMail();
+    return true;
+  });
   /** Told when no call of this object runs or waits any more. */
   readonly #onIdle = new Set<() => void>();
   readonly #onLimit: () => void;
@@ -355,7 +356,6 @@ export class BulkheadLayer implements Layer {
     this.#left(this.#leave() as number);
   }
 
-  /** What follows from permits that were given back. */
   #checkKey(key: string): void {
     // No character takes more than three bytes.
     if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
@@ -363,6 +363,7 @@ export class BulkheadLayer implements Layer {
     }
   }
 
+  /** What follows from permits that were given back. */
   #left(next: number): void {
     this.running -= 1;
     if (next > 0) this.#handOver(next);
@@ -502,21 +503,11 @@ export class BulkheadLayer implements Layer {
     if (this.#local) return;
     listen(state, this.#listener);
     if (name === undefined) return;
-    this.#lookLater();
+    this.#lookout.start();
     if (this.timeline === loopTime) keepAlive(1);
     const those = crowded.get(state);
     if (those === undefined) crowded.set(state, new Set([this]));
     else those.add(this);
-  }
-
-  /** A permit offered to a thread that does not answer comes back to who looks; where nobody calls, that is who waits. */
-  #lookLater(): void {
-    this.#looking ??= loopTime.after(LOOK_MS, () => {
-      this.#looking = undefined;
-      if (this.#waiting.size === 0) return;
-      if (this.#functions.ask(LOOK) === 1) readMail();
-      this.#lookLater();
-    });
   }
 
   #onLast(): void {

@@ -69,11 +69,6 @@ export class LocalBulkhead implements BulkheadFunctions {
     this.#timeline = timeline;
   }
 
-  readonly enter = (): boolean | undefined => {
-    if (this.#disposed) return undefined;
-    return this.#take(1);
-  };
-
   readonly enterMany = (weight: number): number | undefined => {
     if (this.#disposed) return undefined;
     return this.#take(weight) ? 1 : 0;

@@ -105,14 +105,23 @@ async function rateLimit(fastify: FastifyInstance, options: FastifyRateLimitOpti
 type RouteOptions = Omit<FastifyRateLimitOptions, 'global'>;
 
 function merge(own: RouteOptions, override: RouteRateLimitOptions, prefix: string): RouteOptions {
+  const all: RouteOptions = overridden(own, override, prefix);
+  checkOptions(all, { hook: 'string' }, prefix);
+  checkHook(all.hook, `${prefix}.hook`);
+  return all;
+}
+
+/** The plugin's options with those of one route in their place, as far as it gives any. */
+function overridden<Options extends object>(
+  own: Options,
+  override: Partial<Options>,
+  prefix: string,
+): Options {
   if (typeof override !== 'object' || override === null) {
     throw invalid('middleware', prefix, 'false or an object', override);
   }
   const given = Object.entries(override).filter(([, value]) => value !== undefined);
-  const all: RouteOptions = { ...own, ...Object.fromEntries(given) };
-  checkOptions(all, { hook: 'string' }, prefix);
-  checkHook(all.hook, `${prefix}.hook`);
-  return all;
+  return { ...own, ...Object.fromEntries(given) };
 }
 
 function checkHook(hook: unknown, option: string): void {
@@ -279,11 +288,7 @@ function mergeShed(
   own: LoadShedOptions<FastifyRequest, FastifyReply>,
   override: RouteLoadShedOptions,
 ): LoadShedOptions<FastifyRequest, FastifyReply> {
-  if (typeof override !== 'object' || override === null) {
-    throw invalid('middleware', 'config.loadShed', 'false or an object', override);
-  }
-  const given = Object.entries(override).filter(([, value]) => value !== undefined);
-  const all = { ...own, ...Object.fromEntries(given) };
+  const all = overridden(own, override, 'config.loadShed');
   checkShedOptions(all, {}, 'config.loadShed');
   return all;
 }

@@ -1,6 +1,6 @@
 /** Promises of one queue object that wait for mail: pushes for room, pops for messages, closes for the end. */
-import { loopTime } from './clock.js';
 import { keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
+import { Lookout } from './lookout.js';
 import type { Primitive } from './primitive.js';
 import type { Timer } from './timers.js';
 
@@ -9,9 +9,6 @@ const NOBODY = 0;
 
 /** How many lines a queue has: pops are the first, batches that linger the second. */
 const LINES = 4;
-
-/** How often who waits looks for what was reserved for a thread that does not answer: a little more than that lasts. */
-const LOOK_MS = 25;
 
 /** How many objects of this thread wait for mail about queues, or listen to them. */
 let expecting = 0;
@@ -54,7 +51,14 @@ export interface Wait {
 export class Waits {
   readonly #primitive: Primitive<'queue', { cancel(ticket: number): boolean | undefined }>;
   readonly #waiting = new Map<number, Wait>();
-  #looking: Timer | undefined;
+  /** What is reserved for a thread that does not answer goes to who looks; where nobody calls, that is who waits. */
+  readonly #lookout = new Lookout(() => {
+    if (this.#waiting.size === 0) return false;
+    // Of nobody: what is stale goes to the head of the line, as after every call.
+    this.#primitive.functions.cancel(NOBODY);
+    readOwnMail();
+    return true;
+  });
   readonly #listener: Listener = {
     onTicket: (ticket, fate) => this.#onMail(ticket, fate === 'served'),
   };
@@ -81,7 +85,7 @@ export class Waits {
       // Nobody but this thread can reach a queue without a name.
       if (this.#primitive.name !== undefined) {
         keepAlive(1);
-        this.#lookLater();
+        this.#lookout.start();
       }
     }
     this.#waiting.set(wait.ticket, wait);
@@ -91,18 +95,6 @@ export class Waits {
       signal.addEventListener('abort', wait.onAbort);
     }
     readOwnMail();
-  }
-
-  /** What is reserved for a thread that does not answer goes to who looks; where nobody calls, that is who waits. */
-  #lookLater(): void {
-    this.#looking ??= loopTime.after(LOOK_MS, () => {
-      this.#looking = undefined;
-      if (this.#waiting.size === 0) return;
-      // Of nobody: what is stale goes to the head of the line, as after every call.
-      this.#primitive.functions.cancel(NOBODY);
-      readOwnMail();
-      this.#lookLater();
-    });
   }
 
   /** Gives up what `wait` waits for, if it still does. */

@@ -408,17 +408,16 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
 
   /** How the push ended: not for want of the codec's type. @throws {InvalidOptionError | DisposedError} */
   #store(value: T, mayWait: 0 | 1): number {
-    const { live, word } = this.#primitive;
     let code: number | undefined;
     try {
       code = this.#messages.push(value, mayWait);
     } catch (error) {
       if (!(error instanceof NotOfCodec)) throw error;
-      const details = { kind: 'queue', primitive: word, cause: error.cause } as const;
+      const details = { ...this.#primitive.details, cause: error.cause };
       throw new InvalidOptionError('value', error.expected, describe(value), details);
     }
     if (code === STORED) readOwnMail();
-    return live.call(this.#primitive, code) as number;
+    return this.#primitive.live(code);
   }
 
   #push(value: T, signal: AbortSignal | undefined, timeoutMs: number, always: boolean): Promise<boolean> {
@@ -437,12 +436,10 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
     this.#primitive.refused();
     if (overflow === 'dropNewest') return Promise.resolve(false);
     if (code === FULL && waits) throw this.#timeoutError(timeoutMs);
-    const { word } = this.#primitive;
     const retryAfterMs = code === NEVER ? Number.POSITIVE_INFINITY : undefined;
     const why = code === NEVER ? 'it never holds as many bytes' : 'it is full';
-    throw new QueueFullError(`${this.#subject} refused: ${why}`, {
-      kind: 'queue',
-      primitive: word,
+    throw new QueueFullError(`${this.#primitive.subject} refused: ${why}`, {
+      ...this.#primitive.details,
       retryAfterMs,
     });
   }
@@ -605,18 +602,13 @@ export class BoundedQueue<T = unknown> implements AsyncIterable<T> {
     return events;
   }
 
-  get #subject(): string {
-    const { word } = this.#primitive;
-    return word === undefined ? 'queue' : `queue "${word}"`;
-  }
-
   #closedError(): QueueClosedError {
-    return new QueueClosedError(`${this.#subject} is closed`, this.#primitive.details);
+    return new QueueClosedError(`${this.#primitive.subject} is closed`, this.#primitive.details);
   }
 
   #timeoutError(timeoutMs: number): QueueTimeoutError {
     return new QueueTimeoutError(
-      `${this.#subject} had no room within ${timeoutMs} ms`,
+      `${this.#primitive.subject} had no room within ${timeoutMs} ms`,
       this.#primitive.details,
     );
   }

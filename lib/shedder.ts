@@ -297,8 +297,7 @@ export class LoadShedder implements Policy {
   }
 
   #refusal(priority: number): OverloadedError {
-    const { word, details } = this.#primitive;
-    const subject = word === undefined ? 'shedder' : `shedder "${word}"`;
+    const { subject, details } = this.#primitive;
     return new OverloadedError(`${subject} refused: the process is overloaded`, {
       ...details,
       // A sample was taken if one was due; who listens to refusals may have disposed the shedder.

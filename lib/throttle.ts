@@ -180,11 +180,7 @@ export class AdaptiveThrottle implements Policy {
   }
 
   #refusal(): OverloadedError {
-    const { word } = this.#primitive;
-    const subject = word === undefined ? 'throttle' : `throttle "${word}"`;
-    return new OverloadedError(`${subject} refused: the backend refuses most of what it gets`, {
-      kind: 'throttle',
-      primitive: word,
-    });
+    const { subject, details } = this.#primitive;
+    return new OverloadedError(`${subject} refused: the backend refuses most of what it gets`, details);
   }
 }

@@ -450,11 +450,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed<Breaker>>>, seed: Op
 pub fn listen_breaker(env: Env, host_id: u32, handle: u32, on: bool) -> Result<bool> {
     let host = host(env, host_id)?;
     let Some(state) = host.breakers.live(handle as usize) else { return Ok(false) };
-    if on {
-        state.core.listeners.add(host.id);
-    } else {
-        state.core.listeners.remove(host.id);
-    }
+    state.core.listeners.set(host.id, on);
     Ok(true)
 }
 

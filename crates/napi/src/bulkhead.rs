@@ -78,15 +78,8 @@ fn weight_of(call: &Call<2>) -> u32 {
 }
 
 bound!(
-    /// `enter()`: one permit, if it is free and nobody waits. Undefined once disposed, as for all that let in.
-    enter,
-    BulkheadCell,
-    0,
-    |cell, _call: Call<0>| enter_with(cell, 1, DEFAULT_PRIORITY)
-);
-
-bound!(
-    /// `enterMany(weight, priority)`: 0 refused, else 1; where calls are timed, since when plus 1.
+    /// `enterMany(weight, priority)`: 0 refused, else 1; where calls are timed, since when plus 1. Undefined once disposed, as for all
+    /// that let in.
     enter_many,
     BulkheadCell,
     2,
@@ -145,7 +138,7 @@ fn wait_for(cell: &BulkheadCell, wanted: &Wanted<'_>) -> Option<f64> {
 }
 
 bound!(
-    /// `enterOrWait()`: `enter()`, and if there is no permit `wait` for one, of the default priority, with the bulkhead's own timeout.
+    /// `enterOrWait()`: `wait` for one permit, of the default priority, with the bulkhead's own timeout.
     enter_or_wait,
     BulkheadCell,
     0,
@@ -291,11 +284,7 @@ bound!(
                 8 if state.core.is_timed() => state.core.now() as f64 + 1.0,
                 8 => 0.0,
                 _ => {
-                    if first == 1.0 {
-                        state.core.listeners.add(host.id);
-                    } else {
-                        state.core.listeners.remove(host.id);
-                    }
+                    state.core.listeners.set(host.id, first == 1.0);
                     0.0
                 }
             }
@@ -465,7 +454,6 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Observed<Bulkhead>>>, local: 
     let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
     let (handle, cell) = host.bulkheads.open(host, state, None);
     let functions = [
-        (c"enter", enter()),
         (c"enterMany", enter_many()),
         (c"wait", wait()),
         (c"enterOrWait", enter_or_wait()),

@@ -239,11 +239,7 @@ pub fn monitor_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<Mo
 #[napi(catch_unwind)]
 pub fn listen_blocked(env: Env, host_id: u32, on: bool) -> Result<()> {
     let host = host(env, host_id)?;
-    if on {
-        watchdog().listeners.add(host.id);
-    } else {
-        watchdog().listeners.remove(host.id);
-    }
+    watchdog().listeners.set(host.id, on);
     Ok(())
 }
 

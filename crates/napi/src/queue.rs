@@ -90,7 +90,7 @@ impl Shared<Posted> {
     pub(crate) fn settled<T>(self: &Arc<Self>, outcome: Outcome<T>) -> T {
         let Outcome { answer, woken, tell } = outcome;
         self.tell(tell);
-        if !(woken.offers.is_empty() && woken.refused.is_empty() && woken.replan.is_empty()) {
+        if !woken.is_empty() {
             let waits: Arc<dyn Waits> = self.clone();
             deliver(&waits, woken);
         }
@@ -466,11 +466,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Posted>>) -> Opened {
 pub fn listen_queue(env: Env, host_id: u32, handle: u32, on: bool) -> Result<bool> {
     let host = host(env, host_id)?;
     let Some(state) = host.queues.state(handle as usize) else { return Ok(false) };
-    if on {
-        state.core.listeners.add(host.id);
-    } else {
-        state.core.listeners.remove(host.id);
-    }
+    state.core.listeners.set(host.id, on);
     Ok(true)
 }
 

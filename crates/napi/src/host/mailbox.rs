@@ -130,7 +130,12 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn add(&self, env: EnvId) {
+    /// The environment wants to be told from now on, or no more.
+    pub(crate) fn set(&self, env: EnvId, on: bool) {
+        if on { self.add(env) } else { self.remove(env) }
+    }
+
+    fn add(&self, env: EnvId) {
         let mut envs = self.envs.lock();
         if !envs.contains(&env) {
             envs.push(env);

@@ -14,14 +14,11 @@ use super::{
     options::{Change, NewLimit, Rules},
 };
 use crate::{
-    clock::{Clock, NANOS_PER_MILLI, Nanos},
+    clock::{Clock, Nanos},
     option::InvalidOption,
-    room::{Asks, Entered, EnvId, Left, NEVER, Room, Ticket, Why, Woken},
+    room::{Asks, Entered, EnvId, Left, NEVER, OFFER_LASTS, Room, Ticket, Why, Woken},
     sync::{AtomicU64, Mutex, Ordering},
 };
-
-/// A thread that has not claimed a permit for so long is taken to be busy, and the permit goes to somebody else.
-pub const OFFER_LASTS: Nanos = 20 * NANOS_PER_MILLI;
 
 /// How many changes of the limit are kept: a thread that is further behind skips the oldest.
 const KEPT: usize = 64;

@@ -37,7 +37,7 @@ pub mod model;
 mod options;
 
 pub use adaptive::{Adaptive, Bounds, Outcome, Sample};
-pub use bulkhead::{Bulkhead, Figures, Freed, LimitChange, Next, OFFER_LASTS, Wait, Wanted};
+pub use bulkhead::{Bulkhead, Figures, Freed, LimitChange, Next, Wait, Wanted};
 pub use options::{
     Change, CodelOptions, Concurrency, DEFAULT_INITIAL, DEFAULT_INTERVAL_MS, DEFAULT_MAX, DEFAULT_MAX_QUEUE,
     DEFAULT_MIN, DEFAULT_PRIORITY, DEFAULT_TARGET_MS, Options, Range, Rules, check_priority,

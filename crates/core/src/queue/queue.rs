@@ -11,13 +11,10 @@ use super::{
     store::{Encoding, Hand, MAX_MESSAGE_BYTES, Messages, Store},
 };
 use crate::{
-    clock::{Clock, NANOS_PER_MILLI, Nanos},
-    room::{EnvId, Left, Offer, Room, Ticket, Why, Woken},
+    clock::{Clock, Nanos},
+    room::{EnvId, Left, OFFER_LASTS, Offer, Room, Ticket, Why, Woken},
     sync::Mutex,
 };
-
-/// A reservation that was not taken for so long belongs to a blocked event loop: who asks next may have it.
-const STALE: Nanos = 20 * NANOS_PER_MILLI;
 
 /// What a call came to, who is to be woken, and whether listeners are to be told that something has happened.
 #[derive(Debug)]
@@ -180,16 +177,8 @@ impl Queue {
             if inner.closed {
                 return Push::Closed;
             }
-            let size = message.len() as u64;
             loop {
-                let waiting = !inner.producers.is_empty();
-                let admission = match message.len() {
-                    0..=MAX_MESSAGE_BYTES => {
-                        model::admit(inner.store.fill(), size, waiting, may_wait, &self.rules)
-                    }
-                    _ => Admission::Never,
-                };
-                match admission {
+                match inner.admit(message.len(), may_wait, &self.rules) {
                     Admission::Store => {
                         inner.store(message, encoding, &self.rules);
                         self.settle(inner, woken);
@@ -202,7 +191,7 @@ impl Queue {
                     }
                     Admission::Wait => {
                         inner.was_full = true;
-                        let ticket = inner.producers.enter(env, size);
+                        let ticket = inner.producers.enter(env, message.len() as u64);
                         inner.pushes.insert(ticket, Waiting { env, message: message.to_vec(), encoding });
                         return Push::Waiting(ticket_of(Line::Producers, ticket));
                     }
@@ -226,14 +215,7 @@ impl Queue {
         if inner.closed {
             return Some(Push::Closed);
         }
-        let waiting = !inner.producers.is_empty();
-        let admission = match size {
-            0..=MAX_MESSAGE_BYTES => {
-                model::admit(inner.store.fill(), size as u64, waiting, may_wait, &self.rules)
-            }
-            _ => Admission::Never,
-        };
-        let answer = match admission {
+        let answer = match inner.admit(size, may_wait, &self.rules) {
             Admission::Never => Push::Never,
             Admission::Refuse => Push::Refused,
             Admission::Store | Admission::DropOldest | Admission::Wait => return None,
@@ -311,7 +293,7 @@ impl Queue {
             }
             let ticket = ticket_of(Line::Lingerers, inner.lingerers.enter(env, max));
             inner.reserved += 1;
-            let stale = self.clock.now().saturating_add(span).saturating_add(STALE);
+            let stale = self.clock.now().saturating_add(span).saturating_add(OFFER_LASTS);
             inner.lingerers_stale.insert(ticket, stale);
             self.settle(inner, woken);
             Linger::Waiting(ticket)
@@ -479,7 +461,7 @@ impl Queue {
             let Some(offer) = inner.consumers.offer(Reserved(1), 0) else { break };
             inner.reserved += 1;
             let offer = offer_of(Line::Consumers, offer);
-            inner.offers_stale.insert(offer.ticket, self.clock.now().saturating_add(STALE));
+            inner.offers_stale.insert(offer.ticket, self.clock.now().saturating_add(OFFER_LASTS));
             woken.offers.push(offer);
         }
         while let Some(wanted) = inner.lingerers.head() {
@@ -493,7 +475,7 @@ impl Queue {
             inner.reserved += more;
             let offer = offer_of(Line::Lingerers, offer);
             // All it waited for is there: no reason to take longer than others.
-            inner.lingerers_stale.insert(offer.ticket, self.clock.now().saturating_add(STALE));
+            inner.lingerers_stale.insert(offer.ticket, self.clock.now().saturating_add(OFFER_LASTS));
             woken.offers.push(offer);
         }
         if inner.ended() {
@@ -508,6 +490,14 @@ impl Queue {
 }
 
 impl Inner {
+    /// What becomes of a message of so many bytes.
+    fn admit(&self, size: usize, may_wait: bool, rules: &Rules) -> Admission {
+        if size > MAX_MESSAGE_BYTES {
+            return Admission::Never;
+        }
+        model::admit(self.store.fill(), size as u64, !self.producers.is_empty(), may_wait, rules)
+    }
+
     /// Messages that are reserved for nobody.
     fn free(&self) -> u64 {
         self.store.len().saturating_sub(self.reserved)

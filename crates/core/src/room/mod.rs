@@ -32,7 +32,7 @@ use self::{
     lines::{Lines, Victim},
     list::{List, Place, Slots, Waiter},
 };
-use crate::clock::Nanos;
+use crate::clock::{NANOS_PER_MILLI, Nanos};
 
 /// A JavaScript environment (one thread's), unique in the process and never used again.
 pub type EnvId = u32;
@@ -77,6 +77,9 @@ pub struct Asks {
 
 /// The instant that never comes.
 pub const NEVER: Nanos = Nanos::MAX;
+
+/// An offer that was not claimed for so long is one to a blocked event loop, and goes to somebody else.
+pub const OFFER_LASTS: Nanos = 20 * NANOS_PER_MILLI;
 
 impl Asks {
     /// So much, with nothing else to say.

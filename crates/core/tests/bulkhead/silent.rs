@@ -1,6 +1,6 @@
 //! Threads that do not answer: what they were offered goes to others, and they keep their place.
 
-use breakwater_core::bulkhead::OFFER_LASTS;
+use breakwater_core::room::OFFER_LASTS;
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use breakwater_core::{
-    bulkhead::{Bulkhead, Change, Concurrency, Freed, OFFER_LASTS, Options, Wait, Wanted},
+    bulkhead::{Bulkhead, Change, Concurrency, Freed, Options, Wait, Wanted},
     clock::Nanos,
-    room::{EnvId, Ticket, Why, Woken},
+    room::{EnvId, OFFER_LASTS, Ticket, Why, Woken},
 };
 use proptest::prelude::*;
 

@@ -7,7 +7,7 @@ import { Readable, Writable } from 'node:stream';
  * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
  */
 /** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'monitor' | 'shedder' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
+type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'cache' | 'monitor' | 'shedder' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
 /** Fields shared by all errors. */
 interface ErrorDetails {
     readonly kind: Kind;
@@ -59,8 +59,11 @@ declare class DrainingError extends RefusedError {
 /** The queue was closed. */
 declare class QueueClosedError extends BreakwaterError {
 }
-/** A call did not settle within its `timeoutMs`. */
+/** A call did not settle within its `timeoutMs`, a load not within its `hardTimeoutMs`. */
 declare class TimeoutError extends BreakwaterError {
+}
+/** A loader asked, directly or through other loaders, for the very key that it is loading. */
+declare class ReentrantLoadError extends BreakwaterError {
 }
 /** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
 declare class InvalidOptionError extends BreakwaterError {
@@ -199,8 +202,18 @@ type FailureVerdict = boolean | 'ignore' | {
 /** Asked of what a call gave: of its error, or with `error` undefined of its result. */
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
 
+/** The kinds that have a native part. */
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'monitor' | 'shedder' | 'queue' | 'cache' | 'residents' | 'clock';
+/** A name in use. */
+interface NameInUse {
+    readonly kind: NativeKind;
+    readonly name: string;
+}
+/** All names in use in this process, over all threads: one entry for each kind and name. */
+declare function list(): NameInUse[];
+
 /** The primitives that are shared by name. */
-type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue';
+type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'cache';
 /** The primitives with a native part that refuses; a shedder is of its own thread alone. */
 type PrimitiveKind = SharedKind | 'shedder';
 /** Options that every primitive has. */
@@ -797,6 +810,244 @@ declare class Bulkhead implements Policy {
     [Symbol.dispose](): void;
 }
 
+/** Who has to go when there is no room. */
+type CachePolicy = 's3fifo' | 'lru' | 'wtinylfu';
+/** Why an entry is gone: others needed the room, it was dead, it was deleted, or there is another value of its key. */
+type EvictReason = 'evicted' | 'expired' | 'deleted' | 'replaced';
+/** How values of a named cache become text or bytes, and values again. */
+interface CacheCodec<V> {
+    /** What it throws, or an answer of another type, means that the value cannot be stored: it is given all the same. */
+    encode(value: V): string | Uint8Array;
+    /** Gets what `encode` gave. What it throws means that there is no such value. */
+    decode(encoded: never): V;
+}
+/** What can be changed while the cache is in use. */
+interface CacheRules {
+    /** The most entries: a whole number from 1 to 4294967294; without a name to 16777215, what a Map holds. */
+    readonly maxEntries?: number | undefined;
+    /**
+     * The most bytes: a whole number ≥ 1. With a name exactly the keys (UTF-8), the encoded values and 100 bytes for each entry; without
+     * one, what `sizeOf` says.
+     */
+    readonly maxBytes?: number | undefined;
+    /** How long a value is fresh, in milliseconds from when it was loaded: ≥ 0, Infinity allowed. 0: it is stale at once. */
+    readonly ttlMs: number;
+    /** How long after its ttl a value is still served at once, while it is loaded anew. @default 0 */
+    readonly staleWhileRevalidateMs?: number | undefined;
+    /** How long after its ttl a value is served when loading fails or takes too long. @default 0 */
+    readonly staleIfErrorMs?: number | undefined;
+    /** How long after a failed load of a stale value the next one is tried; meanwhile it is served. @default 1000 */
+    readonly refreshBackoffMs?: number | undefined;
+    /** How long it is remembered that there is no value (`load.absent`). Default: not at all. */
+    readonly negativeTtlMs?: number | undefined;
+    /** The share by which each ttl is shortened at most, at random: in [0, 1). What was loaded together ends apart. @default 0 */
+    readonly ttlJitter?: number | undefined;
+    /**
+     * Loads a fresh value anew before it is stale, the more likely the longer its load took and the nearer its end is (XFetch): > 0,
+     * 1 is a good choice, more is earlier. Default: not at all.
+     */
+    readonly earlyRefreshBeta?: number | undefined;
+    /** How long others wait for a load before one of them loads instead: > 0, Infinity allowed. @default 30000 */
+    readonly leaseMs?: number | undefined;
+}
+/** Options of Cache. At least one of `maxEntries` and `maxBytes` is needed. */
+interface CacheOptions<V> extends CacheRules {
+    /** Who has to go when there is no room. @default 's3fifo' */
+    readonly policy?: CachePolicy | undefined;
+    /**
+     * With a name, and needed there: what values are, values (as their JSON), strings, Uint8Arrays, or what the codec says. Each caller
+     * gets a copy.
+     */
+    readonly codec?: 'json' | 'string' | 'bytes' | CacheCodec<V> | undefined;
+    /** Without a name, and needed there for `maxBytes`: what an entry weighs, a whole number from 1 to 4294967295. */
+    readonly sizeOf?: ((value: V, key: string) => number) | undefined;
+    /**
+     * With a name: keeps so many decoded values in this thread too. All its callers share them: they must not be changed. Every hit is
+     * checked against the shared cache: nothing is served that is not there any more.
+     */
+    readonly front?: {
+        readonly maxEntries: number;
+    } | undefined;
+    /** Milliseconds after which a caller who waits for a load gets the stale value, if there is one. Default: none. */
+    readonly softTimeoutMs?: number | undefined;
+    /** Milliseconds after which a caller who waits for a load gets a stale value or a TimeoutError. Default: none. */
+    readonly hardTimeoutMs?: number | undefined;
+    /** Told in a later microtask of what calls through this object removed, with its value: undefined of a remembered absence. */
+    readonly onEvict?: ((key: string, value: V | undefined, reason: EvictReason) => void) | undefined;
+    /** One cache for all worker threads that construct it with this name and these options: 1 to 128 characters. */
+    readonly name?: string | undefined;
+    /** Names the object in errors and snapshots, and shares nothing. */
+    readonly label?: string | undefined;
+    /** Where the time is read. Default: the system's monotonic clock. */
+    readonly clock?: ManualClock | undefined;
+    /** Makes this object's chance repeatable: any finite number. */
+    readonly seed?: number | undefined;
+}
+/** How one look-up loads. */
+interface GetOrLoadOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason. The load goes on for others who wait for it. */
+    readonly signal?: AbortSignal | undefined;
+    /** Instead of the cache's. */
+    readonly softTimeoutMs?: number | undefined;
+    /** Instead of the cache's. */
+    readonly hardTimeoutMs?: number | undefined;
+    /** Loads whatever there is, and joins no load that began for less. @default false */
+    readonly forceRefresh?: boolean | undefined;
+    /** How long the value that this call loads is fresh. */
+    readonly ttlMs?: number | undefined;
+    /** The tags of the value that this call loads. */
+    readonly tags?: readonly string[] | undefined;
+}
+/** What goes with a value that is set. */
+interface SetOptions {
+    /** Instead of the cache's. */
+    readonly ttlMs?: number | undefined;
+    /** `invalidateTag` of any of them ends the entry. */
+    readonly tags?: readonly string[] | undefined;
+}
+declare const absent: unique symbol;
+declare const skipped: unique symbol;
+/** What a loader returns that found that there is no value. */
+interface Absent {
+    readonly [absent]: true;
+}
+/** What a loader returns whose value is given and not stored. */
+interface Skipped<V> {
+    readonly [skipped]: V;
+}
+/** What a loader gets to know and to say. */
+interface Load<V> {
+    /** Aborted when nobody waits for the value any more. Passed on as `signal` to another look-up, it tells of loads within loads. */
+    readonly signal: AbortSignal;
+    /** To be returned when there is no value: undefined for everybody, remembered for `negativeTtlMs`. */
+    readonly absent: Absent;
+    /** To be returned when a value is to be given and not stored. Undefined is given, and not stored, without this too. */
+    skip(value: V): Skipped<V>;
+    /** How long the value is fresh, as the loader has found out. @throws {InvalidOptionError} */
+    setTtlMs(ttlMs: number): void;
+    /** The tags of the value. @throws {InvalidOptionError} */
+    setTags(tags: readonly string[]): void;
+}
+/** Loads a value: at once, by a promise, or not at all. */
+type Loader<V, R = V> = (load: Load<V>) => R | PromiseLike<R>;
+/** What there is of a key, stale or not. */
+interface Peeked<V> {
+    /** Undefined: it is remembered that there is none. */
+    readonly value: V | undefined;
+    /** Milliseconds since it was loaded or set. */
+    readonly ageMs: number;
+    readonly fresh: boolean;
+}
+/** Figures over all threads. Counters count since the state was made. */
+interface CacheSnapshot extends Omit<CommonSnapshot<'cache'>, 'dryRun'>, CacheRules {
+    readonly policy: CachePolicy;
+    /** Entries, those included that are dead and not swept yet. */
+    readonly size: number;
+    /** What they count; 0 without a name and without `sizeOf`. */
+    readonly bytes: number;
+    /** Calls of `get` and `getOrLoad`: `hits` and `misses`. */
+    readonly lookups: number;
+    /** Those answered with what was there: fresh, stale, or the memory that there is none. */
+    readonly hits: number;
+    /** Those of them that were stale. */
+    readonly staleHits: number;
+    readonly misses: number;
+    /** Loaders called. */
+    readonly loads: number;
+    readonly loadFailures: number;
+    /** Entries that had to go. */
+    readonly evictions: number;
+    /** Entries that were found dead. */
+    readonly expirations: number;
+    /** Loads under way. */
+    readonly loading: number;
+    /** Callers in this thread, and other threads, that wait for a load: a thread counts once for a key. */
+    readonly waiting: number;
+}
+
+/**
+ * A cache that loads: of all who ask for a missing key at once, one loads it, and all get what it came to. With a name it is one
+ * cache for all worker threads, with its values outside the JavaScript heap; without one, values are kept by reference in this
+ * thread.
+ *
+ * ```js
+ * const products = new Cache({ name: 'products', codec: 'json', maxBytes: 256 * 2 ** 20, ttlMs: 60_000, staleIfErrorMs: 600_000 });
+ * const product = await products.getOrLoad(id, ({ signal }) => fetchProduct(id, { signal }));
+ * ```
+ */
+declare class Cache<V = unknown> {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {NameConflictError} when the name is in use with other options.
+     */
+    constructor(options: CacheOptions<V>);
+    /**
+     * The value of a key: what there is, else what `loader` comes to, called once for all who ask at the same time in all threads that
+     * share the name. Stale values are served as the options say. What `loader` throws goes to all who wait for it, and is not stored.
+     * Rejects with the signal's reason when aborted, with TimeoutError after `hardTimeoutMs`, with ReentrantLoadError where the loader
+     * asks for its own key.
+     */
+    getOrLoad(key: string, loader: Loader<V>, options?: GetOrLoadOptions): Promise<V>;
+    getOrLoad(key: string, loader: Loader<V, V | Absent | Skipped<V> | undefined>, options?: GetOrLoadOptions): Promise<V | undefined>;
+    /** The value of a key, if it is there and fresh. @throws {InvalidOptionError | DisposedError} */
+    get(key: string): V | undefined;
+    /** Whether there is a fresh value. Counts as no use of it. @throws {InvalidOptionError | DisposedError} */
+    has(key: string): boolean;
+    /** What there is of a key, fresh or stale. Counts as no use of it. @throws {InvalidOptionError | DisposedError} */
+    peek(key: string): Peeked<V> | undefined;
+    /**
+     * Stores a value, and wins over a load under way: whether it was stored. It is not if it is too large for the cache, and then the
+     * key has no value.
+     * @throws {InvalidOptionError} also where the codec cannot encode the value, or it is undefined.
+     * @throws {DisposedError}
+     */
+    set(key: string, value: V, options?: SetOptions): boolean;
+    /**
+     * Removes the value of a key, and wins over a load under way: whether there was one to be served.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    delete(key: string): boolean;
+    /**
+     * Makes the value of a key stale, and wins over a load under way: whether it was fresh. It is served as stale values are.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    expire(key: string): boolean;
+    /**
+     * Ends all values with this tag at once, however many they are, those included that are being loaded: who asks from now on gets none
+     * of them. @throws {InvalidOptionError | DisposedError}
+     */
+    invalidateTag(tag: string): void;
+    /** Removes everything, and wins over all loads under way. @throws {DisposedError} */
+    clear(): void;
+    /**
+     * `fn` with this cache around it: `key` makes the key of its arguments.
+     * @throws {InvalidOptionError}
+     */
+    wrap<This, Args extends unknown[]>(fn: (this: This, ...args: Args) => V | PromiseLike<V>, options: GetOrLoadOptions & {
+        readonly key: (...args: Args) => string;
+    }): (this: This, ...args: Args) => Promise<V>;
+    /** Entries, those included that are dead and not swept yet. @throws {DisposedError} */
+    get size(): number;
+    /** What they count against `maxBytes`; 0 without a name and without `sizeOf`. @throws {DisposedError} */
+    get bytes(): number;
+    /**
+     * Other bounds and times from now on, for all threads that share the name: those that are given, `undefined` ends an optional one.
+     * What has no room any more goes at once. Values that are there keep their ttl.
+     * @throws {InvalidOptionError | DisposedError}
+     */
+    reconfigure(rules: Partial<CacheRules>): void;
+    /** Figures over all threads, safe to log. @throws {DisposedError} */
+    snapshot(): CacheSnapshot;
+    /**
+     * Lets go of the cache: who waits through this object gets a DisposedError, later calls throw it, and loads that other threads wait
+     * for are done by one of those. A name is free again, and its values gone, once every thread has let go of it. A second call does
+     * nothing.
+     */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
     readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'shedder';
@@ -890,16 +1141,6 @@ interface HedgeOptions {
  * @throws {InvalidOptionError}
  */
 declare function hedge(options: HedgeOptions): Policy;
-
-/** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'monitor' | 'shedder' | 'queue' | 'clock';
-/** A name in use. */
-interface NameInUse {
-    readonly kind: NativeKind;
-    readonly name: string;
-}
-/** All names in use in this process, over all threads: one entry for each kind and name. */
-declare function list(): NameInUse[];
 
 /** Options of `keyed`. */
 interface KeyedOptions {
@@ -1559,5 +1800,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, ShedderMeasure, ShedderMeasures, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

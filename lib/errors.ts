@@ -13,6 +13,7 @@ export type Kind =
   | 'throttle'
   | 'bulkhead'
   | 'queue'
+  | 'cache'
   | 'monitor'
   | 'shedder'
   | 'retry'
@@ -143,8 +144,11 @@ export class DrainingError extends RefusedError {}
 /** The queue was closed. */
 export class QueueClosedError extends BreakwaterError {}
 
-/** A call did not settle within its `timeoutMs`. */
+/** A call did not settle within its `timeoutMs`, a load not within its `hardTimeoutMs`. */
 export class TimeoutError extends BreakwaterError {}
+
+/** A loader asked, directly or through other loaders, for the very key that it is loading. */
+export class ReentrantLoadError extends BreakwaterError {}
 
 /** An option or argument is not what it must be: `option` names it, `expected` says what it must be, `got` what came. */
 export class InvalidOptionError extends BreakwaterError {
@@ -187,6 +191,7 @@ brand(QueueTimeoutError, 'ERR_QUEUE_TIMEOUT');
 brand(DrainingError, 'ERR_DRAINING');
 brand(QueueClosedError, 'ERR_QUEUE_CLOSED');
 brand(TimeoutError, 'ERR_TIMEOUT');
+brand(ReentrantLoadError, 'ERR_REENTRANT_LOAD');
 brand(InvalidOptionError, 'ERR_INVALID_OPTION');
 brand(NameConflictError, 'ERR_NAME_CONFLICT');
 brand(DisposedError, 'ERR_DISPOSED');

@@ -47,6 +47,8 @@ export type NativeKind =
   | 'monitor'
   | 'shedder'
   | 'queue'
+  | 'cache'
+  | 'residents'
   | 'clock';
 
 /** This thread's side of the binding. */

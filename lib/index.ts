@@ -36,6 +36,22 @@ export type {
   BulkheadOptions,
   CodelOptions,
 } from './bulkhead-options.js';
+export { Cache } from './cache.js';
+export type {
+  Absent,
+  CacheCodec,
+  CacheOptions,
+  CachePolicy,
+  CacheRules,
+  CacheSnapshot,
+  EvictReason,
+  GetOrLoadOptions,
+  Load,
+  Loader,
+  Peeked,
+  SetOptions,
+  Skipped,
+} from './cache-options.js';
 export type { Call, ExecuteOptions } from './call.js';
 export type { HedgedMessage, RefusedMessage, RetriedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';
@@ -56,6 +72,7 @@ export {
   QueueFullError,
   QueueTimeoutError,
   RateLimitedError,
+  ReentrantLoadError,
   RefusedError,
   TimeoutError,
 } from './errors.js';

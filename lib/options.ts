@@ -123,6 +123,14 @@ export function checkSpan(kind: Kind, option: string, value: unknown, primitive?
   }
 }
 
+/** Tags: strings. A copy of them. */
+export function checkTags(tags: unknown, primitive?: string): readonly string[] {
+  if (!(isArray(tags) && (tags as unknown[]).every((tag) => typeof tag === 'string'))) {
+    throw invalid('cache', 'tags', 'an array of strings', tags, primitive);
+  }
+  return [...(tags as string[])];
+}
+
 /** Never `instanceof`: signals of other realms and polyfills are signals too. */
 export function checkSignal(kind: Kind, signal: AbortSignal | undefined, primitive?: string): void {
   if (signal === undefined) return;

@@ -3,14 +3,22 @@
  * of these, and keeps what is particular to it.
  */
 import type { Native, Opened } from './binding.js';
-import { publishRefused } from './channels.js';
+import { publishRefused, type RefusedMessage } from './channels.js';
 import { clockOf, type ManualClock, type Timeline, timelineOfState } from './clock.js';
 import { DisposedError, type ErrorDetails, RateLimitedError } from './errors.js';
-import { collectWith, host } from './host.js';
+import { collectWith, host, type NativeKind } from './host.js';
 import { checkName, fromNative, invalid } from './options.js';
 
 /** The primitives that are shared by name. */
-export type SharedKind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue';
+export type SharedKind =
+  | 'bucket'
+  | 'limiter'
+  | 'breaker'
+  | 'budget'
+  | 'throttle'
+  | 'bulkhead'
+  | 'queue'
+  | 'cache';
 
 /** The primitives with a native part that refuses; a shedder is of its own thread alone. */
 export type PrimitiveKind = SharedKind | 'shedder';
@@ -57,6 +65,8 @@ export class Primitive<K extends PrimitiveKind, Functions> {
   readonly functions: Functions;
   /** For cold calls. */
   readonly handle: number;
+  /** What the native part is, where that is not the kind. */
+  readonly #part: NativeKind;
   #disposed = false;
 
   private constructor(
@@ -64,7 +74,9 @@ export class Primitive<K extends PrimitiveKind, Functions> {
     { name, label }: CommonOptions,
     timeline: Timeline,
     { dryRun, state, functions, handle }: Opened<Functions>,
+    part: NativeKind = kind,
   ) {
+    this.#part = part;
     this.kind = kind;
     this.name = name;
     this.label = label;
@@ -84,6 +96,7 @@ export class Primitive<K extends PrimitiveKind, Functions> {
     kind: K,
     options: CommonOptions,
     open: (native: Native, host: number, common: NativeCommon) => Opened<Functions>,
+    part: NativeKind = kind,
   ): Primitive<K, Functions> {
     const { name, label, dryRun = false } = options;
     checkName(kind, name);
@@ -95,8 +108,8 @@ export class Primitive<K extends PrimitiveKind, Functions> {
     } catch (error) {
       throw fromNative(error, { kind, primitive: name ?? label });
     }
-    collectWith(owner, kind, opened.handle);
-    return new Primitive(kind, options, timeline, opened);
+    collectWith(owner, part, opened.handle);
+    return new Primitive(kind, options, timeline, opened, part);
   }
 
   /** Joins the state of this name, if there is one, on behalf of what `make` makes. */
@@ -153,7 +166,8 @@ export class Primitive<K extends PrimitiveKind, Functions> {
 
   /** Publishes a refusal, and answers whether it is to be ignored: in a dry run it is. */
   refused(): boolean {
-    publishRefused(this.kind, this.word, this.dryRun);
+    // A cache refuses nothing, and never asks.
+    publishRefused(this.kind as RefusedMessage['kind'], this.word, this.dryRun);
     return this.dryRun;
   }
 
@@ -172,7 +186,7 @@ export class Primitive<K extends PrimitiveKind, Functions> {
   dispose(): void {
     const { id, native } = host();
     this.#disposed = true;
-    native.dispose(id, this.kind, this.handle);
+    native.dispose(id, this.#part, this.handle);
   }
 
   /** As messages name it. */

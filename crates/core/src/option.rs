@@ -19,6 +19,15 @@ impl InvalidOption {
         Self { option: option.to_owned(), expected, got: format_number(got) }
     }
 
+    /// `option` holds the text `got`, which may be long.
+    pub fn text(option: &str, expected: &'static str, got: &str) -> Self {
+        let got = match got.chars().count() {
+            0..=40 => format!("{got:?}"),
+            count => format!("a string of {count} characters"),
+        };
+        Self { option: option.to_owned(), expected, got }
+    }
+
     /// `option` was not given.
     pub fn missing(option: &str, expected: &'static str) -> Self {
         Self { option: option.to_owned(), expected, got: "undefined".to_owned() }

@@ -31,10 +31,10 @@ pub use std::{
 };
 
 #[cfg(not(any(loom, shuttle)))]
-pub use parking_lot::{Mutex, MutexGuard};
+pub use parking_lot::{Mutex, MutexGuard, RwLock};
 
 #[cfg(any(loom, shuttle))]
-pub use modelled::{Mutex, MutexGuard};
+pub use modelled::{Mutex, MutexGuard, RwLock};
 
 /// The checkers' mutexes with parking_lot's signature: no poisoning.
 #[cfg(any(loom, shuttle))]
@@ -44,7 +44,28 @@ mod modelled {
     #[cfg(shuttle)]
     use shuttle::sync as model;
 
-    pub use model::MutexGuard;
+    pub use model::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+    /// `parking_lot::RwLock` in a checker.
+    #[derive(Debug)]
+    pub struct RwLock<T>(model::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        /// An unlocked one.
+        pub fn new(value: T) -> Self {
+            Self(model::RwLock::new(value))
+        }
+
+        /// Waits until nobody writes.
+        pub fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+
+        /// Waits until nobody else holds it.
+        pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+    }
 
     /// `parking_lot::Mutex` in a checker.
     #[derive(Debug)]

@@ -56,6 +56,25 @@ impl<const N: usize> Call<N> {
         number
     }
 
+    #[inline]
+    fn type_of(&self, index: usize) -> sys::napi_valuetype {
+        let mut kind = sys::ValueType::napi_undefined;
+        // SAFETY: as in `number`.
+        unsafe { sys::napi_typeof(self.env, self.args[index], &mut kind) };
+        kind
+    }
+
+    /// Whether the argument at `index` is a string.
+    #[inline]
+    pub(crate) fn is_string(&self, index: usize) -> bool {
+        self.type_of(index) == sys::ValueType::napi_string
+    }
+
+    /// Whether the argument at `index` is undefined, or there is none.
+    pub(crate) fn is_undefined(&self, index: usize) -> bool {
+        self.type_of(index) == sys::ValueType::napi_undefined
+    }
+
     /// Reads the argument at `index` as UTF-8 and passes it on; None if it is no string or longer than [`MAX_KEY_BYTES`].
     #[inline]
     pub(crate) fn with_string<R>(&self, index: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
@@ -251,6 +270,17 @@ impl<const N: usize> Call<N> {
         unsafe {
             let len = text.len() as isize;
             sys::napi_create_string_latin1(self.env, text.as_ptr().cast(), len, &mut value);
+        }
+        Answer::Value(value)
+    }
+
+    /// A string of UTF-8.
+    pub(crate) fn utf8(&self, text: &[u8]) -> Answer {
+        let mut value = ptr::null_mut();
+        // SAFETY: as in `latin1`.
+        unsafe {
+            let len = text.len() as isize;
+            sys::napi_create_string_utf8(self.env, text.as_ptr().cast(), len, &mut value);
         }
         Answer::Value(value)
     }

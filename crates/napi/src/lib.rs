@@ -1,8 +1,8 @@
 //! The binding: converts between JavaScript and the cores, decides nothing.
 //!
 //! - `fast.rs`: bound native functions, what hot calls go through.
-//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `monitor.rs`,
-//!   `shedder.rs`, `clock.rs`: one file per primitive.
+//! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `cache.rs`,
+//!   `monitor.rs`, `shedder.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
@@ -15,6 +15,7 @@ mod breaker;
 mod bucket;
 mod budget;
 mod bulkhead;
+mod cache;
 mod clock;
 mod error;
 mod export;
@@ -35,4 +36,4 @@ use napi_derive::napi;
 /// The version of what facade and binary say to each other: raised whenever a signature or a register changes.
 /// Compared by the facade before it uses anything else.
 #[napi]
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;

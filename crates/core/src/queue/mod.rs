@@ -31,7 +31,8 @@ mod options;
 mod queue;
 mod store;
 
+pub use crate::encoding::Encoding;
 pub use model::{Overflow, Rules};
 pub use options::{Codec, DEFAULT_CODEC, DEFAULT_OVERFLOW, Options};
 pub use queue::{Enter, Figures, Linger, Outcome, Push, Queue, Take};
-pub use store::{Encoding, Hand, MAX_MESSAGE_BYTES, Messages};
+pub use store::{Hand, MAX_MESSAGE_BYTES, Messages};

@@ -65,7 +65,7 @@ impl Options {
             "dropNewest" => Overflow::DropNewest,
             other => {
                 let expected = "'reject', 'wait', 'dropOldest' or 'dropNewest'";
-                return Err(unknown("overflow", expected, other));
+                return Err(InvalidOption::text("overflow", expected, other));
             }
         };
         Ok(Rules { capacity, max_bytes, overflow })
@@ -77,17 +77,9 @@ impl Options {
             "json" => Ok(Codec::Json),
             "bytes" => Ok(Codec::Bytes),
             "string" => Ok(Codec::String),
-            other => Err(unknown("codec", "'json', 'bytes' or 'string'", other)),
+            other => Err(InvalidOption::text("codec", "'json', 'bytes' or 'string'", other)),
         }
     }
-}
-
-fn unknown(option: &str, expected: &'static str, got: &str) -> InvalidOption {
-    let got = match got.chars().count() {
-        0..=40 => format!("{got:?}"),
-        count => format!("a string of {count} characters"),
-    };
-    InvalidOption { option: option.to_owned(), expected, got }
 }
 
 #[cfg(test)]

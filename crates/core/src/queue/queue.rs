@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use super::{
     model::{self, Admission, Fill, Rules},
-    store::{Encoding, Hand, MAX_MESSAGE_BYTES, Messages, Store},
+    store::{Hand, MAX_MESSAGE_BYTES, Messages, Store},
 };
 use crate::{
     clock::{Clock, Nanos},
+    encoding::Encoding,
     room::{EnvId, Left, OFFER_LASTS, Offer, Room, Ticket, Why, Woken},
     sync::Mutex,
 };

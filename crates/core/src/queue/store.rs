@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::model::Fill;
-use crate::words::Pages;
+use crate::{encoding::Encoding, words::Pages};
 
 /// Large enough that a header and the rest of a block that the next message did not fit in are little.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -26,40 +26,10 @@ const TAKE_BYTES: usize = 64 * 1024;
 
 const HEADER_BYTES: usize = 4;
 const LARGE: u32 = 0b100;
-const KIND: u32 = 0b11;
 const LEN_SHIFT: u32 = 3;
 
 /// The longest message: what its header can say, 512 MiB less one byte.
 pub const MAX_MESSAGE_BYTES: usize = (1 << (32 - LEN_SHIFT)) - 1;
-
-/// What the bytes of a message are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Bytes.
-    Bytes,
-    /// Text whose code units are below 256, one byte each.
-    Latin1,
-    /// Text as UTF-16 code units in the byte order of the machine, lone surrogates included.
-    Utf16,
-}
-
-impl Encoding {
-    fn word(self) -> u32 {
-        match self {
-            Self::Bytes => 0,
-            Self::Latin1 => 1,
-            Self::Utf16 => 2,
-        }
-    }
-
-    fn of(header: u32) -> Self {
-        match header & KIND {
-            0 => Self::Bytes,
-            1 => Self::Latin1,
-            _ => Self::Utf16,
-        }
-    }
-}
 
 /// What the messages of a block are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -378,7 +348,7 @@ impl Block {
     }
 
     fn write(&mut self, message: &[u8], encoding: Encoding, large: &mut VecDeque<Box<[u8]>>) {
-        let header = encoding.word() | ((message.len() as u32) << LEN_SHIFT);
+        let header = encoding.bits() | ((message.len() as u32) << LEN_SHIFT);
         let is_large = message.len() > LARGE_BYTES;
         self.of = match self.of {
             _ if is_large => Of::Several,

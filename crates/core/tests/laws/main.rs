@@ -11,6 +11,7 @@ mod breaker;
 mod bucket;
 mod budget;
 mod bulkhead;
+mod cache;
 mod limiter;
 mod monitor;
 mod queue;

@@ -146,6 +146,13 @@ impl<T> Pool<T> {
         if cell.retired.replace(true) { None } else { cell.state() }
     }
 
+    /// Notes in a cell what its facade does not have to say with every call; false once emptied.
+    pub(crate) fn tell(&self, handle: usize, told: u64) -> bool {
+        let cells = self.cells.borrow();
+        let cell = cells.get(handle).filter(|cell| cell.inner.borrow().is_some());
+        cell.map(|cell| cell.told.set(told)).is_some()
+    }
+
     /// The state of a cell that is in use; None once retired or emptied.
     pub(crate) fn live(&self, handle: usize) -> Option<Arc<Shared<T>>> {
         self.cells.borrow().get(handle).filter(|cell| !cell.retired.get())?.state()

@@ -34,6 +34,7 @@ use super::{
     registry::{self, Kind, Shared},
 };
 use crate::{
+    cache::{Caching, Kept, Residents},
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     hands::Hands,
@@ -73,6 +74,10 @@ pub(crate) struct Host {
     pub(crate) event_loop: EventLoop,
     pub(crate) shedders: Pool<Shedding>,
     pub(crate) queues: Pool<Posted>,
+    pub(crate) caches: Pool<Kept>,
+    /// Each is of one cache without a name.
+    pub(crate) residents: Pool<RefCell<Residents>>,
+    pub(crate) caching: Caching,
     pub(crate) hands: Hands,
     pub(crate) reservations: Reservations,
 }
@@ -149,10 +154,11 @@ impl Host {
         }
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         self.event_loop.end(self.id);
-        drop((self.shedders.empty_all(), self.monitors.empty_all()));
+        drop((self.shedders.empty_all(), self.monitors.empty_all(), self.residents.empty_all()));
         let buckets = self.buckets.empty_all().into_iter().map(|bucket| bucket as Arc<dyn Waits>);
         let queues = self.queues.empty_all().into_iter().map(|queue| queue as Arc<dyn Waits>);
-        for waits in buckets.chain(queues) {
+        let caches = self.caches.empty_all().into_iter().map(|cache| cache as Arc<dyn Waits>);
+        for waits in buckets.chain(queues).chain(caches) {
             let woken = waits.env_gone(self.id);
             deliver(&waits, woken);
         }
@@ -299,6 +305,9 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         event_loop: EventLoop::default(),
         shedders: Pool::default(),
         queues: Pool::default(),
+        caches: Pool::default(),
+        residents: Pool::default(),
+        caching: Caching::default(),
         hands: Hands::default(),
         reservations: Reservations::default(),
     }));
@@ -430,6 +439,16 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
             // It would keep the queue for as long as there is no other.
             host.hands.settle(host);
             drop(end(host, &host.queues, Kind::Queue, handle, free));
+        }
+        "cache" => {
+            host.caching.forget(host.caches.state(handle).map(|state| state.id));
+            drop(end(host, &host.caches, Kind::Cache, handle, free));
+        }
+        "residents" => {
+            host.residents.empty(handle);
+            if free {
+                host.residents.free(handle);
+            }
         }
         // It has no name to let go of.
         "backoff" => {

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Throttle,
     Bulkhead,
     Queue,
+    Cache,
 }
 
 impl Kind {
@@ -40,6 +41,7 @@ impl Kind {
             Self::Throttle => "throttle",
             Self::Bulkhead => "bulkhead",
             Self::Queue => "queue",
+            Self::Cache => "cache",
         }
     }
 }

@@ -1,0 +1,816 @@
+//! The shell of a named cache: shards of entries, one policy over all of them, and the flights.
+//!
+//! A hit takes its shard's lock to read and notes itself in a stripe of its environment; what is noted is told to the policy when a
+//! stripe is full and before that environment changes anything. Whoever changes entries holds the policy's lock all the while, and a
+//! shard's only for a few stores. Lock order: policy → shard → tags; stripes are innermost.
+
+use super::{
+    flights::{Flights, Joined, Outcome, Token},
+    model::{self, Standing},
+    options::{Rules, Times},
+    policy::{Bounds, Eviction, PolicyKind, Slot},
+    table::{
+        Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, Removed, SHARD_BITS, SHARDS, Seen, Table,
+        Value, shard_of,
+    },
+    tags::{Sequence, Tagged, Tags},
+};
+use crate::{
+    clock::{Clock, Nanos},
+    encoding::Encoding,
+    rng::Rng,
+    room::{EnvId, Ticket, Woken},
+    sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, RwLock},
+};
+
+/// Hits are noted in so many places, so that threads do not meet there.
+const STRIPES: usize = 16;
+
+/// Hits that are told to the policy together.
+const NOTED: usize = 64;
+
+/// Slots looked at for what is dead with every change.
+const SWEEP: u32 = 2;
+
+/// Why an entry is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Others needed the room.
+    Evicted,
+    /// It was dead.
+    Expired,
+    /// It was deleted, cleared, or its tag invalidated.
+    Deleted,
+    /// There is another value of its key.
+    Replaced,
+}
+
+/// What was removed by a call, for who wants to know.
+#[derive(Debug, Default)]
+pub struct Gone {
+    /// Kept only if somebody wants to know.
+    wanted: bool,
+    /// The entries and why they are gone.
+    pub entries: Vec<(Removed, Reason)>,
+}
+
+impl Gone {
+    /// Keeps what was removed if `wanted`.
+    pub fn new(wanted: bool) -> Self {
+        Self { wanted, entries: Vec::new() }
+    }
+
+    fn add(&mut self, removed: Removed, reason: Reason) {
+        if self.wanted {
+            self.entries.push((removed, reason));
+        }
+    }
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Stripe {
+    noted: [Slot; NOTED],
+    len: usize,
+    hits: u64,
+    stale_hits: u64,
+    misses: u64,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    eviction: Eviction,
+    /// Where the next sweep looks.
+    sweep: Slot,
+    version: u32,
+    evicted: u64,
+    expired: u64,
+}
+
+/// What a read found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Read {
+    /// How it stands. Dead: there is nothing to serve.
+    pub standing: Standing,
+    /// A load is due: it is stale and does not back off, or one of a few that loads early.
+    pub due: bool,
+    /// None: it is remembered that there is no value.
+    pub encoding: Option<Encoding>,
+    /// Where it is, and which of all that were ever there: what names this very value.
+    pub place: u32,
+    /// See `place`. The same again only after 2^32 changes of the cache.
+    pub version: u32,
+    /// How long ago it was loaded.
+    pub age: Nanos,
+}
+
+/// How many of what there are and were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Entries.
+    pub size: u64,
+    /// What they count.
+    pub bytes: u64,
+    /// Look-ups that were answered with a fresh or a stale value, or with the memory that there is none.
+    pub hits: u64,
+    /// Those of them that were stale.
+    pub stale_hits: u64,
+    /// Look-ups that were not.
+    pub misses: u64,
+    /// Loads that were begun.
+    pub loads: u64,
+    /// Loads that failed.
+    pub load_failures: u64,
+    /// Entries that had to go.
+    pub evictions: u64,
+    /// Entries that were dead.
+    pub expirations: u64,
+    /// Loads under way.
+    pub loading: u64,
+    /// Threads that wait for another's load, each once for a key.
+    pub waiting: u64,
+}
+
+/// What is stored or was loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Its own time to live.
+    pub ttl: Option<Nanos>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// How a load ended that came to a value.
+#[derive(Debug)]
+pub struct Landed {
+    /// Whether the value was stored.
+    pub stored: bool,
+    /// Who asked after this in the leader's environment has to ask again: what they would get was invalidated before.
+    pub barrier: Sequence,
+    /// Who waited for it.
+    pub woken: Woken,
+}
+
+/// A cache that all environments share.
+#[derive(Debug)]
+pub struct Cache {
+    shards: Box<[RwLock<Table>]>,
+    keeper: Mutex<Keeper>,
+    stripes: Box<[Mutex<Stripe>]>,
+    tags: Tags,
+    hashing: Hashing,
+    clock: Clock,
+    policy: PolicyKind,
+    /// Tokens and tickets.
+    next: AtomicU64,
+    loads: AtomicU64,
+    load_failures: AtomicU64,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new(rules: &Rules, clock: Clock) -> Self {
+        let mut chance = Rng::from_entropy();
+        let hashing = Hashing::new(&mut chance);
+        let shard = |_| RwLock::new(Table::new(hashing, rules.times));
+        let stripe = |_| Mutex::new(Stripe { noted: [0; NOTED], len: 0, hits: 0, stale_hits: 0, misses: 0 });
+        let eviction = Eviction::new(rules.policy, rules.bounds, chance);
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            keeper: Mutex::new(Keeper { eviction, sweep: 0, version: 0, evicted: 0, expired: 0 }),
+            stripes: (0..STRIPES).map(stripe).collect(),
+            tags: Tags::new(),
+            hashing,
+            clock,
+            policy: rules.policy,
+            next: AtomicU64::new(1),
+            loads: AtomicU64::new(0),
+            load_failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Who has to go.
+    pub fn policy(&self) -> PolicyKind {
+        self.policy
+    }
+
+    /// The bounds in force.
+    pub fn bounds(&self) -> Bounds {
+        self.keeper.lock().eviction.bounds()
+    }
+
+    /// The times in force.
+    pub fn times(&self) -> Times {
+        self.shards[0].read().times
+    }
+
+    #[inline]
+    fn shard(&self, hash: Hash) -> &RwLock<Table> {
+        &self.shards[hash.shard()]
+    }
+
+    fn shard_of_number(&self, number: u64) -> &RwLock<Table> {
+        &self.shards[number as usize & (SHARDS - 1)]
+    }
+
+    /// The next token or ticket of a shard, which it says itself.
+    fn number(&self, shard: usize) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed) << SHARD_BITS | shard as u64
+    }
+
+    #[inline]
+    fn stripe(&self, env: EnvId) -> MutexGuard<'_, Stripe> {
+        self.stripes[env as usize % STRIPES].lock()
+    }
+
+    /// Copies the value of a key out, if it may be served: fresh, stale, or on an error. `draw` is uniform in [0, 1).
+    pub fn read(
+        &self,
+        env: EnvId,
+        key: &[u8],
+        value: &mut Value,
+        draw: impl FnOnce() -> f64,
+        gone: &mut Gone,
+    ) -> Read {
+        let now = self.clock.now();
+        let hash = self.hashing.hash(key);
+        let (read, slot) = {
+            let table = self.shard(hash).read();
+            match table.look_up(key, hash, now) {
+                None => (NOTHING, None),
+                Some(seen) if seen.standing == Standing::Dead => (NOTHING, Some(seen)),
+                Some(seen) => {
+                    table.copy(seen.at, value);
+                    (read_of(&seen, &table.times, hash, draw), Some(seen))
+                }
+            }
+        };
+        self.note(env, &read, slot.filter(|_| read != NOTHING).map(|seen| seen.slot));
+        if read == NOTHING && slot.is_some() {
+            self.bury(key, hash, gone);
+        }
+        read
+    }
+
+    /// Whether the value that was read is still there and fresh, and not to be loaded early: a hit, if so.
+    pub fn is_still(&self, env: EnvId, place: u32, version: u32, draw: impl FnOnce() -> f64) -> bool {
+        let now = self.clock.now();
+        let table = self.shards[shard_of(place)].read();
+        let Some(seen) = table.look(place >> SHARD_BITS, now) else { return false };
+        let is_early =
+            || table.times.beta.is_some_and(|beta| model::is_early(seen.left, seen.took, beta, draw()));
+        if seen.version != version || seen.standing != Standing::Fresh || is_early() {
+            return false;
+        }
+        drop(table);
+        self.note_hit(env, seen.slot);
+        true
+    }
+
+    /// Whether there is a fresh value. Counts nothing.
+    pub fn has(&self, key: &[u8]) -> bool {
+        let hash = self.hashing.hash(key);
+        let seen = self.shard(hash).read().look_up(key, hash, self.clock.now());
+        seen.is_some_and(|seen| seen.standing == Standing::Fresh && seen.encoding.is_some())
+    }
+
+    /// Copies the value of a key out, stale or not, and counts nothing.
+    pub fn peek(&self, key: &[u8], value: &mut Value) -> Read {
+        let hash = self.hashing.hash(key);
+        let table = self.shard(hash).read();
+        match table.look_up(key, hash, self.clock.now()) {
+            Some(seen) if seen.standing != Standing::Dead => {
+                table.copy(seen.at, value);
+                read_of(&seen, &table.times, hash, || 1.0)
+            }
+            _ => NOTHING,
+        }
+    }
+
+    fn note(&self, env: EnvId, read: &Read, slot: Option<Slot>) {
+        match (read.standing, slot) {
+            (Standing::Fresh, Some(slot)) => self.note_hit(env, slot),
+            (Standing::Revalidate, Some(slot)) => {
+                self.stripe(env).stale_hits += 1;
+                self.note_hit(env, slot);
+            }
+            _ => self.stripe(env).misses += 1,
+        }
+    }
+
+    #[inline]
+    fn note_hit(&self, env: EnvId, slot: Slot) {
+        let mut stripe = self.stripe(env);
+        stripe.hits += 1;
+        let len = stripe.len;
+        stripe.noted[len] = slot;
+        stripe.len = len + 1;
+        if stripe.len == NOTED {
+            drop(stripe);
+            drop(self.keeper(env));
+        }
+    }
+
+    /// A stale value was served after all, as loading failed or takes too long.
+    pub fn served_stale(&self, env: EnvId) {
+        let mut stripe = self.stripe(env);
+        stripe.misses = stripe.misses.saturating_sub(1);
+        stripe.hits += 1;
+        stripe.stale_hits += 1;
+    }
+
+    /// The policy, which has heard of this environment's hits.
+    fn keeper(&self, env: EnvId) -> MutexGuard<'_, Keeper> {
+        let mut keeper = self.keeper.lock();
+        let mut stripe = self.stripe(env);
+        let len = std::mem::take(&mut stripe.len);
+        for slot in &stripe.noted[..len] {
+            keeper.eviction.touch(*slot);
+        }
+        drop(stripe);
+        keeper
+    }
+
+    /// Stores a value, and wins over a load under way. Whether it was stored: not if it is too large, and then the key has no value.
+    pub fn set(
+        &self,
+        env: EnvId,
+        key: &[u8],
+        value: (&[u8], Encoding),
+        stored: &Stored,
+        draw: f64,
+        gone: &mut Gone,
+    ) -> bool {
+        let now = self.clock.now();
+        let hash = self.hashing.hash(key);
+        let times = self.shard(hash).read().times;
+        let fits = key.len() <= MAX_KEY_BYTES && value.0.len() <= MAX_VALUE_BYTES;
+        let new = fits.then(|| {
+            let ttl = model::jittered(stored.ttl.unwrap_or(times.ttl), times.jitter, draw);
+            let mut new = Newcomer::new(key, Some(value), ttl);
+            if !stored.tags.is_empty() {
+                new.tagged = Some(self.tags.tagged(&stored.tags, self.tags.sequence(), now, times.lease));
+            }
+            new
+        });
+        let mut keeper = self.keeper(env);
+        let is_stored = match new {
+            Some(new) => self.store(&mut keeper, new, hash, now, None, gone),
+            None => {
+                self.remove_key(&mut keeper, key, hash, Reason::Replaced, gone);
+                false
+            }
+        };
+        if !is_stored {
+            self.shard(hash).write().flights.fence(key);
+        }
+        self.sweep(&mut keeper, now, gone);
+        is_stored
+    }
+
+    /// Stores what is new; of a flight's token only if that is still the one that counts.
+    fn store(
+        &self,
+        keeper: &mut Keeper,
+        new: Newcomer,
+        hash: Hash,
+        now: Nanos,
+        token: Option<Token>,
+        gone: &mut Gone,
+    ) -> bool {
+        let shard = self.shard(hash);
+        let found = {
+            let table = shard.read();
+            table.find(new.key(), hash).map(|at| (at, table.look(at, now)))
+        };
+        let weight = u32::try_from(new.bytes()).unwrap_or(u32::MAX);
+        let slot_there = found.and_then(|(_, seen)| seen).map(|seen| seen.slot);
+        let Keeper { eviction, evicted, .. } = keeper;
+        let mut evict = |slot: Slot, whole: u32| {
+            let mut table = self.shards[shard_of(whole)].write();
+            if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
+                *evicted += 1;
+                drop(table);
+                gone.add(removed, Reason::Evicted);
+            }
+        };
+        let slot = match slot_there {
+            Some(slot) => eviction.reweigh(slot, weight, &mut evict).then_some(slot),
+            None => eviction.admit(hash.whole(), weight, &mut evict),
+        };
+        let Some(slot) = slot else {
+            let key = new.key().to_vec();
+            self.remove_key(keeper, &key, hash, Reason::Replaced, gone);
+            return false;
+        };
+        keeper.version = keeper.version.wrapping_add(1);
+        let mut table = shard.write();
+        if let Some(token) = token
+            && !table.flights.find(token).is_some_and(|(.., counts)| counts)
+        {
+            // Fenced at the last moment, by a load that was begun after it: what is there stays.
+            drop(table);
+            if slot_there.is_none() {
+                keeper.eviction.remove(slot);
+            }
+            return false;
+        }
+        if token.is_none() {
+            table.flights.fence(new.key());
+        }
+        match found {
+            Some((at, _)) => {
+                let removed = table.replace(at, new, hash, keeper.version, now);
+                drop(table);
+                gone.add(removed, Reason::Replaced);
+            }
+            None => table.insert(new, hash, slot, keeper.version, now),
+        }
+        true
+    }
+
+    /// Removes a key, and wins over a load under way. Whether there was a value to be served.
+    pub fn delete(&self, env: EnvId, key: &[u8], gone: &mut Gone) -> bool {
+        let hash = self.hashing.hash(key);
+        let mut keeper = self.keeper(env);
+        let seen = self.shard(hash).read().look_up(key, hash, self.clock.now());
+        self.remove_key(&mut keeper, key, hash, Reason::Deleted, gone);
+        self.shard(hash).write().flights.fence(key);
+        seen.is_some_and(|seen| seen.standing != Standing::Dead && seen.encoding.is_some())
+    }
+
+    fn remove_key(&self, keeper: &mut Keeper, key: &[u8], hash: Hash, reason: Reason, gone: &mut Gone) {
+        let mut table = self.shard(hash).write();
+        let Some(at) = table.find(key, hash) else { return };
+        self.remove_at(keeper, &mut table, at, reason, gone);
+    }
+
+    fn remove_at(&self, keeper: &mut Keeper, table: &mut Table, at: u32, reason: Reason, gone: &mut Gone) {
+        let slot = table.look(at, 0).map(|seen| seen.slot);
+        if let (Some(slot), Some(removed)) = (slot, table.remove(at)) {
+            keeper.eviction.remove(slot);
+            gone.add(removed, reason);
+        }
+    }
+
+    /// Removes the entry of a key if it is dead.
+    fn bury(&self, key: &[u8], hash: Hash, gone: &mut Gone) {
+        let mut keeper = self.keeper.lock();
+        let mut table = self.shard(hash).write();
+        let now = self.clock.now();
+        if let Some(seen) = table.look_up(key, hash, now)
+            && seen.standing == Standing::Dead
+        {
+            keeper.expired += 1;
+            self.remove_at(&mut keeper, &mut table, seen.at, Reason::Expired, gone);
+        }
+    }
+
+    /// Looks at a few slots for what is dead.
+    fn sweep(&self, keeper: &mut Keeper, now: Nanos, gone: &mut Gone) {
+        for _ in 0..SWEEP.min(keeper.eviction.slots()) {
+            let slot = keeper.sweep;
+            keeper.sweep = if slot + 1 < keeper.eviction.slots() { slot + 1 } else { 0 };
+            let Some(whole) = keeper.eviction.hash(slot) else { continue };
+            let mut table = self.shards[shard_of(whole)].write();
+            let Some(at) = table.find_slot(slot, whole) else { continue };
+            if table.look(at, now).is_some_and(|seen| seen.standing == Standing::Dead) {
+                keeper.expired += 1;
+                self.remove_at(keeper, &mut table, at, Reason::Expired, gone);
+            }
+        }
+    }
+
+    /// Ends the freshness of a key, and wins over a load under way. Whether it was fresh.
+    pub fn expire(&self, key: &[u8]) -> bool {
+        let now = self.clock.now();
+        let hash = self.hashing.hash(key);
+        let mut table = self.shard(hash).write();
+        table.flights.fence(key);
+        let Some(seen) = table.look_up(key, hash, now) else { return false };
+        table.expire(seen.at, now);
+        seen.standing == Standing::Fresh
+    }
+
+    /// Invalidates all entries with a tag, those included that are being loaded.
+    pub fn invalidate_tag(&self, tag: &str) {
+        self.tags.invalidate(tag, self.clock.now(), self.times().lease);
+    }
+
+    /// Removes everything, and wins over all loads under way. What was removed may take long to free.
+    pub fn clear(&self) -> Garbage {
+        let mut keeper = self.keeper.lock();
+        let mut tables = Vec::with_capacity(SHARDS);
+        for shard in &self.shards {
+            let mut table = shard.write();
+            table.flights.fence_all();
+            tables.push(table.take_all());
+        }
+        let eviction = keeper.eviction.clear();
+        keeper.sweep = 0;
+        Garbage { entries: eviction.entries(), tables, _eviction: eviction }
+    }
+
+    /// Other bounds and times from now on.
+    pub fn reconfigure(&self, env: EnvId, bounds: Bounds, times: Times, gone: &mut Gone) {
+        let mut keeper = self.keeper(env);
+        for shard in &self.shards {
+            shard.write().times = times;
+        }
+        let Keeper { eviction, evicted, .. } = &mut *keeper;
+        eviction.set_bounds(bounds, &mut |slot, whole| {
+            let mut table = self.shards[shard_of(whole)].write();
+            if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
+                *evicted += 1;
+                drop(table);
+                gone.add(removed, Reason::Evicted);
+            }
+        });
+    }
+
+    /// Where the sequence of invalidations stands.
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        self.tags.sequence()
+    }
+
+    /// Whether to load a key or to wait for another's load; None if there is a fresh value by now, unless forced.
+    pub fn join(&self, env: EnvId, key: &[u8], forced: bool) -> Option<Joined> {
+        let now = self.clock.now();
+        let hash = self.hashing.hash(key);
+        let mut table = self.shard(hash).write();
+        if !forced && table.look_up(key, hash, now).is_some_and(|seen| seen.standing == Standing::Fresh) {
+            return None;
+        }
+        Some(self.join_in(&mut table, env, key, hash, forced, now))
+    }
+
+    /// The same for a load that is early: whatever is there.
+    pub fn join_early(&self, env: EnvId, key: &[u8]) -> Joined {
+        let hash = self.hashing.hash(key);
+        let mut table = self.shard(hash).write();
+        self.join_in(&mut table, env, key, hash, false, self.clock.now())
+    }
+
+    fn join_in(
+        &self,
+        table: &mut Table,
+        env: EnvId,
+        key: &[u8],
+        hash: Hash,
+        forced: bool,
+        now: Nanos,
+    ) -> Joined {
+        let (seen, lease) = (self.tags.sequence(), table.times.lease);
+        let joined = table.flights.join(key, env, forced, (seen, now, lease), || self.number(hash.shard()));
+        if let Joined::Lead(_) = joined {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+        }
+        joined
+    }
+
+    /// The load of `token` came to a value, or (None) to the knowledge that there is none: it is stored if it still counts, and
+    /// handed to those who waited. `took` is how long it took.
+    pub fn land(
+        &self,
+        env: EnvId,
+        token: Token,
+        value: Option<(&[u8], Encoding)>,
+        stored: &Stored,
+        (took, draw): (Nanos, f64),
+        gone: &mut Gone,
+    ) -> Landed {
+        let now = self.clock.now();
+        let shard = self.shard_of_number(token);
+        let (found, times, is_late, is_awaited) = {
+            let Table { flights, times, .. } = &*shard.read();
+            (flights.find(token), *times, flights.is_late(token, now), flights.has_waiters(token))
+        };
+        let Some((key, began, counts)) = found else {
+            return Landed { stored: false, barrier: Sequence::MAX, woken: Woken::default() };
+        };
+        let tagged =
+            || (!stored.tags.is_empty()).then(|| self.tags.tagged(&stored.tags, began, now, times.lease));
+        let own = tagged();
+        let barrier = || own.as_ref().map_or(0, Tagged::barrier);
+        let mut is_stored = false;
+        // Of a load that was not waited for any more, tags may have been forgotten since.
+        if counts && barrier() <= began && !(is_late && own.is_some()) {
+            let ttl =
+                if value.is_some() { Some(stored.ttl.unwrap_or(times.ttl)) } else { times.negative_ttl };
+            let fits = value.is_none_or(|(bytes, _)| bytes.len() <= MAX_VALUE_BYTES);
+            let new = ttl.filter(|_| fits).map(|ttl| {
+                let mut new = Newcomer::new(&key, value, model::jittered(ttl, times.jitter, draw));
+                new.took = took;
+                new.tagged = tagged();
+                new
+            });
+            let mut keeper = self.keeper(env);
+            let hash = self.hashing.hash(&key);
+            match new {
+                Some(new) => is_stored = self.store(&mut keeper, new, hash, now, Some(token), gone),
+                // There is no value any more, and nobody wants to remember that; or it is too large.
+                None => self.remove_key(&mut keeper, &key, hash, Reason::Replaced, gone),
+            }
+            self.sweep(&mut keeper, now, gone);
+        }
+        // Copied outside the lock for those who wait already.
+        let shared = value.filter(|_| is_awaited).map(|(bytes, _)| Arc::from(bytes));
+        let mut table = shard.write();
+        let outcome = match value {
+            Some((bytes, encoding)) if table.flights.has_waiters(token) => {
+                Outcome::Value(shared.unwrap_or_else(|| Arc::from(bytes)), encoding)
+            }
+            _ => Outcome::Absent,
+        };
+        // Read under the lock: who asked after an invalidation had to take it after that.
+        let barrier = Some(barrier()).filter(|barrier| *barrier > began).unwrap_or(Sequence::MAX);
+        let woken = table.flights.land(token, &outcome, barrier);
+        Landed { stored: is_stored, barrier, woken }
+    }
+
+    /// The load of `token` came to a value that is given and not stored; one that cannot be handed over is None.
+    pub fn skip(&self, token: Token, value: Option<(&[u8], Encoding)>) -> Woken {
+        let outcome = match value {
+            Some((bytes, encoding)) => Outcome::Value(bytes.into(), encoding),
+            None => Outcome::Alone,
+        };
+        self.shard_of_number(token).write().flights.land(token, &outcome, Sequence::MAX)
+    }
+
+    /// The load of `token` came to nothing that is given and not stored.
+    pub fn skip_absent(&self, token: Token) -> Woken {
+        self.shard_of_number(token).write().flights.land(token, &Outcome::Absent, Sequence::MAX)
+    }
+
+    /// The load of `token` failed. A stale value backs off.
+    pub fn fail(&self, token: Token, error: (&[u8], Encoding)) -> Woken {
+        self.load_failures.fetch_add(1, Ordering::Relaxed);
+        let now = self.clock.now();
+        let mut table = self.shard_of_number(token).write();
+        if let Some((key, _, true)) = table.flights.find(token) {
+            let hash = self.hashing.hash(&key);
+            if let Some(seen) = table.look_up(&key, hash, now) {
+                table.back_off(seen.at, now);
+            }
+        }
+        table.flights.land(token, &Outcome::Failed(error.0.into(), error.1), Sequence::MAX)
+    }
+
+    /// Nobody in the leader's environment waits any more: true if nobody else does either, and the load is to be aborted.
+    pub fn abandon(&self, token: Token) -> bool {
+        self.shard_of_number(token).write().flights.abandon(token)
+    }
+
+    /// What the sequence of invalidations is, if the flight of a token or a ticket may still be joined.
+    pub fn joinable(&self, number: u64) -> Option<Sequence> {
+        let now = self.clock.now();
+        let joinable = self.shard_of_number(number).read().flights.is_joinable(number, now);
+        joinable.then(|| self.tags.sequence())
+    }
+
+    /// The load of `token` is given up: another does it, if somebody waits.
+    pub fn give_up(&self, token: Token) -> Woken {
+        let shard = token as usize & (SHARDS - 1);
+        let now = self.clock.now();
+        self.shards[shard].write().flights.hand_over(token, now, || self.number(shard))
+    }
+
+    /// Somebody in the leader's environment waits again. False if the flight is over or another leads it.
+    pub fn resume(&self, token: Token) -> bool {
+        self.shard_of_number(token).write().flights.resume(token)
+    }
+
+    /// What came out for a waiter, its value in `value`; None while it waits. Who had seen the barrier beside it when they asked have
+    /// to ask again.
+    pub fn outcome(&self, ticket: Ticket, value: &mut Value) -> Option<(Outcome, Sequence)> {
+        let mut table = self.shard_of_number(ticket).write();
+        let lease = table.times.lease;
+        let outcome = table.flights.outcome(ticket, (self.tags.sequence(), self.clock.now(), lease));
+        if let Some((Outcome::Value(bytes, _) | Outcome::Failed(bytes, _), _)) = &outcome {
+            value.share(bytes.clone());
+        }
+        if let Some((Outcome::Lead(_), _)) = &outcome {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Whether something has come out for a waiter.
+    pub fn has_outcome(&self, ticket: Ticket) -> bool {
+        self.shard_of_number(ticket).read().flights.has_outcome(ticket)
+    }
+
+    /// A waiter gives up.
+    pub fn cancel(&self, ticket: Ticket) -> Woken {
+        let shard = ticket as usize & (SHARDS - 1);
+        let now = self.clock.now();
+        self.shards[shard].write().flights.cancel(ticket, now, || self.number(shard))
+    }
+
+    /// Hands over loads whose leaders do not answer. To be called now and then by who waits.
+    pub fn look(&self) -> Woken {
+        let now = self.clock.now();
+        self.on_all_flights(|flights, number| flights.look(now, number))
+    }
+
+    /// An environment is gone: what it led goes to others.
+    pub fn env_gone(&self, env: EnvId) -> Woken {
+        let now = self.clock.now();
+        self.on_all_flights(|flights, number| flights.env_gone(env, now, number))
+    }
+
+    fn on_all_flights(&self, each: impl Fn(&mut Flights, &mut dyn FnMut() -> u64) -> Woken) -> Woken {
+        let mut all = Woken::default();
+        for (index, shard) in self.shards.iter().enumerate() {
+            if shard.read().flights.is_empty() {
+                continue;
+            }
+            let woken = each(&mut shard.write().flights, &mut || self.number(index));
+            all.offers.extend(woken.offers);
+            all.refused.extend(woken.refused);
+        }
+        all
+    }
+
+    /// Entries, and what they count.
+    pub fn size(&self) -> (u64, u64) {
+        let keeper = self.keeper.lock();
+        (keeper.eviction.entries(), keeper.eviction.weight())
+    }
+
+    /// All figures.
+    pub fn figures(&self) -> Figures {
+        let mut figures = Figures {
+            loads: self.loads.load(Ordering::Relaxed),
+            load_failures: self.load_failures.load(Ordering::Relaxed),
+            ..Figures::default()
+        };
+        {
+            let keeper = self.keeper.lock();
+            figures.size = keeper.eviction.entries();
+            figures.bytes = keeper.eviction.weight();
+            figures.evictions = keeper.evicted;
+            figures.expirations = keeper.expired;
+        }
+        for stripe in &self.stripes {
+            let stripe = stripe.lock();
+            figures.hits += stripe.hits;
+            figures.stale_hits += stripe.stale_hits;
+            figures.misses += stripe.misses;
+        }
+        for shard in &self.shards {
+            let table = shard.read();
+            figures.loading += table.flights.len() as u64;
+            figures.waiting += table.flights.waiting() as u64;
+        }
+        figures
+    }
+
+    /// Walks everything. For tests, when no other thread calls.
+    pub fn validate(&self) {
+        let keeper = self.keeper.lock();
+        keeper.eviction.validate();
+        let (mut count, mut bytes) = (0, 0);
+        for shard in &self.shards {
+            let (own_count, own_bytes) = shard.read().validate();
+            count += own_count;
+            bytes += own_bytes;
+        }
+        assert_eq!((count, bytes), (keeper.eviction.entries(), keeper.eviction.weight()));
+    }
+}
+
+/// Everything that was in a cache.
+#[derive(Debug)]
+pub struct Garbage {
+    /// How many entries.
+    pub entries: u64,
+    tables: Vec<Table>,
+    _eviction: Eviction,
+}
+
+impl Garbage {
+    /// The entries, for who wants to know each.
+    pub fn into_gone(self, gone: &mut Gone) {
+        for mut table in self.tables {
+            for removed in table.drain() {
+                gone.add(removed, Reason::Deleted);
+            }
+        }
+    }
+}
+
+const NOTHING: Read =
+    Read { standing: Standing::Dead, due: true, encoding: None, place: 0, version: 0, age: 0 };
+
+fn read_of(seen: &Seen, times: &Times, hash: Hash, draw: impl FnOnce() -> f64) -> Read {
+    let due = match (seen.standing, times.beta) {
+        (Standing::Fresh, Some(beta)) => model::is_early(seen.left, seen.took, beta, draw()),
+        (Standing::Fresh, None) => false,
+        _ => !seen.backs_off,
+    };
+    let place = seen.at << SHARD_BITS | hash.shard() as u32;
+    let Seen { standing, encoding, version, age, .. } = *seen;
+    Read { standing, due, encoding, place, version, age }
+}

@@ -1,0 +1,1097 @@
+//! Cache: one with a name keeps its values here, for all threads. Of one without a name only the policy is here.
+
+use std::{cell::RefCell, ops::Deref, sync::Arc};
+
+use breakwater_core::{
+    cache::{
+        self, Cache, DEFAULT_LEASE_MS, DEFAULT_POLICY, DEFAULT_REFRESH_BACKOFF_MS, DEFAULT_STALE_IF_ERROR_MS,
+        DEFAULT_STALE_WHILE_REVALIDATE_MS, DEFAULT_TTL_JITTER, ENTRY_BYTES, Gone, Hashing, Joined, Landed,
+        MAX_KEY_BYTES, Outcome, Read, Reason, Removed, Rules, Stored, TimeOptions, Times, Value,
+        check_bounds,
+        model::{FOREVER, Standing},
+        policy::{Eviction, Slot},
+    },
+    clock::{NANOS_PER_MILLI, Nanos},
+    encoding::Encoding,
+    rng::{Rng, check_seed},
+    room::{EnvId, Ticket, Woken},
+};
+use napi::Env;
+use napi_derive::napi;
+
+use crate::{
+    clock::clock_of,
+    error::{Result, invalid, name_conflict},
+    fast::{Answer, Call, Text, bind, bound},
+    host::{
+        Cell, Host, Kind, Opened, REGISTERS, Shared, Traits, Waits, deliver, drop_elsewhere, find, host,
+        join, private,
+    },
+};
+
+/// A cache that all threads share.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    cache: Cache,
+    codec: String,
+}
+
+impl Deref for Kept {
+    type Target = Cache;
+
+    #[inline]
+    fn deref(&self) -> &Cache {
+        &self.cache
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        discard(self.cache.clear());
+    }
+}
+
+/// Freeing a million entries takes longer than an event loop should stand still.
+fn discard(garbage: cache::Garbage) {
+    const MANY: u64 = 1_000;
+    if garbage.entries > MANY {
+        drop_elsewhere(garbage);
+    }
+}
+
+type CacheCell = Cell<Kept>;
+
+impl Waits for Shared<Kept> {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn claim(&self, ticket: Ticket) -> bool {
+        self.core.has_outcome(ticket)
+    }
+
+    fn cancel(&self, ticket: Ticket) -> Woken {
+        self.core.cancel(ticket)
+    }
+
+    fn env_gone(&self, env: EnvId) -> Woken {
+        self.core.env_gone(env)
+    }
+}
+
+fn wake(state: &Arc<Shared<Kept>>, woken: Woken) {
+    if !woken.is_empty() {
+        let waits: Arc<dyn Waits> = state.clone();
+        deliver(&waits, woken);
+    }
+}
+
+/// What one environment has of all its caches.
+#[derive(Default)]
+pub(crate) struct Caching {
+    /// The value that was read last.
+    value: RefCell<Value>,
+    /// Entries that calls of this environment removed, for facades that want to know.
+    gone: RefCell<Vec<(u32, Removed, Reason)>>,
+}
+
+impl Caching {
+    /// Nobody wants to know any more what was removed from this cache.
+    pub(crate) fn forget(&self, cache: Option<u32>) {
+        self.gone.borrow_mut().retain(|(state, ..)| Some(*state) != cache);
+    }
+}
+
+/// A cell that was told so wants to know what its calls remove.
+const WANTS_GONE: u64 = 1;
+
+fn gone_for(cell: &CacheCell) -> Gone {
+    Gone::new(cell.told.get() == WANTS_GONE)
+}
+
+fn keep_gone(cell: &CacheCell, state: u32, gone: Gone) {
+    if !gone.entries.is_empty() {
+        let entries = gone.entries.into_iter().map(|(removed, reason)| (state, removed, reason));
+        cell.host().caching.gone.borrow_mut().extend(entries);
+    }
+}
+
+const NOTHING: f64 = 0.0;
+const ABSENT: f64 = 1.0;
+const BYTES: f64 = 2.0;
+const NO_KEY: f64 = -1.0;
+
+const TEXT: f64 = 1.0;
+const WAITING: f64 = 0.0;
+
+/// Registers of a read.
+const STANDING: usize = 0;
+const DUE: usize = 1;
+const PLACE: usize = 2;
+const VERSION: usize = 3;
+const AGE: usize = 4;
+const LENGTH: usize = 5;
+
+fn millis(span: Nanos) -> f64 {
+    if span == FOREVER { f64::INFINITY } else { span as f64 / NANOS_PER_MILLI as f64 }
+}
+
+/// A span from JavaScript, which has checked it; NaN is none.
+fn span(ms: f64) -> Option<Nanos> {
+    (!ms.is_nan()).then_some((ms * NANOS_PER_MILLI as f64) as Nanos)
+}
+
+/// The value that was copied last, as JavaScript has it: a string, or BYTES and its length in a register.
+fn answer<const N: usize>(cell: &CacheCell, args: &Call<N>, value: &Value, encoding: Encoding) -> Answer {
+    match encoding {
+        Encoding::Latin1 => args.latin1(value.bytes()),
+        Encoding::Utf16 => args.utf16(value.bytes()),
+        Encoding::Bytes => {
+            cell.host().set(LENGTH, value.bytes().len() as f64);
+            Answer::Number(BYTES)
+        }
+    }
+}
+
+fn found<const N: usize>(cell: &CacheCell, args: &Call<N>, read: &Read, value: &Value) -> Answer {
+    let host = cell.host();
+    let standing = match read.standing {
+        Standing::Fresh => 0.0,
+        Standing::Revalidate => 1.0,
+        Standing::OnError => 2.0,
+        Standing::Dead => return Answer::Number(NOTHING),
+    };
+    host.set(STANDING, standing);
+    host.set(DUE, f64::from(u8::from(read.due)));
+    host.set(PLACE, f64::from(read.place));
+    host.set(VERSION, f64::from(read.version));
+    host.set(AGE, millis(read.age));
+    match read.encoding {
+        None => Answer::Number(ABSENT),
+        Some(encoding) => answer(cell, args, value, encoding),
+    }
+}
+
+/// A key, if it is one.
+fn with_key<const N: usize, R>(
+    args: &Call<N>,
+    index: usize,
+    body: impl FnOnce(&[u8]) -> Option<R>,
+) -> Option<R>
+where
+    R: From<f64>,
+{
+    args.with_string(index, |key| if key.len() <= MAX_KEY_BYTES { body(key) } else { Some(NO_KEY.into()) })
+        .unwrap_or_else(|| Some(NO_KEY.into()))
+}
+
+bound!(
+    /// `read(key)`: a string, or 0 nothing, 1 it is remembered that there is none, 2 bytes, -1 no key. Registers: how it stands (0 fresh,
+    /// 1 stale and to be loaded anew, 2 for an error), whether a load is due, its place and version, its age, the length of bytes.
+    /// Undefined once disposed, as for all of these.
+    read,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        with_key(&args, 0, |key| {
+            cell.with_state(|state, _| {
+                let host = cell.host();
+                let mut value = host.caching.value.borrow_mut();
+                let mut gone = gone_for(cell);
+                let read = state.core.read(host.id, key, &mut value, || cell.chance(), &mut gone);
+                keep_gone(cell, state.id, gone);
+                found(cell, &args, &read, &value)
+            })
+        })
+    }
+);
+
+bound!(
+    /// `peek(key)`: the same, and nothing is counted.
+    peek,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        with_key(&args, 0, |key| {
+            cell.with(|cache, _| {
+                let mut value = cell.host().caching.value.borrow_mut();
+                let read = cache.peek(key, &mut value);
+                found(cell, &args, &read, &value)
+            })
+        })
+    }
+);
+
+bound!(
+    /// `copy(slab, offset)`: the bytes that were read last, into a slab; false if they do not fit.
+    copy,
+    CacheCell,
+    2,
+    |cell, args: Call<2>| args.write(0, args.number(1), cell.host().caching.value.borrow().bytes())
+);
+
+bound!(
+    /// `isStill(place, version)`: whether the value that was read there is still there and fresh. A hit, if so.
+    is_still,
+    CacheCell,
+    2,
+    |cell, args: Call<2>| {
+        let (place, version) = (args.number(0) as u32, args.number(1) as u32);
+        cell.with(|cache, _| cache.is_still(cell.host().id, place, version, || cell.chance()))
+    }
+);
+
+bound!(
+    /// `has(key)`: 1 fresh, 0 not.
+    has,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        with_key(&args, 0, |key| cell.with(|cache, _| f64::from(u8::from(cache.has(key)))))
+    }
+);
+
+/// What goes with a value: its time to live at `index`, and its tags as JSON behind that.
+fn stored<const N: usize>(args: &Call<N>, index: usize) -> Stored {
+    let tags = args.with_string(index + 1, |json| serde_json::from_slice(json).unwrap_or_default());
+    Stored { ttl: span(args.number(index)), tags: tags.unwrap_or_default() }
+}
+
+const NOT_THE_TYPE: f64 = 5.0;
+
+/// The text or the bytes of an argument; None if they are neither.
+fn with_value<const N: usize, R>(
+    cell: &CacheCell,
+    args: &Call<N>,
+    index: usize,
+    body: impl FnOnce((&[u8], Encoding)) -> R,
+) -> Option<R> {
+    cell.host().hands.with_scratch(|scratch| {
+        if args.is_string(index) {
+            args.text(index, scratch).map(|text| match text {
+                Text::Latin1(text) => body((text, Encoding::Latin1)),
+                Text::Utf16(text) => body((text, Encoding::Utf16)),
+            })
+        } else {
+            args.bytes(index, scratch).map(|bytes| body((bytes, Encoding::Bytes)))
+        }
+    })
+}
+
+bound!(
+    /// `set(key, value, ttlMs | NaN, tags as JSON | undefined)`: 1 stored, 0 too large, -1 no key, 5 neither a string nor bytes.
+    set,
+    CacheCell,
+    4,
+    |cell, args: Call<4>| {
+        let stored = stored(&args, 2);
+        with_key(&args, 0, |key| {
+            cell.with_state(|state, _| {
+                let mut gone = gone_for(cell);
+                let set = with_value(cell, &args, 1, |value| {
+                    state.core.set(cell.host().id, key, value, &stored, cell.chance(), &mut gone)
+                });
+                keep_gone(cell, state.id, gone);
+                set.map_or(NOT_THE_TYPE, |set| f64::from(u8::from(set)))
+            })
+        })
+    }
+);
+
+bound!(
+    /// `delete(key)`: 1 there was a value, 0 there was none.
+    delete,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        with_key(&args, 0, |key| {
+            cell.with_state(|state, _| {
+                let mut gone = gone_for(cell);
+                let deleted = state.core.delete(cell.host().id, key, &mut gone);
+                keep_gone(cell, state.id, gone);
+                f64::from(u8::from(deleted))
+            })
+        })
+    }
+);
+
+bound!(
+    /// `expire(key)`: 1 it was fresh, 0 it was not.
+    expire,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        with_key(&args, 0, |key| cell.with(|cache, _| f64::from(u8::from(cache.expire(key)))))
+    }
+);
+
+bound!(
+    /// `invalidateTag(tag)`: false if it is longer than a key may be.
+    invalidate_tag,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        cell.with(|cache, _| {
+            args.with_string(0, |tag| cache.invalidate_tag(&String::from_utf8_lossy(tag))).is_some()
+        })
+    }
+);
+
+bound!(
+    /// `clear()`.
+    clear,
+    CacheCell,
+    0,
+    |cell, _args: Call<0>| {
+        cell.with_state(|state, _| {
+            let garbage = state.core.clear();
+            if cell.told.get() == WANTS_GONE {
+                let mut gone = Gone::new(true);
+                garbage.into_gone(&mut gone);
+                keep_gone(cell, state.id, gone);
+            } else {
+                discard(garbage);
+            }
+            true
+        })
+    }
+);
+
+const NORMAL: f64 = 0.0;
+const FORCED: f64 = 1.0;
+
+bound!(
+    /// `join(key, 0 | 1 forced | 2 early)`: 0 there is a fresh value, 1 load (register: token), 2 wait (register: ticket), -1 no key.
+    /// The second register is the sequence of invalidations.
+    join_flight,
+    CacheCell,
+    2,
+    |cell, args: Call<2>| {
+        let how = args.number(1);
+        with_key(&args, 0, |key| {
+            cell.with(|cache, _| {
+                let host = cell.host();
+                let joined = match how {
+                    NORMAL => cache.join(host.id, key, false),
+                    FORCED => cache.join(host.id, key, true),
+                    _ => Some(cache.join_early(host.id, key)),
+                };
+                host.set(1, cache.sequence() as f64);
+                match joined {
+                    None => 0.0,
+                    Some(Joined::Lead(token)) => {
+                        host.set(0, token as f64);
+                        1.0
+                    }
+                    Some(Joined::Wait(ticket)) => {
+                        host.set(0, ticket as f64);
+                        2.0
+                    }
+                }
+            })
+        })
+    }
+);
+
+/// A place in the sequence of invalidations; Infinity is after all.
+fn sequence_number(sequence: u64) -> f64 {
+    if sequence == u64::MAX { f64::INFINITY } else { sequence as f64 }
+}
+
+fn land_as(
+    cell: &CacheCell,
+    token: u64,
+    value: Option<(&[u8], Encoding)>,
+    stored: &Stored,
+    took: Nanos,
+) -> Option<f64> {
+    let host = cell.host();
+    cell.with_arc(|state| {
+        let mut gone = gone_for(cell);
+        let draw = cell.chance();
+        let Landed { stored, barrier, woken } =
+            state.core.land(host.id, token, value, stored, (took, draw), &mut gone);
+        keep_gone(cell, state.id, gone);
+        wake(state, woken);
+        host.set(0, sequence_number(barrier));
+        f64::from(u8::from(stored))
+    })
+}
+
+bound!(
+    /// `land(token, value, tookMs, ttlMs | NaN, tags as JSON | undefined)`: 1 stored, 0 not, 5 neither a string nor bytes. Register: who
+    /// had seen this of the sequence when they asked have to ask again; Infinity: nobody.
+    land,
+    CacheCell,
+    5,
+    |cell, args: Call<5>| {
+        let (token, took) = (args.number(0) as u64, span(args.number(2)).unwrap_or(0));
+        let stored = stored(&args, 3);
+        with_value(cell, &args, 1, |value| land_as(cell, token, Some(value), &stored, took))
+            .unwrap_or(Some(NOT_THE_TYPE))
+    }
+);
+
+bound!(
+    /// `landAbsent(token)`: the same for a load that found that there is no value.
+    land_absent,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| land_as(cell, args.number(0) as u64, None, &Stored::default(), 0)
+);
+
+bound!(
+    /// `skip(token, value)`: the value is given to who waits, and not stored. Undefined is given as such; what is neither that nor a
+    /// string nor bytes cannot be given: who waits loads for itself.
+    skip,
+    CacheCell,
+    2,
+    |cell, args: Call<2>| {
+        let token = args.number(0) as u64;
+        cell.with_arc(|state| {
+            let woken = if args.is_undefined(1) {
+                state.core.skip_absent(token)
+            } else {
+                with_value(cell, &args, 1, |value| state.core.skip(token, Some(value)))
+                    .unwrap_or_else(|| state.core.skip(token, None))
+            };
+            wake(state, woken);
+        })
+    }
+);
+
+bound!(
+    /// `fail(token, error as text)`.
+    fail,
+    CacheCell,
+    2,
+    |cell, args: Call<2>| {
+        cell.with_arc(|state| {
+            let token = args.number(0) as u64;
+            let woken = with_value(cell, &args, 1, |error| state.core.fail(token, error));
+            wake(state, woken.unwrap_or_default());
+        })
+    }
+);
+
+bound!(
+    /// `joinable(token or ticket)`: the sequence of invalidations, -1 if nobody may join that flight any more.
+    joinable,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        cell.with(|cache, _| cache.joinable(args.number(0) as u64).map_or(-1.0, sequence_number))
+    }
+);
+
+bound!(
+    /// `giveUp(token)`: another thread loads, if one waits.
+    give_up,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        cell.with_arc(|state| {
+            let woken = state.core.give_up(args.number(0) as u64);
+            wake(state, woken);
+        })
+    }
+);
+
+bound!(
+    /// `abandon(token)`: nobody in this thread waits any more. True if nobody else does: the load is to be aborted.
+    abandon,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| cell.with(|cache, _| cache.abandon(args.number(0) as u64))
+);
+
+bound!(
+    /// `resume(token)`: somebody in this thread waits again. False if this thread does not lead any more.
+    resume,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| cell.with(|cache, _| cache.resume(args.number(0) as u64))
+);
+
+bound!(
+    /// `outcome(ticket)`: what has come out for who waits: a string or 0. Register 0 says what: 0 nothing yet, 1 this text, 2 bytes
+    /// (register 5: how many), 3 there is no value, 4 this error, 5 load for yourself, 6 load (register 1: token). Register 2: who had
+    /// seen this of the sequence when they asked have to ask again; Infinity: nobody.
+    outcome,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        let host = cell.host();
+        cell.with(|cache, _| {
+            let mut value = host.caching.value.borrow_mut();
+            let arrived = cache.outcome(args.number(0) as u64, &mut value);
+            let barrier = arrived.as_ref().map_or(u64::MAX, |(_, barrier)| *barrier);
+            host.set(2, sequence_number(barrier));
+            let (code, text) = match arrived.map(|(outcome, _)| outcome) {
+                None => (WAITING, None),
+                Some(Outcome::Value(_, Encoding::Bytes)) => (BYTES, Some(Encoding::Bytes)),
+                Some(Outcome::Value(_, encoding)) => (TEXT, Some(encoding)),
+                Some(Outcome::Absent) => (3.0, None),
+                Some(Outcome::Failed(_, encoding)) => (4.0, Some(encoding)),
+                Some(Outcome::Alone) => (5.0, None),
+                Some(Outcome::Lead(token)) => {
+                    host.set(1, token as f64);
+                    (6.0, None)
+                }
+            };
+            host.set(0, code);
+            text.map_or(Answer::Number(0.0), |encoding| answer(cell, &args, &value, encoding))
+        })
+    }
+);
+
+bound!(
+    /// `cancel(ticket)`: who waits gives up.
+    cancel,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        cell.with_arc(|state| {
+            let woken = state.core.cancel(args.number(0) as u64);
+            wake(state, woken);
+        })
+    }
+);
+
+bound!(
+    /// `look()`: hands over the loads of threads that do not answer.
+    look,
+    CacheCell,
+    0,
+    |cell, _args: Call<0>| {
+        cell.with_arc(|state| {
+            let woken = state.core.look();
+            wake(state, woken);
+        })
+    }
+);
+
+bound!(
+    /// `servedStale()`: a miss was answered with a stale value after all.
+    served_stale,
+    CacheCell,
+    0,
+    |cell, _args: Call<0>| cell.with(|cache, _| cache.served_stale(cell.host().id))
+);
+
+bound!(
+    /// `size()`: entries; register: their bytes.
+    size,
+    CacheCell,
+    0,
+    |cell, _args: Call<0>| {
+        let (entries, bytes) = cell.with(|cache, _| cache.size())?;
+        cell.host().set(0, bytes as f64);
+        Some(entries as f64)
+    }
+);
+
+/// An encoding as the facade hands it back; 0 is none.
+fn number_of(encoding: Encoding) -> f64 {
+    match encoding {
+        Encoding::Bytes => 1.0,
+        Encoding::Latin1 => 2.0,
+        Encoding::Utf16 => 3.0,
+    }
+}
+
+bound!(
+    /// `takeGone()`: the key of an entry that calls of this thread removed, or undefined if there is none. Registers: why (0 it had
+    /// to go, 1 it was dead, 2 it was deleted, 3 it was replaced), and whether it had a value, which `goneValue` gives.
+    take_gone,
+    CacheCell,
+    0,
+    |cell, args: Call<0>| {
+        let host = cell.host();
+        let own = cell.with_state(|state, _| state.id)?;
+        let mut gone = host.caching.gone.borrow_mut();
+        let at = gone.iter().position(|(state, ..)| *state == own)?;
+        let (_, removed, reason) = gone.remove(at);
+        let reason = match reason {
+            Reason::Evicted => 0.0,
+            Reason::Expired => 1.0,
+            Reason::Deleted => 2.0,
+            Reason::Replaced => 3.0,
+        };
+        host.set(0, reason);
+        let encoding = removed.copy_to(&mut host.caching.value.borrow_mut());
+        host.set(1, encoding.map_or(0.0, number_of));
+        Some(args.utf8(removed.key()))
+    }
+);
+
+bound!(
+    /// `goneValue(encoding)`: the value of the entry that `takeGone` gave last; the second register said in which encoding.
+    gone_value,
+    CacheCell,
+    1,
+    |cell, args: Call<1>| {
+        let value = cell.host().caching.value.borrow();
+        let encodings = [Encoding::Bytes, Encoding::Latin1, Encoding::Utf16];
+        let encoding = encodings.into_iter().find(|encoding| number_of(*encoding) == args.number(0));
+        encoding.map(|encoding| answer(cell, &args, &value, encoding))
+    }
+);
+
+/// The policy of a cache whose values lie in JavaScript.
+#[derive(Debug)]
+pub(crate) struct Residents {
+    hashing: Hashing,
+    eviction: Eviction,
+    /// Who had to go and is not told yet.
+    victims: Vec<Slot>,
+}
+
+type ResidentsCell = Cell<RefCell<Residents>>;
+
+/// The slots of hits since the last call: so many, 32 bits each, at `index`.
+fn touch<const N: usize>(cell: &ResidentsCell, args: &Call<N>, index: usize, residents: &mut Residents) {
+    let count = args.number(index + 1) as usize;
+    if count == 0 {
+        return;
+    }
+    cell.host().hands.with_scratch(|scratch| {
+        let hits = args.bytes(index, scratch).unwrap_or_default();
+        for slot in hits.chunks_exact(4).take(count) {
+            residents.eviction.touch(u32::from_ne_bytes([slot[0], slot[1], slot[2], slot[3]]));
+        }
+    });
+}
+
+/// Register 0: how many victims there are, the first of them behind it.
+fn tell_victims(host: &Host, residents: &mut Residents) {
+    host.set(0, residents.victims.len() as f64);
+    let told = residents.victims.len().min(REGISTERS - 2);
+    for (index, slot) in residents.victims.drain(..told).enumerate() {
+        host.set(1 + index, f64::from(slot));
+    }
+}
+
+bound!(
+    /// `admit(key, weight, hits, count)`: the slot of a newcomer, -1 if it has none, -2 no key. Registers: how many had to go, and the slots
+    /// of the first 510 of them; the others come from `victims`.
+    admit,
+    ResidentsCell,
+    4,
+    |cell, args: Call<4>| {
+        let weight = args.number(1) as u32;
+        cell.with(|residents, _| {
+            let residents = &mut *residents.borrow_mut();
+            touch(cell, &args, 2, residents);
+            let Residents { hashing, eviction, victims } = residents;
+            let key = args.with_string(0, |key| (key.len() <= MAX_KEY_BYTES).then(|| hashing.whole(key)));
+            let Some(hash) = key.flatten() else { return -2.0 };
+            let slot = eviction.admit(hash, weight, &mut |slot, _| victims.push(slot));
+            tell_victims(cell.host(), residents);
+            slot.map_or(-1.0, f64::from)
+        })
+    }
+);
+
+bound!(
+    /// `reweigh(slot, weight, hits, count)`: a resident was replaced; false if it can never fit, and is to be removed. Registers as
+    /// above.
+    reweigh,
+    ResidentsCell,
+    4,
+    |cell, args: Call<4>| {
+        cell.with(|residents, _| {
+            let residents = &mut *residents.borrow_mut();
+            touch(cell, &args, 2, residents);
+            let Residents { eviction, victims, .. } = residents;
+            let (slot, weight) = (args.number(0) as Slot, args.number(1) as u32);
+            let fits = eviction.reweigh(slot, weight, &mut |slot, _| victims.push(slot));
+            tell_victims(cell.host(), residents);
+            fits
+        })
+    }
+);
+
+bound!(
+    /// `victims()`: registers as above, of those not told yet.
+    victims,
+    ResidentsCell,
+    0,
+    |cell, _args: Call<0>| cell.with(|residents, _| tell_victims(cell.host(), &mut residents.borrow_mut()))
+);
+
+bound!(
+    /// `touch(hits, count)`.
+    touch_all,
+    ResidentsCell,
+    2,
+    |cell, args: Call<2>| cell.with(|residents, _| touch(cell, &args, 0, &mut residents.borrow_mut()))
+);
+
+bound!(
+    /// `remove(slot)`.
+    remove,
+    ResidentsCell,
+    1,
+    |cell, args: Call<1>| {
+        cell.with(|residents, _| residents.borrow_mut().eviction.remove(args.number(0) as Slot))
+    }
+);
+
+bound!(
+    /// `clear()`.
+    forget_all,
+    ResidentsCell,
+    0,
+    |cell, _args: Call<0>| {
+        let garbage = cell.with(|residents, _| residents.borrow_mut().eviction.clear())?;
+        drop_elsewhere(garbage);
+        Some(true)
+    }
+);
+
+bound!(
+    /// `chance()`: a draw, in [0, 1).
+    chance,
+    ResidentsCell,
+    0,
+    |cell, _args: Call<0>| cell.chance()
+);
+
+/// Cache's options as the facade passes them, types checked.
+#[napi(object, object_to_js = false)]
+pub struct CacheOptions {
+    /// Entries.
+    pub max_entries: Option<f64>,
+    /// Bytes.
+    pub max_bytes: Option<f64>,
+    /// Who has to go.
+    pub policy: Option<String>,
+    /// How long a value is fresh.
+    pub ttl_ms: Option<f64>,
+    /// How long it is served while it is loaded anew.
+    pub stale_while_revalidate_ms: Option<f64>,
+    /// How long it is served when loading fails.
+    pub stale_if_error_ms: Option<f64>,
+    /// Between failed loads.
+    pub refresh_backoff_ms: Option<f64>,
+    /// How long it is remembered that there is no value.
+    pub negative_ttl_ms: Option<f64>,
+    /// How much a ttl is shortened at most.
+    pub ttl_jitter: Option<f64>,
+    /// Early loads.
+    pub early_refresh_beta: Option<f64>,
+    /// How long a load is waited for.
+    pub lease_ms: Option<f64>,
+    /// What values are, for caches with a name.
+    pub codec: Option<String>,
+    /// Chance.
+    pub seed: Option<f64>,
+    /// The name to share by.
+    pub name: Option<String>,
+    /// The handle of a manual clock.
+    pub clock: Option<u32>,
+}
+
+impl CacheOptions {
+    fn times(&self) -> TimeOptions {
+        TimeOptions {
+            ttl_ms: self.ttl_ms,
+            stale_while_revalidate_ms: self.stale_while_revalidate_ms,
+            stale_if_error_ms: self.stale_if_error_ms,
+            refresh_backoff_ms: self.refresh_backoff_ms,
+            negative_ttl_ms: self.negative_ttl_ms,
+            ttl_jitter: self.ttl_jitter,
+            early_refresh_beta: self.early_refresh_beta,
+            lease_ms: self.lease_ms,
+        }
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let (max_entries, max_bytes, policy) = (self.max_entries, self.max_bytes, self.policy.clone());
+        cache::Options { max_entries, max_bytes, policy, times: self.times() }.check().map_err(invalid)
+    }
+}
+
+/// The defaults of Cache, for a test that compares them with the documentation.
+#[napi(object, object_from_js = false)]
+pub struct CacheDefaults {
+    /// `policy`.
+    pub policy: String,
+    /// `staleWhileRevalidateMs`.
+    pub stale_while_revalidate_ms: f64,
+    /// `staleIfErrorMs`.
+    pub stale_if_error_ms: f64,
+    /// `refreshBackoffMs`.
+    pub refresh_backoff_ms: f64,
+    /// `ttlJitter`.
+    pub ttl_jitter: f64,
+    /// `leaseMs`.
+    pub lease_ms: f64,
+    /// What an entry counts besides key and value.
+    pub entry_bytes: f64,
+}
+
+/// The defaults in force.
+#[napi(catch_unwind)]
+pub fn cache_defaults() -> CacheDefaults {
+    CacheDefaults {
+        policy: DEFAULT_POLICY.to_owned(),
+        stale_while_revalidate_ms: DEFAULT_STALE_WHILE_REVALIDATE_MS,
+        stale_if_error_ms: DEFAULT_STALE_IF_ERROR_MS,
+        refresh_backoff_ms: DEFAULT_REFRESH_BACKOFF_MS,
+        ttl_jitter: DEFAULT_TTL_JITTER,
+        lease_ms: DEFAULT_LEASE_MS,
+        entry_bytes: ENTRY_BYTES as f64,
+    }
+}
+
+/// The rules in force of a cache.
+#[napi(object, object_from_js = false)]
+pub struct CacheRules {
+    /// Entries.
+    pub max_entries: Option<f64>,
+    /// Bytes.
+    pub max_bytes: Option<f64>,
+    /// Who has to go.
+    pub policy: String,
+    /// How long a value is fresh.
+    pub ttl_ms: f64,
+    /// How long it is served while it is loaded anew.
+    pub stale_while_revalidate_ms: f64,
+    /// How long it is served when loading fails.
+    pub stale_if_error_ms: f64,
+    /// Between failed loads.
+    pub refresh_backoff_ms: f64,
+    /// How long it is remembered that there is no value.
+    pub negative_ttl_ms: Option<f64>,
+    /// How much a ttl is shortened at most.
+    pub ttl_jitter: f64,
+    /// Early loads.
+    pub early_refresh_beta: Option<f64>,
+    /// How long a load is waited for.
+    pub lease_ms: f64,
+}
+
+fn rules_of(policy: cache::policy::PolicyKind, bounds: cache::policy::Bounds, times: &Times) -> CacheRules {
+    let bound = |bound: u64| (bound != u64::MAX).then_some(bound as f64);
+    CacheRules {
+        max_entries: bound(bounds.entries),
+        max_bytes: bound(bounds.weight),
+        policy: policy.word().to_owned(),
+        ttl_ms: millis(times.ttl),
+        stale_while_revalidate_ms: millis(times.windows.revalidate),
+        stale_if_error_ms: millis(times.windows.on_error),
+        refresh_backoff_ms: millis(times.backoff),
+        negative_ttl_ms: times.negative_ttl.map(millis),
+        ttl_jitter: times.jitter,
+        early_refresh_beta: times.beta,
+        lease_ms: millis(times.lease),
+    }
+}
+
+/// The rules that these options make, for caches whose values lie in JavaScript.
+#[napi(catch_unwind)]
+pub fn check_cache(options: CacheOptions) -> Result<CacheRules> {
+    let rules = options.rules()?;
+    Ok(rules_of(rules.policy, rules.bounds, &rules.times))
+}
+
+/// Makes the policy of a cache whose values lie in JavaScript.
+#[napi(catch_unwind)]
+pub fn open_residents(env: Env, host_id: u32, options: CacheOptions) -> Result<Opened> {
+    let host = host(env, host_id)?;
+    let rules = options.rules()?;
+    let seed = options.seed.map(check_seed).transpose().map_err(invalid)?;
+    let (_, clock) = clock_of(host, options.clock)?;
+    let ties = seed.map_or_else(Rng::from_entropy, |seed| Rng::stream(seed, 1));
+    let hashing = Hashing::new(&mut Rng::from_entropy());
+    let eviction = Eviction::new(rules.policy, rules.bounds, ties);
+    let residents = RefCell::new(Residents { hashing, eviction, victims: Vec::new() });
+    let state = private(residents, Traits { limits: Vec::new(), dry_run: false, clock });
+    let id = state.id;
+    let (handle, cell) = host.residents.open(host, state, seed);
+    let functions = bind(
+        env,
+        cell,
+        &[
+            (c"admit", admit()),
+            (c"reweigh", reweigh()),
+            (c"victims", victims()),
+            (c"touch", touch_all()),
+            (c"remove", remove()),
+            (c"clear", forget_all()),
+            (c"chance", chance()),
+        ],
+    );
+    Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock, functions })
+}
+
+/// Other bounds for a cache whose values lie in JavaScript: registers as for `admit`. False if it was disposed.
+#[napi(catch_unwind)]
+pub fn bound_residents(
+    env: Env,
+    host_id: u32,
+    handle: u32,
+    max_entries: Option<f64>,
+    max_bytes: Option<f64>,
+) -> Result<bool> {
+    let host = host(env, host_id)?;
+    let bounds = check_bounds(max_entries, max_bytes).map_err(invalid)?;
+    let Some(state) = host.residents.state(handle as usize) else { return Ok(false) };
+    let residents = &mut *state.core.borrow_mut();
+    let Residents { eviction, victims, .. } = residents;
+    eviction.set_bounds(bounds, &mut |slot, _| victims.push(slot));
+    tell_victims(host, residents);
+    Ok(true)
+}
+
+/// Makes a cache for all threads, or joins the one of this name.
+#[napi(catch_unwind)]
+pub fn open_cache(env: Env, host_id: u32, options: CacheOptions) -> Result<Opened> {
+    let host = host(env, host_id)?;
+    let rules = options.rules()?;
+    let seed = options.seed.map(check_seed).transpose().map_err(invalid)?;
+    let (clock, clock_state) = clock_of(host, options.clock)?;
+    let name = options.name.unwrap_or_default();
+    let codec = options.codec.unwrap_or_default();
+    let Rules { policy, bounds, times } = rules;
+    let given = vec![
+        ("maxEntries", bounds.entries.to_string()),
+        ("maxBytes", bounds.weight.to_string()),
+        ("policy", policy.word().to_owned()),
+        ("ttlMs", times.ttl.to_string()),
+        ("staleWhileRevalidateMs", times.windows.revalidate.to_string()),
+        ("staleIfErrorMs", times.windows.on_error.to_string()),
+        ("refreshBackoffMs", times.backoff.to_string()),
+        ("negativeTtlMs", format!("{:?}", times.negative_ttl)),
+        ("ttlJitter", times.jitter.to_string()),
+        ("earlyRefreshBeta", format!("{:?}", times.beta)),
+        ("leaseMs", times.lease.to_string()),
+        ("codec", codec.clone()),
+        ("clock", clock_state.to_string()),
+    ];
+    let traits = Traits { limits: Vec::new(), dry_run: false, clock: clock_state };
+    let make = || Kept { cache: Cache::new(&rules, clock), codec };
+    let state = join(Kind::Cache, &name, given, traits, make).map_err(name_conflict)?;
+    host.hold(Kind::Cache, &name);
+    Ok(opened(env, host, state, seed))
+}
+
+/// Joins the cache of this name if there is one.
+#[napi(catch_unwind)]
+pub fn find_cache(env: Env, host_id: u32, name: String) -> Result<Option<Opened>> {
+    let host = host(env, host_id)?;
+    let Some(state) = find(Kind::Cache, &name) else { return Ok(None) };
+    host.hold(Kind::Cache, &name);
+    Ok(Some(opened(env, host, state, None)))
+}
+
+fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) -> Opened {
+    let (id, dry_run, clock) = (state.id, state.dry_run, state.clock);
+    let (handle, cell) = host.caches.open(host, state, seed);
+    let functions = bind(
+        env,
+        cell,
+        &[
+            (c"read", read()),
+            (c"peek", peek()),
+            (c"copy", copy()),
+            (c"isStill", is_still()),
+            (c"has", has()),
+            (c"set", set()),
+            (c"delete", delete()),
+            (c"expire", expire()),
+            (c"invalidateTag", invalidate_tag()),
+            (c"clear", clear()),
+            (c"join", join_flight()),
+            (c"land", land()),
+            (c"landAbsent", land_absent()),
+            (c"skip", skip()),
+            (c"fail", fail()),
+            (c"joinable", joinable()),
+            (c"giveUp", give_up()),
+            (c"abandon", abandon()),
+            (c"resume", resume()),
+            (c"outcome", outcome()),
+            (c"cancel", cancel()),
+            (c"look", look()),
+            (c"servedStale", served_stale()),
+            (c"size", size()),
+            (c"takeGone", take_gone()),
+            (c"goneValue", gone_value()),
+        ],
+    );
+    Opened { handle: handle as u32, state: id, dry_run, clock, functions }
+}
+
+/// Whether calls through this object are to keep what they remove for `takeGone`. False if it was disposed.
+#[napi(catch_unwind)]
+pub fn watch_cache(env: Env, host_id: u32, handle: u32, on: bool) -> Result<bool> {
+    Ok(host(env, host_id)?.caches.tell(handle as usize, if on { WANTS_GONE } else { 0 }))
+}
+
+/// Other rules from now on, for all threads: those that are given. The policy stays.
+#[napi(catch_unwind)]
+pub fn reconfigure_cache(env: Env, host_id: u32, handle: u32, options: CacheOptions) -> Result<bool> {
+    let host = host(env, host_id)?;
+    let rules = options.rules()?;
+    let Some(state) = host.caches.state(handle as usize) else { return Ok(false) };
+    // Who had to go is not told of one by one.
+    state.core.reconfigure(host.id, rules.bounds, rules.times, &mut Gone::default());
+    Ok(true)
+}
+
+/// What a cache's snapshot says.
+#[napi(object, object_from_js = false)]
+pub struct CacheSnapshot {
+    /// The rules in force.
+    pub rules: CacheRules,
+    /// What values are.
+    pub codec: String,
+    /// Entries.
+    pub size: f64,
+    /// Bytes.
+    pub bytes: f64,
+    /// Look-ups answered.
+    pub hits: f64,
+    /// Those of them with a stale value.
+    pub stale_hits: f64,
+    /// Look-ups not answered.
+    pub misses: f64,
+    /// Loads begun.
+    pub loads: f64,
+    /// Loads failed.
+    pub load_failures: f64,
+    /// Entries that had to go.
+    pub evictions: f64,
+    /// Entries that were dead.
+    pub expirations: f64,
+    /// Loads under way.
+    pub loading: f64,
+    /// Threads that wait for another's load.
+    pub waiting: f64,
+}
+
+/// The cache's figures over all threads.
+#[napi(catch_unwind)]
+pub fn cache_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<CacheSnapshot>> {
+    let Some(state) = host(env, host_id)?.caches.state(handle as usize) else { return Ok(None) };
+    let cache = &state.core;
+    let figures = cache.figures();
+    Ok(Some(CacheSnapshot {
+        rules: rules_of(cache.policy(), cache.bounds(), &cache.times()),
+        codec: cache.codec.clone(),
+        size: figures.size as f64,
+        bytes: figures.bytes as f64,
+        hits: figures.hits as f64,
+        stale_hits: figures.stale_hits as f64,
+        misses: figures.misses as f64,
+        loads: figures.loads as f64,
+        load_failures: figures.load_failures as f64,
+        evictions: figures.evictions as f64,
+        expirations: figures.expirations as f64,
+        loading: figures.loading as f64,
+        waiting: figures.waiting as f64,
+    }))
+}

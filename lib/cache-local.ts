@@ -1,0 +1,603 @@
+/**
+ * A cache without a name: values by reference in this thread, found through a Map from key to slot. The native policy decides who
+ * stays: hits are noted and told to it in batches, before anything is let in or taken out.
+ */
+import type { NativeCacheOptions, NativeCacheRules, ResidentsFunctions } from './binding.js';
+import type { Flight } from './cache-flight.js';
+import type { CacheRules, CacheSnapshot, EvictReason } from './cache-options.js';
+import {
+  ABSENT,
+  FRESH,
+  type Gone,
+  type How,
+  keyTooLong,
+  type Landing,
+  LEAD,
+  NOTHING,
+  ON_ERROR,
+  REVALIDATE,
+  type Result,
+  type RulesInForce,
+  type Store,
+  type Stored,
+} from './cache-store.js';
+import type { Timeline } from './clock.js';
+import { host } from './host.js';
+import { fromNative, invalid } from './options.js';
+import type { Primitive } from './primitive.js';
+
+/** Hits that are told together. */
+const NOTED = 64;
+
+/** Slots looked at for what is dead with every change. */
+const SWEEP = 2;
+
+/** Victims that the registers tell of at once. */
+const TOLD = 510;
+
+/** A Map holds no more. */
+export const MAX_ENTRIES = 2 ** 24 - 1;
+
+const MAX_WEIGHT = 2 ** 32 - 1;
+
+const NO_KEY = -2;
+
+/** What a tag's entries are checked against. */
+interface Tag {
+  readonly name: string;
+  /** What was loaded before it is invalid. */
+  barrier: number;
+  /** When it was set. */
+  at: number;
+  /** Entries that have it. */
+  uses: number;
+}
+
+/** What only some entries have. */
+interface More {
+  /** How long it took to load. */
+  tookMs: number;
+  /** Loading it anew has failed, and is tried again then. */
+  retryAt: number;
+  readonly tags: readonly Tag[];
+  readonly seen: number;
+}
+
+type Residents = Primitive<'cache', ResidentsFunctions>;
+
+export class LocalStore<V> implements Store<V> {
+  rules: RulesInForce;
+  sequence = 1;
+  standing = FRESH;
+  due = false;
+  ageMs = 0;
+  readonly #residents: Residents;
+  readonly #functions: ResidentsFunctions;
+  readonly #registers: Float64Array;
+  readonly #timeline: Timeline;
+  readonly #sizeOf: ((value: V, key: string) => number) | undefined;
+  readonly #gone: Gone<V> | undefined;
+  #slots = new Map<string, number>();
+  #keys: (string | undefined)[] = [];
+  #values: (V | typeof ABSENT | undefined)[] = [];
+  #freshUntil = new Float64Array(16);
+  #loadedAt = new Float64Array(16);
+  #weights = new Uint32Array(16);
+  #more = new Map<number, More>();
+  readonly #tags = new Map<string, Tag>();
+  /** Tags that may not be needed any more. */
+  readonly #suspects: Tag[] = [];
+  readonly #flights = new Map<string, Flight<V>>();
+  readonly #hits = new Uint32Array(NOTED);
+  readonly #hitBytes = new Uint8Array(this.#hits.buffer);
+  #noted = 0;
+  #sweepAt = 0;
+  #hitCount = 0;
+  #staleHits = 0;
+  #misses = 0;
+  #bytes = 0;
+  #evictions = 0;
+  #expirations = 0;
+  #loads = 0;
+  #loadFailures = 0;
+
+  constructor(
+    residents: Residents,
+    rules: RulesInForce,
+    sizeOf: ((value: V, key: string) => number) | undefined,
+    gone: Gone<V> | undefined,
+  ) {
+    this.#residents = residents;
+    this.#functions = residents.functions;
+    this.#registers = host().registers;
+    this.#timeline = residents.timeline;
+    this.rules = rules;
+    this.#sizeOf = sizeOf;
+    this.#gone = gone;
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: string): V | undefined {
+    const slot = this.#slots.get(key);
+    if (slot !== undefined) {
+      const until = this.#freshUntil[slot] as number;
+      if (
+        (until === Number.POSITIVE_INFINITY || this.#timeline.now() <= until) &&
+        (this.#more.size === 0 || this.#isValid(slot))
+      ) {
+        this.#hit(slot);
+        const value = this.#values[slot];
+        return value === ABSENT ? undefined : (value as V);
+      }
+    }
+    this.#missed();
+    return undefined;
+  }
+
+  #missed(): void {
+    if (this.#residents.disposed) throw this.#residents.disposedError();
+    this.#misses++;
+  }
+
+  read(key: string): V | typeof ABSENT | typeof NOTHING {
+    const slot = this.#slots.get(key);
+    const value = slot === undefined ? NOTHING : this.#look(slot);
+    if (value === NOTHING || this.standing === ON_ERROR) {
+      this.#missed();
+      if (value === NOTHING && slot !== undefined) {
+        this.#expirations++;
+        this.#remove(slot, 'expired');
+      }
+    } else {
+      if (this.standing !== FRESH) this.#staleHits++;
+      this.#hit(slot as number);
+    }
+    return value;
+  }
+
+  peek(key: string): V | typeof ABSENT | typeof NOTHING {
+    const slot = this.#slots.get(key);
+    return slot === undefined ? NOTHING : this.#look(slot);
+  }
+
+  has(key: string): boolean {
+    const value = this.peek(key);
+    return value !== NOTHING && value !== ABSENT && this.standing === FRESH;
+  }
+
+  #hit(slot: number): void {
+    this.#hitCount++;
+    const noted = this.#noted;
+    this.#hits[noted] = slot;
+    this.#noted = noted + 1;
+    if (noted === NOTED - 1) {
+      this.#functions.touch(this.#hitBytes, NOTED);
+      this.#noted = 0;
+    }
+  }
+
+  /** How many hits the native part is about to hear of. */
+  #told(): number {
+    const noted = this.#noted;
+    this.#noted = 0;
+    return noted;
+  }
+
+  /** What is in a slot, if it may be served, and how it stands. */
+  #look(slot: number): V | typeof ABSENT | typeof NOTHING {
+    const value = this.#values[slot] as V | typeof ABSENT;
+    const until = this.#freshUntil[slot] as number;
+    const more = this.#more.get(slot);
+    const now = this.#timeline.now();
+    this.ageMs = now - (this.#loadedAt[slot] as number);
+    if (more !== undefined && !isValid(more)) return NOTHING;
+    if (now <= until) {
+      this.standing = FRESH;
+      const { earlyRefreshBeta } = this.rules;
+      this.due =
+        earlyRefreshBeta !== undefined &&
+        more !== undefined &&
+        more.tookMs > 0 &&
+        // The logarithm of 1 - chance, which is not 0.
+        more.tookMs * earlyRefreshBeta * -Math.log(1 - (this.#functions.chance() ?? 0)) >= until - now;
+      return value;
+    }
+    const staleFor = now - (until === Number.NEGATIVE_INFINITY ? (this.#loadedAt[slot] as number) : until);
+    if (value === ABSENT) return NOTHING;
+    const { staleWhileRevalidateMs, staleIfErrorMs } = this.rules;
+    if (staleFor <= staleWhileRevalidateMs && staleWhileRevalidateMs > 0) this.standing = REVALIDATE;
+    else if (staleFor <= staleIfErrorMs && staleIfErrorMs > 0) this.standing = ON_ERROR;
+    else return NOTHING;
+    this.due = more === undefined || now >= more.retryAt;
+    return value;
+  }
+
+  #isValid(slot: number): boolean {
+    const more = this.#more.get(slot);
+    return more === undefined || isValid(more);
+  }
+
+  set(key: string, value: V, stored: Stored): boolean {
+    const weight = this.#weigh(value, key);
+    const { tags } = stored;
+    this.#fence(key);
+    const more = tags === undefined ? undefined : this.#moreOf(0, tags, this.sequence);
+    return this.#store(key, value, this.#jittered(ttlOf(stored, this.rules.ttlMs)), weight, more);
+  }
+
+  #weigh(value: V, key: string): number {
+    const weight = this.#sizeOf === undefined ? 1 : this.#sizeOf(value, key);
+    if (!(Number.isInteger(weight) && weight >= 1 && weight <= MAX_WEIGHT)) {
+      throw invalid(
+        'cache',
+        'sizeOf(value, key)',
+        `a whole number from 1 to ${MAX_WEIGHT}`,
+        weight,
+        this.#residents.word,
+      );
+    }
+    return weight;
+  }
+
+  #jittered(ttlMs: number): number {
+    const { ttlJitter } = this.rules;
+    if (ttlJitter === 0 || ttlMs === Number.POSITIVE_INFINITY) return ttlMs;
+    return ttlMs * (1 - ttlJitter * (this.#functions.chance() ?? 0));
+  }
+
+  #store(
+    key: string,
+    value: V | typeof ABSENT,
+    ttlMs: number,
+    weight: number,
+    more: More | undefined,
+  ): boolean {
+    const functions = this.#functions;
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = this.#residents.live(functions.admit(key, weight, this.#hitBytes, this.#told()));
+      this.#evict();
+      if (slot === NO_KEY) throw keyTooLong(key, this.#residents.word);
+      if (slot < 0) return false;
+      this.#slots.set(key, slot);
+      this.#keys[slot] = key;
+      if (slot >= this.#freshUntil.length) this.#grow();
+    } else {
+      const fits = functions.reweigh(slot, weight, this.#hitBytes, this.#told());
+      this.#evict();
+      if (!this.#residents.live(fits)) {
+        this.#remove(slot, 'replaced');
+        return false;
+      }
+      this.#tell(key, slot, 'replaced');
+      this.#forgetMore(slot);
+      this.#bytes -= this.#weights[slot] as number;
+    }
+    const now = this.#timeline.now();
+    this.#values[slot] = value;
+    this.#loadedAt[slot] = now;
+    this.#freshUntil[slot] = ttlMs > 0 ? now + ttlMs : Number.NEGATIVE_INFINITY;
+    this.#weights[slot] = weight;
+    this.#bytes += weight;
+    if (more !== undefined) {
+      this.#more.set(slot, more);
+      for (const tag of more.tags) tag.uses++;
+    }
+    this.#sweep(now);
+    return true;
+  }
+
+  #grow(): void {
+    const length = 2 * this.#freshUntil.length;
+    const grown = (before: Float64Array): Float64Array<ArrayBuffer> => {
+      const after = new Float64Array(length);
+      after.set(before);
+      return after;
+    };
+    this.#freshUntil = grown(this.#freshUntil);
+    this.#loadedAt = grown(this.#loadedAt);
+    const weights = new Uint32Array(length);
+    weights.set(this.#weights);
+    this.#weights = weights;
+  }
+
+  /** Takes out whom the policy has chosen, as the registers say. */
+  #evict(): void {
+    const registers = this.#registers;
+    for (let left = registers[0] as number; left > 0; left = registers[0] as number) {
+      const told = Math.min(left, TOLD);
+      this.#evictions += told;
+      for (let index = 1; index <= told; index++) this.#drop(registers[index] as number, 'evicted');
+      if (left === told) return;
+      this.#functions.victims();
+    }
+  }
+
+  #remove(slot: number, reason: EvictReason): void {
+    const noted = this.#told();
+    if (noted > 0) this.#functions.touch(this.#hitBytes, noted);
+    this.#functions.remove(slot);
+    this.#drop(slot, reason);
+  }
+
+  /** Forgets what is in a slot. */
+  #drop(slot: number, reason: EvictReason): void {
+    const key = this.#keys[slot] as string;
+    this.#tell(key, slot, reason);
+    this.#slots.delete(key);
+    this.#keys[slot] = undefined;
+    this.#values[slot] = undefined;
+    this.#bytes -= this.#weights[slot] as number;
+    this.#forgetMore(slot);
+  }
+
+  #tell(key: string, slot: number, reason: EvictReason): void {
+    if (this.#gone === undefined) return;
+    const value = this.#values[slot];
+    this.#gone(key, value === ABSENT ? undefined : (value as V), reason);
+  }
+
+  /** Looks at a few slots for what is dead. */
+  #sweep(now: number): void {
+    for (let look = 0; look < SWEEP; look++) {
+      const slot = this.#sweepAt;
+      this.#sweepAt = slot + 1 < this.#keys.length ? slot + 1 : 0;
+      if (this.#keys[slot] === undefined) continue;
+      const until = this.#freshUntil[slot] as number;
+      if (now <= until && (this.#more.size === 0 || this.#isValid(slot))) continue;
+      const { standing, due, ageMs } = this;
+      if (this.#look(slot) === NOTHING) {
+        this.#expirations++;
+        this.#remove(slot, 'expired');
+      }
+      this.standing = standing;
+      this.due = due;
+      this.ageMs = ageMs;
+    }
+  }
+
+  delete(key: string): boolean {
+    this.#fence(key);
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return false;
+    const value = this.#look(slot);
+    this.#remove(slot, 'deleted');
+    return value !== NOTHING && value !== ABSENT;
+  }
+
+  expire(key: string): boolean {
+    this.#fence(key);
+    const slot = this.#slots.get(key);
+    if (slot === undefined || this.#look(slot) === NOTHING || this.standing !== FRESH) return false;
+    // The last instant before now.
+    this.#freshUntil[slot] = before(this.#timeline.now());
+    return true;
+  }
+
+  clear(): void {
+    this.#flights.clear();
+    if (this.#gone !== undefined) {
+      for (const [key, slot] of this.#slots) this.#tell(key, slot, 'deleted');
+    }
+    for (const slot of this.#more.keys()) this.#forgetMore(slot);
+    this.#functions.clear();
+    this.#slots = new Map();
+    this.#keys = [];
+    this.#values = [];
+    this.#noted = 0;
+    this.#sweepAt = 0;
+    this.#bytes = 0;
+  }
+
+  invalidateTag(name: string): void {
+    const tag = this.#tag(name);
+    tag.barrier = ++this.sequence;
+    tag.at = this.#timeline.now();
+    this.#tidy();
+  }
+
+  #tag(name: string): Tag {
+    let tag = this.#tags.get(name);
+    if (tag === undefined) {
+      tag = { name, barrier: 0, at: 0, uses: 0 };
+      this.#tags.set(name, tag);
+      this.#suspects.push(tag);
+    }
+    return tag;
+  }
+
+  /** A tag without entries is forgotten once no load can come with it any more that began before it was invalidated. */
+  #tidy(): void {
+    for (let look = 0; look < 4; look++) {
+      const tag = this.#suspects.shift();
+      if (tag === undefined) return;
+      const isOver = tag.barrier === 0 || this.#timeline.now() - tag.at > this.rules.leaseMs;
+      if (tag.uses === 0 && isOver) this.#tags.delete(tag.name);
+      else this.#suspects.push(tag);
+    }
+  }
+
+  #moreOf(tookMs: number, tags: readonly string[], seen: number): More {
+    // First: as long as no entry has them, its tags may be forgotten.
+    this.#tidy();
+    const own = tags.map((name) => this.#tag(name));
+    return { tookMs, retryAt: Number.NEGATIVE_INFINITY, tags: own, seen };
+  }
+
+  #forgetMore(slot: number): void {
+    const more = this.#more.get(slot);
+    if (more === undefined) return;
+    this.#more.delete(slot);
+    for (const tag of more.tags) tag.uses--;
+  }
+
+  #fence(key: string): void {
+    this.#flights.delete(key);
+  }
+
+  begin(flight: Flight<V>, _how: How): typeof LEAD {
+    this.#flights.set(flight.key, flight);
+    flight.token = this.sequence;
+    this.#loads++;
+    return LEAD;
+  }
+
+  joinable(flight: Flight<V>): number {
+    return this.#flights.get(flight.key) === flight ? this.sequence : -1;
+  }
+
+  land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
+    const { key, token: began } = flight;
+    const value = (): V => (result.kind === 'absent' ? undefined : result.value) as V;
+    let barrier = Number.POSITIVE_INFINITY;
+    if (result.kind === 'skipped') {
+      this.#done(flight);
+      return { value, barrier };
+    }
+    const own = result.kind === 'value' && tags !== undefined ? tags : [];
+    const needsMore = own.length > 0 || this.rules.earlyRefreshBeta !== undefined;
+    const more = needsMore ? this.#moreOf(tookMs, own, began) : undefined;
+    const highest = more === undefined ? 0 : barrierOf(more);
+    if (highest > began) barrier = highest;
+    const counts = this.#done(flight);
+    const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
+    if (counts && barrier === Number.POSITIVE_INFINITY && !isLate) this.#keep(key, result, ttlMs, more);
+    return { value, barrier };
+  }
+
+  /** Stores what a load came to, if it can be stored. */
+  #keep(key: string, result: Result<V>, ttlMs: number, more: More | undefined): void {
+    try {
+      if (result.kind !== 'absent') {
+        const weight = this.#weigh((result as { value: V }).value, key);
+        const ttl = this.#jittered(ttlOf({ ttlMs }, this.rules.ttlMs));
+        this.#store(key, (result as { value: V }).value, ttl, weight, more);
+        return;
+      }
+      const { negativeTtlMs } = this.rules;
+      const slot = this.#slots.get(key);
+      if (negativeTtlMs !== undefined) this.#store(key, ABSENT, this.#jittered(negativeTtlMs), 1, more);
+      else if (slot !== undefined) this.#remove(slot, 'replaced');
+    } catch {
+      // A value that cannot be measured, or a key that is too long: given, not stored.
+    }
+  }
+
+  /** The flight is over: whether its value counts. */
+  #done(flight: Flight<V>): boolean {
+    if (this.#flights.get(flight.key) !== flight) return false;
+    this.#flights.delete(flight.key);
+    return true;
+  }
+
+  fail(flight: Flight<V>, _error: unknown): void {
+    this.#loadFailures++;
+    if (!this.#done(flight)) return;
+    const slot = this.#slots.get(flight.key);
+    if (slot === undefined || this.#look(slot) === NOTHING) return;
+    const more = this.#more.get(slot) ?? { tookMs: 0, retryAt: 0, tags: [], seen: this.sequence };
+    // What is fresh is not loaded early again.
+    more.tookMs = 0;
+    if (this.standing !== FRESH) more.retryAt = this.#timeline.now() + this.rules.refreshBackoffMs;
+    this.#more.set(slot, more);
+  }
+
+  servedStale(): void {
+    this.#misses--;
+    this.#hitCount++;
+    this.#staleHits++;
+  }
+
+  abandon(flight: Flight<V>): boolean {
+    this.#done(flight);
+    return true;
+  }
+
+  resume(): void {}
+
+  giveUp(flight: Flight<V>): void {
+    this.#done(flight);
+  }
+
+  figures(): ReturnType<Store<V>['figures']> {
+    return {
+      size: this.size,
+      bytes: this.#sizeOf === undefined ? 0 : this.#bytes,
+      hits: this.#hitCount,
+      staleHits: this.#staleHits,
+      misses: this.#misses,
+      loads: this.#loads,
+      loadFailures: this.#loadFailures,
+      evictions: this.#evictions,
+      expirations: this.#expirations,
+      loading: this.#flights.size,
+      waiting: 0,
+    } satisfies Partial<CacheSnapshot>;
+  }
+
+  reconfigure(change: CacheRules): void {
+    const rules = localRules(change, this.rules.policy, this.#residents.word);
+    const { maxEntries = MAX_ENTRIES, maxBytes } = rules;
+    this.#residents.cold((native, id, handle) => {
+      const noted = this.#told();
+      if (noted > 0) this.#functions.touch(this.#hitBytes, noted);
+      return native.boundResidents(id, handle, maxEntries, maxBytes) || null;
+    });
+    this.#evict();
+    this.rules = rules;
+  }
+
+  dispose(): void {
+    this.#slots = new Map();
+    this.#keys = [];
+    this.#values = [];
+    this.#more = new Map();
+    this.#tags.clear();
+  }
+}
+
+/** The rules in force of a cache without a name. @throws {InvalidOptionError} */
+export function localRules(
+  rules: NativeCacheOptions,
+  policy: string | undefined,
+  primitive: string | undefined,
+): RulesInForce {
+  const { maxEntries } = rules;
+  if (maxEntries !== undefined && maxEntries > MAX_ENTRIES) {
+    const expected = `a whole number from 1 to ${MAX_ENTRIES} without a name`;
+    throw invalid('cache', 'maxEntries', expected, maxEntries, primitive);
+  }
+  let checked: NativeCacheRules;
+  try {
+    checked = host().native.checkCache({ ...rules, policy });
+  } catch (error) {
+    throw fromNative(error, { kind: 'cache', primitive });
+  }
+  return checked as RulesInForce;
+}
+
+function ttlOf({ ttlMs }: { readonly ttlMs: number }, own: number): number {
+  return Number.isNaN(ttlMs) ? own : ttlMs;
+}
+
+function barrierOf({ tags }: More): number {
+  let highest = 0;
+  for (const { barrier } of tags) if (barrier > highest) highest = barrier;
+  return highest;
+}
+
+function isValid(more: More): boolean {
+  return more.tags.length === 0 || barrierOf(more) <= more.seen;
+}
+
+/** The number before another. */
+function before(value: number): number {
+  return value - Math.max(1e-6, value * Number.EPSILON);
+}

@@ -1,0 +1,433 @@
+/**
+ * A cache with a name: its values are in Rust, one for all threads of the process, and so is the table of loads under way. What a
+ * caller gets is a copy of its own. A front keeps decoded values in this thread and asks with every hit whether they still hold.
+ */
+import type { CacheFunctions, NativeCacheSnapshot } from './binding.js';
+import { type Coding, room } from './cache-codec.js';
+import { packError, unpackError } from './cache-errors.js';
+import type { Flight, Flights } from './cache-flight.js';
+import type { Front } from './cache-front.js';
+import type { CacheRules, EvictReason } from './cache-options.js';
+import {
+  ABSENT,
+  FILLED,
+  FRESH,
+  type Gone,
+  type How,
+  keyTooLong,
+  type Landing,
+  type LEAD,
+  NOTHING,
+  type Result,
+  type RulesInForce,
+  type Store,
+  type Stored,
+  WAIT,
+} from './cache-store.js';
+import { InvalidOptionError } from './errors.js';
+import { host, keepAlive, type Listener, listen, readMail, unlisten } from './host.js';
+import { Lookout } from './lookout.js';
+import { describe } from './options.js';
+import type { Primitive } from './primitive.js';
+
+/** What `read` answers besides text. */
+const IS_NOTHING = 0;
+const IS_BYTES = 2;
+const NO_KEY = -1;
+
+/** Where the registers say it. */
+const STANDING = 0;
+const DUE = 1;
+const PLACE = 2;
+const VERSION = 3;
+const AGE = 4;
+const LENGTH = 5;
+
+/** What has come out for a ticket. */
+const TEXT = 1;
+const BYTES = 2;
+const NONE = 3;
+const FAILED = 4;
+const ALONE = 5;
+const TO_LEAD = 6;
+
+const REASONS: readonly EvictReason[] = ['evicted', 'expired', 'deleted', 'replaced'];
+
+type Shared = Primitive<'cache', CacheFunctions>;
+
+export class SharedStore<V> implements Store<V> {
+  sequence = 0;
+  standing = FRESH;
+  due = false;
+  ageMs = 0;
+  rules: RulesInForce;
+  /** Set by the cache, once there is one. */
+  flights!: Flights<V>;
+  readonly #shared: Shared;
+  readonly #functions: CacheFunctions;
+  readonly #registers: Float64Array;
+  readonly #coding: Coding<V>;
+  readonly #front: Front<V> | undefined;
+  readonly #gone: Gone<V> | undefined;
+  /** Flights of this thread, by token or ticket. */
+  readonly #byNumber = new Map<number, Flight<V>>();
+  #awaited = 0;
+  readonly #lookout = new Lookout(() => {
+    if (this.#awaited === 0) return false;
+    this.#functions.look();
+    readMail();
+    return true;
+  });
+  readonly #listener: Listener = {
+    onTicket: (number, fate) => {
+      const flight = this.#byNumber.get(number);
+      if (flight === undefined) return;
+      if (fate === 'served') this.#arrived(flight);
+      else this.flights.onOrphan(flight);
+    },
+  };
+
+  constructor(shared: Shared, coding: Coding<V>, front: Front<V> | undefined, gone: Gone<V> | undefined) {
+    this.#shared = shared;
+    this.#functions = shared.functions;
+    this.#registers = host().registers;
+    this.#coding = coding;
+    this.#front = front;
+    this.#gone = gone;
+    this.rules = this.snapshot().rules as RulesInForce;
+    if (gone !== undefined) shared.cold((native, id, handle) => native.watchCache(id, handle, true) || null);
+  }
+
+  snapshot(): NativeCacheSnapshot {
+    return this.#shared.cold((native, id, handle) => native.cacheSnapshot(id, handle));
+  }
+
+  get size(): number {
+    return this.#shared.live(this.#functions.size());
+  }
+
+  get bytes(): number {
+    this.#shared.live(this.#functions.size());
+    return this.#registers[0] as number;
+  }
+
+  get(key: string): V | undefined {
+    const value = this.read(key);
+    return value === NOTHING || value === ABSENT || this.standing !== FRESH ? undefined : value;
+  }
+
+  read(key: string): V | typeof ABSENT | typeof NOTHING {
+    const front = this.#front;
+    if (front !== undefined) {
+      const at = front.find(key);
+      if (at >= 0) {
+        if (this.#functions.isStill(front.places[at] as number, front.versions[at] as number) === true) {
+          front.use(at);
+          this.standing = FRESH;
+          this.due = false;
+          return front.values[at] as V;
+        }
+        front.drop(at);
+      }
+    }
+    const found = this.#functions.read(key);
+    if (this.#gone !== undefined) this.#tellGone();
+    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, front);
+    return this.#without(key, found);
+  }
+
+  peek(key: string): V | typeof ABSENT | typeof NOTHING {
+    const found = this.#functions.peek(key);
+    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, undefined);
+    return this.#without(key, found);
+  }
+
+  #without(key: string, found: number | undefined): typeof ABSENT | typeof NOTHING {
+    const code = this.#shared.live(found);
+    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (code === IS_NOTHING) return NOTHING;
+    this.#noteStanding();
+    return ABSENT;
+  }
+
+  #noteStanding(): void {
+    const registers = this.#registers;
+    this.standing = registers[STANDING] as number;
+    this.due = registers[DUE] === 1;
+    this.ageMs = registers[AGE] as number;
+  }
+
+  #found(key: string, found: string | number, front: Front<V> | undefined): V | typeof NOTHING {
+    this.#noteStanding();
+    const place = this.#registers[PLACE] as number;
+    const version = this.#registers[VERSION] as number;
+    const encoded = typeof found === 'string' ? found : this.#copied();
+    let value: V;
+    try {
+      value = this.#coding.decode(encoded);
+    } catch {
+      // What the codec does not understand is no value; the next load replaces it.
+      return NOTHING;
+    }
+    if (front !== undefined && this.standing === FRESH) front.add(key, value, place, version);
+    return value;
+  }
+
+  /** The bytes that were read last. */
+  #copied(): Uint8Array {
+    const bytes = room(this.#registers[LENGTH] as number);
+    this.#functions.copy(bytes, 0);
+    return bytes;
+  }
+
+  has(key: string): boolean {
+    const found = this.#shared.live(this.#functions.has(key));
+    if (found === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    return found === 1;
+  }
+
+  set(key: string, value: V, { ttlMs, tags }: Stored): boolean {
+    let encoded: string | Uint8Array;
+    try {
+      encoded = this.#coding.encode(value);
+    } catch (cause) {
+      const details = { ...this.#shared.details, cause };
+      throw new InvalidOptionError('value', this.#coding.expected, describe(value), details);
+    }
+    const code = this.#shared.live(this.#functions.set(key, encoded, ttlMs, jsonOf(tags)));
+    if (this.#gone !== undefined) this.#tellGone();
+    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    return code === 1;
+  }
+
+  delete(key: string): boolean {
+    const code = this.#shared.live(this.#functions.delete(key));
+    if (this.#gone !== undefined) this.#tellGone();
+    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    return code === 1;
+  }
+
+  expire(key: string): boolean {
+    const code = this.#shared.live(this.#functions.expire(key));
+    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    return code === 1;
+  }
+
+  invalidateTag(tag: string): void {
+    if (!this.#shared.live(this.#functions.invalidateTag(tag))) throw keyTooLong(tag, this.#shared.word);
+  }
+
+  clear(): void {
+    this.#shared.live(this.#functions.clear());
+    this.#front?.clear();
+    if (this.#gone !== undefined) this.#tellGone();
+  }
+
+  begin(flight: Flight<V>, how: How): typeof FILLED | typeof LEAD | typeof WAIT {
+    const code = this.#shared.live(this.#functions.join(flight.key, how));
+    if (code === NO_KEY) throw keyTooLong(flight.key, this.#shared.word);
+    this.sequence = this.#registers[1] as number;
+    if (code === FILLED) return FILLED;
+    flight.token = this.#registers[0] as number;
+    this.#byNumber.set(flight.token, flight);
+    if (code === WAIT) this.#await(1);
+    else this.#listenFor(1);
+    return code as typeof LEAD | typeof WAIT;
+  }
+
+  #listening = 0;
+
+  /** Whether mail may come: for who waits, and for a leader that others wait for. */
+  #listenFor(change: 1 | -1): void {
+    this.#listening += change;
+    if (change === 1 && this.#listening === 1) listen(this.#shared.state, this.#listener);
+    else if (this.#listening === 0) unlisten(this.#shared.state, this.#listener);
+  }
+
+  #await(change: 1 | -1): void {
+    this.#listenFor(change);
+    this.#awaited += change;
+    keepAlive(change);
+    if (change === 1) this.#lookout.start();
+  }
+
+  /** The flight is no more of the numbers that mail comes for. */
+  #forget(flight: Flight<V>, waited: boolean): void {
+    if (!this.#byNumber.delete(flight.token)) return;
+    if (waited) this.#await(-1);
+    else this.#listenFor(-1);
+  }
+
+  joinable(flight: Flight<V>): number {
+    this.sequence = this.#shared.live(this.#functions.joinable(flight.token));
+    return this.sequence;
+  }
+
+  /** Something has come out for a flight that waits. */
+  #arrived(flight: Flight<V>): void {
+    const found = this.#functions.outcome(flight.token);
+    const registers = this.#registers;
+    const code = registers[0] as number;
+    const barrier = registers[2] as number;
+    if (found === undefined || code === 0) return;
+    this.#forget(flight, true);
+    switch (code) {
+      case TEXT:
+      case BYTES: {
+        const encoded = code === TEXT ? (found as string) : this.#copied();
+        this.#deliver(flight, encoded, barrier);
+        break;
+      }
+      case NONE:
+        this.flights.arrive(flight, () => undefined, barrier);
+        break;
+      case FAILED:
+        this.flights.failed(flight, unpackError(found as string));
+        break;
+      case ALONE:
+        flight.token = 0;
+        this.flights.lead(flight);
+        break;
+      case TO_LEAD:
+        flight.token = registers[1] as number;
+        this.#byNumber.set(flight.token, flight);
+        this.#listenFor(1);
+        this.flights.lead(flight);
+        break;
+    }
+  }
+
+  /** What another thread has loaded goes to all who wait here. What cannot be decoded, everybody loads for itself. */
+  #deliver(flight: Flight<V>, encoded: string | Uint8Array, barrier: number): void {
+    let first: { value: V } | undefined;
+    try {
+      first = { value: this.#coding.decode(encoded) };
+    } catch {
+      flight.token = 0;
+      this.flights.lead(flight);
+      return;
+    }
+    this.flights.arrive(flight, this.#copies(first, encoded), barrier);
+  }
+
+  /** For each who asks its own: the first is decoded already. */
+  #copies(first: { readonly value: V } | undefined, encoded: string | Uint8Array): () => V {
+    let next = first;
+    return () => {
+      if (next === undefined) {
+        const bytes = typeof encoded === 'string' ? encoded : encoded.slice();
+        return this.#coding.decode(bytes);
+      }
+      const { value } = next;
+      next = undefined;
+      return value;
+    };
+  }
+
+  land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
+    const { token } = flight;
+    this.#forget(flight, false);
+    const given = (): V => (result.kind === 'absent' ? undefined : result.value) as V;
+    const nobody = Number.POSITIVE_INFINITY;
+    if (result.kind === 'absent') {
+      if (token !== 0) this.#functions.landAbsent(token);
+      return { value: given, barrier: nobody };
+    }
+    let encoded: string | Uint8Array;
+    let first: { value: V };
+    try {
+      if (result.value === undefined) {
+        if (token !== 0) this.#functions.skip(token, undefined);
+        return { value: given, barrier: nobody };
+      }
+      encoded = this.#coding.encode(result.value);
+      first = { value: this.#coding.decode(typeof encoded === 'string' ? encoded : encoded.slice()) };
+    } catch {
+      if (token !== 0) this.#functions.skip(token, null);
+      return { value: given, barrier: nobody };
+    }
+    if (result.kind === 'skipped') {
+      if (token !== 0) this.#functions.skip(token, encoded);
+      return { value: this.#copies(first, encoded), barrier: nobody };
+    }
+    let barrier = nobody;
+    if (token !== 0) {
+      const landed = this.#functions.land(token, encoded, tookMs, ttlMs, jsonOf(tags));
+      if (landed !== undefined) barrier = this.#registers[0] as number;
+      if (this.#gone !== undefined) this.#tellGone();
+    }
+    return { value: this.#copies(first, encoded), barrier };
+  }
+
+  fail(flight: Flight<V>, error: unknown): void {
+    const { token } = flight;
+    this.#forget(flight, false);
+    if (token !== 0) this.#functions.fail(token, packError(error));
+  }
+
+  servedStale(): void {
+    this.#functions.servedStale();
+  }
+
+  abandon(flight: Flight<V>): boolean {
+    if (flight.role === 'waits') {
+      this.#forget(flight, true);
+      this.#functions.cancel(flight.token);
+      return true;
+    }
+    if (flight.token !== 0 && this.#functions.abandon(flight.token) === false) return false;
+    this.#forget(flight, false);
+    return true;
+  }
+
+  resume(flight: Flight<V>): void {
+    if (flight.token !== 0) this.#functions.resume(flight.token);
+  }
+
+  giveUp(flight: Flight<V>): void {
+    if (flight.role === 'waits') {
+      this.#forget(flight, true);
+      this.#functions.cancel(flight.token);
+    } else {
+      this.#forget(flight, false);
+      if (flight.token !== 0) this.#functions.giveUp(flight.token);
+    }
+  }
+
+  figures(): ReturnType<Store<V>['figures']> {
+    const { rules: _, codec: __, ...figures } = this.snapshot();
+    return figures;
+  }
+
+  reconfigure(rules: CacheRules): void {
+    this.#shared.cold((native, id, handle) => native.reconfigureCache(id, handle, rules) || null);
+    this.rules = this.snapshot().rules as RulesInForce;
+  }
+
+  /** Tells of what this thread's calls have removed. */
+  #tellGone(): void {
+    const { takeGone, goneValue } = this.#functions;
+    for (let key = takeGone(); key !== undefined; key = takeGone()) {
+      const reason = REASONS[this.#registers[0] as number] as EvictReason;
+      const what = this.#registers[1] as number;
+      let value: V | undefined;
+      if (what !== 0) {
+        const found = goneValue(what);
+        try {
+          value = this.#coding.decode(typeof found === 'string' ? found : this.#copied());
+        } catch {
+          value = undefined;
+        }
+      }
+      this.#gone?.(key, value, reason);
+    }
+  }
+
+  dispose(): void {
+    this.#front?.clear();
+  }
+}
+
+function jsonOf(tags: readonly string[] | undefined): string | undefined {
+  return tags === undefined || tags.length === 0 ? undefined : JSON.stringify(tags);
+}

@@ -983,6 +983,14 @@ declare class Cache<V = unknown> {
      */
     constructor(options: CacheOptions<V>);
     /**
+     * An object on the cache of this name, if one exists in the process, with its rules and no front. A cache with a codec of its own
+     * needs that.
+     * @throws {InvalidOptionError}
+     */
+    static find<V = unknown>(name: string, options?: {
+        readonly codec?: CacheCodec<V> | undefined;
+    }): Cache<V> | undefined;
+    /**
      * The value of a key: what there is, else what `loader` comes to, called once for all who ask at the same time in all threads that
      * share the name. Stale values are served as the options say. What `loader` throws goes to all who wait for it, and is not stored.
      * Rejects with the signal's reason when aborted, with TimeoutError after `hardTimeoutMs`, with ReentrantLoadError where the loader

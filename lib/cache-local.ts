@@ -59,6 +59,8 @@ interface More {
   tookMs: number;
   /** Loading it anew has failed, and is tried again then. */
   retryAt: number;
+  /** Its time to live was ended by hand. */
+  wasEnded: boolean;
   readonly tags: readonly Tag[];
   readonly seen: number;
 }
@@ -130,7 +132,7 @@ export class LocalStore<V> implements Store<V> {
       const until = this.#freshUntil[slot] as number;
       if (
         (until === Number.POSITIVE_INFINITY || this.#timeline.now() <= until) &&
-        (this.#more.size === 0 || this.#isValid(slot))
+        (this.#more.size === 0 || this.#isFresh(slot))
       ) {
         this.#hit(slot);
         const value = this.#values[slot];
@@ -198,7 +200,7 @@ export class LocalStore<V> implements Store<V> {
     const now = this.#timeline.now();
     this.ageMs = now - (this.#loadedAt[slot] as number);
     if (more !== undefined && !isValid(more)) return NOTHING;
-    if (now <= until) {
+    if (now <= until && more?.wasEnded !== true) {
       this.standing = FRESH;
       const { earlyRefreshBeta } = this.rules;
       this.due =
@@ -219,9 +221,10 @@ export class LocalStore<V> implements Store<V> {
     return value;
   }
 
-  #isValid(slot: number): boolean {
+  /** Whether nothing but its time says that it is not. */
+  #isFresh(slot: number): boolean {
     const more = this.#more.get(slot);
-    return more === undefined || isValid(more);
+    return more === undefined || (isValid(more) && !more.wasEnded);
   }
 
   set(key: string, value: V, stored: Stored): boolean {
@@ -351,7 +354,7 @@ export class LocalStore<V> implements Store<V> {
       this.#sweepAt = slot + 1 < this.#keys.length ? slot + 1 : 0;
       if (this.#keys[slot] === undefined) continue;
       const until = this.#freshUntil[slot] as number;
-      if (now <= until && (this.#more.size === 0 || this.#isValid(slot))) continue;
+      if (now <= until && (this.#more.size === 0 || this.#isFresh(slot))) continue;
       const { standing, due, ageMs } = this;
       if (this.#look(slot) === NOTHING) {
         this.#expirations++;
@@ -376,8 +379,8 @@ export class LocalStore<V> implements Store<V> {
     this.#fence(key);
     const slot = this.#slots.get(key);
     if (slot === undefined || this.#look(slot) === NOTHING || this.standing !== FRESH) return false;
-    // The last instant before now.
-    this.#freshUntil[slot] = before(this.#timeline.now());
+    this.#freshUntil[slot] = this.#timeline.now();
+    this.#moreThere(slot).wasEnded = true;
     return true;
   }
 
@@ -428,7 +431,17 @@ export class LocalStore<V> implements Store<V> {
     // First: as long as no entry has them, its tags may be forgotten.
     this.#tidy();
     const own = tags.map((name) => this.#tag(name));
-    return { tookMs, retryAt: Number.NEGATIVE_INFINITY, tags: own, seen };
+    return { tookMs, retryAt: Number.NEGATIVE_INFINITY, wasEnded: false, tags: own, seen };
+  }
+
+  /** Of an entry that is there. */
+  #moreThere(slot: number): More {
+    let more = this.#more.get(slot);
+    if (more === undefined) {
+      more = this.#moreOf(0, [], this.sequence);
+      this.#more.set(slot, more);
+    }
+    return more;
   }
 
   #forgetMore(slot: number): void {
@@ -502,11 +515,10 @@ export class LocalStore<V> implements Store<V> {
     if (!this.#done(flight)) return;
     const slot = this.#slots.get(flight.key);
     if (slot === undefined || this.#look(slot) === NOTHING) return;
-    const more = this.#more.get(slot) ?? { tookMs: 0, retryAt: 0, tags: [], seen: this.sequence };
+    const more = this.#moreThere(slot);
     // What is fresh is not loaded early again.
     more.tookMs = 0;
     if (this.standing !== FRESH) more.retryAt = this.#timeline.now() + this.rules.refreshBackoffMs;
-    this.#more.set(slot, more);
   }
 
   servedStale(): void {
@@ -595,9 +607,4 @@ function barrierOf({ tags }: More): number {
 
 function isValid(more: More): boolean {
   return more.tags.length === 0 || barrierOf(more) <= more.seen;
-}
-
-/** The number before another. */
-function before(value: number): number {
-  return value - Math.max(1e-6, value * Number.EPSILON);
 }

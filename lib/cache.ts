@@ -1,4 +1,5 @@
 /** Cache: values that were loaded once, for all who ask; in this thread by reference, or by name for all threads of the process. */
+import type { CacheFunctions } from './binding.js';
 import { codingOf } from './cache-codec.js';
 import { Caller, Flights } from './cache-flight.js';
 import { Front } from './cache-front.js';
@@ -72,6 +73,35 @@ const LOAD_SHAPES = {
 /** The cache's own ttl, and no tags. */
 const PLAIN: Stored = { ttlMs: Number.NaN, tags: undefined };
 
+/** What the native part calls a codec that it does not know. */
+const CUSTOM = 'custom';
+
+/** What `find` has found. */
+class Found {
+  readonly shared: Primitive<'cache', CacheFunctions>;
+  readonly codec: CacheCodec<never> | undefined;
+  readonly word: string;
+
+  constructor(
+    shared: Primitive<'cache', CacheFunctions>,
+    codec: CacheCodec<never> | undefined,
+    word: string,
+  ) {
+    this.shared = shared;
+    this.codec = codec;
+    this.word = word;
+  }
+}
+
+function partsOf<V>(
+  shared: Primitive<'cache', CacheFunctions>,
+  store: SharedStore<V>,
+): [Primitive<'cache', object>, Store<V>, Flights<V>] {
+  const flights = new Flights(store, shared.timeline, shared.details);
+  store.flights = flights;
+  return [shared, store, flights];
+}
+
 /** A method may be called on anything: what is no Cache is an InvalidOptionError. */
 let checkThis: <V>(cache: Cache<V>) => Cache<V>;
 
@@ -97,30 +127,60 @@ export class Cache<V = unknown> {
    * @throws {NameConflictError} when the name is in use with other options.
    */
   constructor(options: CacheOptions<V>) {
-    const own = checkShape('cache', options, SHAPES);
-    const { name, label, softTimeoutMs, hardTimeoutMs, onEvict } = own;
-    const word = name ?? label;
-    for (const [option, value] of Object.entries({ softTimeoutMs, hardTimeoutMs })) {
-      if (value !== undefined) checkSpan('cache', option, value, word);
-    }
-    this.#softTimeoutMs = softTimeoutMs ?? Number.POSITIVE_INFINITY;
-    this.#hardTimeoutMs = hardTimeoutMs ?? Number.POSITIVE_INFINITY;
-    const gone =
-      onEvict &&
-      ((key: string, value: V | undefined, reason: EvictReason) =>
-        queueMicrotask(() => onEvict(key, value, reason)));
-    if (name === undefined) {
-      [this.#primitive, this.#store] = this.#openLocal(own, gone);
-      this.#flights = new Flights(this.#store, this.#primitive.timeline, this.#primitive.details);
+    if (options instanceof Found) {
+      const { shared, codec, word } = options;
+      const store = new SharedStore<V>(
+        shared,
+        codingOf<V>(foundCodec(codec, word, shared.name)),
+        undefined,
+        undefined,
+      );
+      [this.#primitive, this.#store, this.#flights] = partsOf(shared, store);
+      this.#softTimeoutMs = Number.POSITIVE_INFINITY;
+      this.#hardTimeoutMs = Number.POSITIVE_INFINITY;
     } else {
-      const shared = this.#openShared(own);
-      const store = new SharedStore<V>(shared, codingOf<V>(codecOf(own)), frontOf<V>(own), gone);
-      this.#primitive = shared;
-      this.#store = store;
-      this.#flights = new Flights(store, shared.timeline, shared.details);
-      store.flights = this.#flights;
+      const own = checkShape('cache', options, SHAPES);
+      const { name, label, softTimeoutMs, hardTimeoutMs, onEvict } = own;
+      for (const [option, value] of Object.entries({ softTimeoutMs, hardTimeoutMs })) {
+        if (value !== undefined) checkSpan('cache', option, value, name ?? label);
+      }
+      this.#softTimeoutMs = softTimeoutMs ?? Number.POSITIVE_INFINITY;
+      this.#hardTimeoutMs = hardTimeoutMs ?? Number.POSITIVE_INFINITY;
+      const gone =
+        onEvict &&
+        ((key: string, value: V | undefined, reason: EvictReason) =>
+          queueMicrotask(() => onEvict(key, value, reason)));
+      if (name === undefined) {
+        [this.#primitive, this.#store] = this.#openLocal(own, gone);
+        this.#flights = new Flights(this.#store, this.#primitive.timeline, this.#primitive.details);
+      } else {
+        const shared = this.#openShared(own);
+        const store = new SharedStore<V>(shared, codingOf<V>(codecOf(own)), frontOf<V>(own), gone);
+        [this.#primitive, this.#store, this.#flights] = partsOf(shared, store);
+      }
     }
     reportUse(this, () => this.#flights.size > 0);
+  }
+
+  /**
+   * An object on the cache of this name, if one exists in the process, with its rules and no front. A cache with a codec of its own
+   * needs that.
+   * @throws {InvalidOptionError}
+   */
+  static find<V = unknown>(
+    name: string,
+    options: { readonly codec?: CacheCodec<V> | undefined } = {},
+  ): Cache<V> | undefined {
+    const { codec } = checkShape('cache', options, { codec: 'object' });
+    return Primitive.find<'cache', CacheFunctions, Cache<V>>(
+      'cache',
+      name,
+      (native, host) => native.findCache(host, name),
+      (shared) => {
+        const { codec: word } = shared.cold((native, host, handle) => native.cacheSnapshot(host, handle));
+        return new Cache<V>(new Found(shared, codec as CacheCodec<never> | undefined, word) as never);
+      },
+    );
   }
 
   #openLocal(
@@ -148,7 +208,7 @@ export class Cache<V = unknown> {
     return [residents, new LocalStore(residents, rules, sizeOf, gone)];
   }
 
-  #openShared(own: CacheOptions<V>): Primitive<'cache', never> {
+  #openShared(own: CacheOptions<V>): Primitive<'cache', CacheFunctions> {
     const { sizeOf, policy, seed, name } = own;
     if (sizeOf !== undefined) throw invalid('cache', 'sizeOf', 'absent with a name', sizeOf, name);
     const codec = codecOf(own);
@@ -159,9 +219,9 @@ export class Cache<V = unknown> {
         policy,
         seed,
         clock,
-        codec: typeof codec === 'string' ? codec : 'custom',
+        codec: typeof codec === 'string' ? codec : CUSTOM,
       }),
-    ) as Primitive<'cache', never>;
+    );
   }
 
   /**
@@ -439,6 +499,17 @@ function rulesOf<V>(own: CacheOptions<V>): CacheRules {
   const rules: Record<string, unknown> = {};
   for (const rule of Object.keys(RULES)) rules[rule] = own[rule as keyof CacheRules];
   return rules as unknown as CacheRules;
+}
+
+/** The codec of a cache that was found: its own, or the one that was given if it has one of its own. */
+function foundCodec<V>(
+  codec: CacheCodec<V> | undefined,
+  word: string,
+  name: string | undefined,
+): 'json' | 'string' | 'bytes' | CacheCodec<V> {
+  if (word !== CUSTOM) return word as 'json' | 'string' | 'bytes';
+  if (codec === undefined) throw invalid('cache', 'codec', 'the codec of this cache', codec, name);
+  return codecOf({ codec, name } as CacheOptions<V>);
 }
 
 function codecOf<V>({ codec, name }: CacheOptions<V>): 'json' | 'string' | 'bytes' | CacheCodec<V> {

@@ -123,9 +123,15 @@ export class Primitive<K extends PrimitiveKind, Functions> {
     const { id, native } = host();
     const opened = find(native, id, name);
     if (opened === null) return undefined;
-    const owner = make(new Primitive(kind, { name }, timelineOfState(opened.clock), opened));
-    collectWith(owner, kind, opened.handle);
-    return owner;
+    const found = new Primitive(kind, { name }, timelineOfState(opened.clock), opened);
+    try {
+      const owner = make(found);
+      collectWith(owner, kind, opened.handle);
+      return owner;
+    } catch (error) {
+      found.dispose();
+      throw error;
+    }
   }
 
   /** The name or label. */

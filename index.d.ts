@@ -862,8 +862,8 @@ interface CacheOptions<V> extends CacheRules {
     /** Without a name, and needed there for `maxBytes`: what an entry weighs, a whole number from 1 to 4294967295. */
     readonly sizeOf?: ((value: V, key: string) => number) | undefined;
     /**
-     * With a name: keeps so many decoded values in this thread too. All its callers share them: they must not be changed. Every hit is
-     * checked against the shared cache: nothing is served that is not there any more.
+     * With a name: keeps so many decoded values in this thread too, which all its callers share: they must not be changed. Every hit
+     * is checked against the shared cache: nothing is served that is not there any more. Default: none.
      */
     readonly front?: {
         readonly maxEntries: number;
@@ -983,7 +983,7 @@ declare class Cache<V = unknown> {
      */
     constructor(options: CacheOptions<V>);
     /**
-     * An object on the cache of this name, if one exists in the process, with its rules and no front. A cache with a codec of its own
+     * An object on the cache of this name, if one exists in the process, with its rules and without a front. A cache with a codec of its own
      * needs that.
      * @throws {InvalidOptionError}
      */

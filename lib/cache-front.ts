@@ -1,5 +1,8 @@
 /** Decoded values of a named cache in this thread, and what names each in the shared one. Which stays is decided by a clock. */
 
+/** Of so many that come to a full front, one gets in. */
+const ONE_OF = 4;
+
 /** A key that is not in front. */
 const NOWHERE = -1;
 
@@ -15,6 +18,7 @@ export class Front<V> {
   readonly #free: number[] = [];
   readonly #maxEntries: number;
   #hand = 0;
+  #turnedAway = 0;
 
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
@@ -38,7 +42,10 @@ export class Front<V> {
     this.#free.push(at);
   }
 
+  /** When it is full, one of four gets in: who is asked for often does soon, and the others cost little. */
   add(key: string, value: V, place: number, version: number): void {
+    const isFull = this.#free.length === 0 && this.#keys.length === this.#maxEntries;
+    if (isFull && ++this.#turnedAway % ONE_OF !== 0) return;
     const at = this.#at.get(key) ?? this.#room();
     this.#at.set(key, at);
     this.#keys[at] = key;

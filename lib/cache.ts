@@ -163,7 +163,7 @@ export class Cache<V = unknown> {
   }
 
   /**
-   * An object on the cache of this name, if one exists in the process, with its rules and no front. A cache with a codec of its own
+   * An object on the cache of this name, if one exists in the process, with its rules and without a front. A cache with a codec of its own
    * needs that.
    * @throws {InvalidOptionError}
    */

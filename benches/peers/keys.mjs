@@ -42,3 +42,33 @@ export function freshKeys({ quick }) {
 export function* allKeys({ quick }) {
   for (let id = 0; id < (quick ? 10 : KEYS); id++) yield name(id);
 }
+
+/** `count` picks among `keys` by Zipf's law: the nth most popular is picked in proportion to 1 / n^exponent. */
+export function zipf(keys, count, exponent = 1, seed = 777) {
+  const sums = new Float64Array(keys);
+  let sum = 0;
+  for (let rank = 0; rank < keys; rank++) {
+    sum += 1 / (rank + 1) ** exponent;
+    sums[rank] = sum;
+  }
+  const uniform = picks(2 ** 31, count, seed);
+  return Uint32Array.from(uniform, (draw) => {
+    const wanted = ((draw + 0.5) / 2 ** 31) * sum;
+    let low = 0;
+    let high = keys - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sums[middle] < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  });
+}
+
+/** Keys of 100,000 by Zipf's law, the popular ones spread over all; strings made beforehand and kept. */
+export function zipfKeys({ quick }) {
+  const count = quick ? 10 : KEYS;
+  const keys = Array.from({ length: count }, (_, id) => name((id * 7_919) % count));
+  const sequence = zipf(count, PICKS);
+  return (call) => keys[sequence[call & (PICKS - 1)]];
+}

@@ -10,6 +10,7 @@ export const {
   AdaptiveThrottle,
   BoundedQueue,
   Bulkhead,
+  Cache,
   CircuitBreaker,
   EventLoopMonitor,
   fallback,

@@ -124,3 +124,26 @@ export async function toobusy() {
   const { default: decide } = await import('toobusy-js');
   return () => decide();
 }
+
+/** The cache of async-cache-dedupe, whose one function answers `load(key)`. */
+export function dedupeCache(options, load) {
+  const { createCache } = require('async-cache-dedupe');
+  const cache = createCache(options).define('load', load);
+  return (key) => cache.load(key);
+}
+
+/** bentocache over its memory driver alone. */
+export async function bento({ maxItems, ttl }) {
+  const { BentoCache, bentostore } = await import('bentocache');
+  const { memoryDriver } = await import('bentocache/drivers/memory');
+  const store = bentostore().useL1Layer(memoryDriver({ maxItems, maxSize: '1gb' }));
+  return new BentoCache({ default: 'memory', ttl, stores: { memory: store } });
+}
+
+/** cacheable over its memory store alone, with as many entries as it is asked to hold. */
+export async function cacheableOf({ lruSize, ttl }) {
+  const { Cacheable, createKeyv } = await import('cacheable');
+  return new Cacheable({ primary: createKeyv({ lruSize, ttl }), ttl });
+}
+
+export const LRU = async (options) => new (await import('lru-cache')).LRUCache(options);

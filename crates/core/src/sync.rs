@@ -5,7 +5,7 @@ pub use loom::{
     hint::spin_loop,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
     },
     thread::yield_now,
 };
@@ -15,7 +15,7 @@ pub use shuttle::{
     hint::spin_loop,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
     },
     thread::yield_now,
 };
@@ -25,7 +25,7 @@ pub use std::{
     hint::spin_loop,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
     },
     thread::yield_now,
 };

@@ -6,8 +6,8 @@ use super::segments::Segments;
 /// No element.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Elements for each bucket: chains of two cost little, and heads take memory too.
-const LOAD: u32 = 2;
+/// Elements for each bucket.
+const LOAD: u32 = 1;
 
 /// Elements that are linked into chains.
 pub(super) trait Chained {

@@ -1,14 +1,15 @@
 //! The shell of a named cache: shards of entries, one policy over all of them, and the flights.
 //!
-//! A hit takes its shard's lock to read and notes itself in a stripe of its environment; what is noted is told to the policy when a
-//! stripe is full and before that environment changes anything. Whoever changes entries holds the policy's lock all the while, and a
-//! shard's only for a few stores. Lock order: policy → shard → tags; stripes are innermost.
+//! A hit takes its shard's lock to read. For a policy that only counts uses it counts itself; for the others it notes itself in a
+//! stripe of its environment, which is told to the policy when it is full and before that environment changes anything. Whoever
+//! changes entries holds the policy's lock all the while, and a shard's only for a few stores. Lock order: policy → shard → tags;
+//! stripes are innermost.
 
 use super::{
     flights::{Flights, Joined, Outcome, Token},
     model::{self, Standing},
     options::{Rules, Times},
-    policy::{Bounds, Eviction, PolicyKind, Slot},
+    policy::{Bounds, Eviction, PolicyKind, Slot, Uses},
     table::{
         Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, Removed, SHARD_BITS, SHARDS, Seen, Table,
         Value, shard_of,
@@ -67,14 +68,21 @@ impl Gone {
     }
 }
 
+/// What the environments of a stripe have looked up.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Stripe {
-    noted: [Slot; NOTED],
+    hits: AtomicU64,
+    stale_hits: AtomicU64,
+    misses: AtomicU64,
+    noted: Mutex<Noted>,
+}
+
+/// Hits that the policy is to be told of, in their order.
+#[derive(Debug)]
+struct Noted {
+    slots: [Slot; NOTED],
     len: usize,
-    hits: u64,
-    stale_hits: u64,
-    misses: u64,
 }
 
 #[derive(Debug)]
@@ -100,7 +108,7 @@ pub struct Read {
     pub place: u32,
     /// See `place`. The same again only after 2^32 changes of the cache.
     pub version: u32,
-    /// How long ago it was loaded.
+    /// How long ago it was loaded; of what [`Cache::read`] found fresh, up to a twentieth of a second more.
     pub age: Nanos,
 }
 
@@ -156,7 +164,9 @@ pub struct Landed {
 pub struct Cache {
     shards: Box<[RwLock<Table>]>,
     keeper: Mutex<Keeper>,
-    stripes: Box<[Mutex<Stripe>]>,
+    stripes: Box<[Stripe]>,
+    /// Where a policy counts uses that does no more.
+    uses: Option<Uses>,
     tags: Tags,
     hashing: Hashing,
     clock: Clock,
@@ -173,12 +183,16 @@ impl Cache {
         let mut chance = Rng::from_entropy();
         let hashing = Hashing::new(&mut chance);
         let shard = |_| RwLock::new(Table::new(hashing, rules.times));
-        let stripe = |_| Mutex::new(Stripe { noted: [0; NOTED], len: 0, hits: 0, stale_hits: 0, misses: 0 });
+        let count = || AtomicU64::new(0);
+        let noted = || Mutex::new(Noted { slots: [0; NOTED], len: 0 });
+        let stripe = |_| Stripe { hits: count(), stale_hits: count(), misses: count(), noted: noted() };
         let eviction = Eviction::new(rules.policy, rules.bounds, chance);
+        let uses = eviction.uses();
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             keeper: Mutex::new(Keeper { eviction, sweep: 0, version: 0, evicted: 0, expired: 0 }),
             stripes: (0..STRIPES).map(stripe).collect(),
+            uses,
             tags: Tags::new(),
             hashing,
             clock,
@@ -219,8 +233,8 @@ impl Cache {
     }
 
     #[inline]
-    fn stripe(&self, env: EnvId) -> MutexGuard<'_, Stripe> {
-        self.stripes[env as usize % STRIPES].lock()
+    fn stripe(&self, env: EnvId) -> &Stripe {
+        &self.stripes[env as usize % STRIPES]
     }
 
     /// Copies the value of a key out, if it may be served: fresh, stale, or on an error. `draw` is uniform in [0, 1).
@@ -232,11 +246,10 @@ impl Cache {
         draw: impl FnOnce() -> f64,
         gone: &mut Gone,
     ) -> Read {
-        let now = self.clock.now();
         let hash = self.hashing.hash(key);
         let (read, slot) = {
             let table = self.shard(hash).read();
-            match table.look_up(key, hash, now) {
+            match table.find(key, hash).and_then(|at| self.see(&table, at)) {
                 None => (NOTHING, None),
                 Some(seen) if seen.standing == Standing::Dead => (NOTHING, Some(seen)),
                 Some(seen) => {
@@ -252,11 +265,25 @@ impl Cache {
         read
     }
 
+    /// How an entry stands. What is fresh by a clock that is never behind is fresh; only else, and where the time that is left counts,
+    /// the time is read.
+    #[inline]
+    fn see(&self, table: &Table, at: u32) -> Option<Seen> {
+        if table.times.beta.is_none()
+            && let Some(not_before) = self.clock.not_before_now()
+        {
+            let seen = table.look(at, not_before)?;
+            if seen.standing == Standing::Fresh {
+                return Some(seen);
+            }
+        }
+        table.look(at, self.clock.now())
+    }
+
     /// Whether the value that was read is still there and fresh, and not to be loaded early: a hit, if so.
     pub fn is_still(&self, env: EnvId, place: u32, version: u32, draw: impl FnOnce() -> f64) -> bool {
-        let now = self.clock.now();
         let table = self.shards[shard_of(place)].read();
-        let Some(seen) = table.look(place >> SHARD_BITS, now) else { return false };
+        let Some(seen) = self.see(&table, place >> SHARD_BITS) else { return false };
         let is_early =
             || table.times.beta.is_some_and(|beta| model::is_early(seen.left, seen.took, beta, draw()));
         if seen.version != version || seen.standing != Standing::Fresh || is_early() {
@@ -291,43 +318,49 @@ impl Cache {
         match (read.standing, slot) {
             (Standing::Fresh, Some(slot)) => self.note_hit(env, slot),
             (Standing::Revalidate, Some(slot)) => {
-                self.stripe(env).stale_hits += 1;
+                add(&self.stripe(env).stale_hits);
                 self.note_hit(env, slot);
             }
-            _ => self.stripe(env).misses += 1,
+            _ => add(&self.stripe(env).misses),
         }
     }
 
     #[inline]
     fn note_hit(&self, env: EnvId, slot: Slot) {
-        let mut stripe = self.stripe(env);
-        stripe.hits += 1;
-        let len = stripe.len;
-        stripe.noted[len] = slot;
-        stripe.len = len + 1;
-        if stripe.len == NOTED {
-            drop(stripe);
+        let stripe = self.stripe(env);
+        add(&stripe.hits);
+        if let Some(uses) = &self.uses {
+            return uses.touch(slot);
+        }
+        let mut noted = stripe.noted.lock();
+        let len = noted.len;
+        noted.slots[len] = slot;
+        noted.len = len + 1;
+        if noted.len == NOTED {
+            drop(noted);
             drop(self.keeper(env));
         }
     }
 
     /// A stale value was served after all, as loading failed or takes too long.
     pub fn served_stale(&self, env: EnvId) {
-        let mut stripe = self.stripe(env);
-        stripe.misses = stripe.misses.saturating_sub(1);
-        stripe.hits += 1;
-        stripe.stale_hits += 1;
+        let stripe = self.stripe(env);
+        // Its miss was counted here, so there is one.
+        stripe.misses.fetch_sub(1, Ordering::Relaxed);
+        add(&stripe.hits);
+        add(&stripe.stale_hits);
     }
 
     /// The policy, which has heard of this environment's hits.
     fn keeper(&self, env: EnvId) -> MutexGuard<'_, Keeper> {
         let mut keeper = self.keeper.lock();
-        let mut stripe = self.stripe(env);
-        let len = std::mem::take(&mut stripe.len);
-        for slot in &stripe.noted[..len] {
-            keeper.eviction.touch(*slot);
+        if self.uses.is_none() {
+            let mut noted = self.stripe(env).noted.lock();
+            let len = std::mem::take(&mut noted.len);
+            for slot in &noted.slots[..len] {
+                keeper.eviction.touch(*slot);
+            }
         }
-        drop(stripe);
         keeper
     }
 
@@ -754,10 +787,9 @@ impl Cache {
             figures.expirations = keeper.expired;
         }
         for stripe in &self.stripes {
-            let stripe = stripe.lock();
-            figures.hits += stripe.hits;
-            figures.stale_hits += stripe.stale_hits;
-            figures.misses += stripe.misses;
+            figures.hits += stripe.hits.load(Ordering::Relaxed);
+            figures.stale_hits += stripe.stale_hits.load(Ordering::Relaxed);
+            figures.misses += stripe.misses.load(Ordering::Relaxed);
         }
         for shard in &self.shards {
             let table = shard.read();
@@ -799,6 +831,10 @@ impl Garbage {
             }
         }
     }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 const NOTHING: Read =

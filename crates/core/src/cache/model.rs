@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn without_windows_it_is_dead_when_it_is_not_fresh() {
         let none = Windows { revalidate: 0, on_error: 0 };
-        assert_eq!([standing(10, 10, false, &none), standing(11, 10, false, &none)], [Standing::Fresh, Standing::Dead]);
+        assert_eq!(
+            [standing(10, 10, false, &none), standing(11, 10, false, &none)],
+            [Standing::Fresh, Standing::Dead]
+        );
         assert_eq!(standing(0, 0, false, &none), Standing::Dead);
         assert_eq!(standing(0, 0, false, &WINDOWS), Standing::Revalidate);
         assert_eq!(standing(FOREVER, FOREVER, false, &none), Standing::Fresh);

@@ -27,8 +27,6 @@ pub(super) struct Node {
     pub(super) hash: u32,
     pub(super) weight: u32,
     pub(super) queue: Queue,
-    /// How often it was used since it came, up to what the policy counts to.
-    pub(super) uses: u8,
 }
 
 /// All slots.
@@ -64,7 +62,7 @@ impl Default for List {
 impl Nodes {
     /// A slot for a newcomer, in no queue yet.
     pub(super) fn add(&mut self, hash: u32, weight: u32) -> u32 {
-        let node = Node { previous: NONE, next: NONE, hash, weight, queue: Queue::Free, uses: 0 };
+        let node = Node { previous: NONE, next: NONE, hash, weight, queue: Queue::Free };
         let at = self.free;
         match self.nodes.get_mut(at) {
             Some(free) => {

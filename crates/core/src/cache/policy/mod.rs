@@ -8,8 +8,10 @@ mod ghost;
 mod lists;
 mod s3fifo;
 mod sketch;
+mod uses;
 mod wtinylfu;
 
+pub use self::uses::Uses;
 use self::{
     lists::{List, NONE, Nodes, Queue},
     s3fifo::S3Fifo,
@@ -93,7 +95,10 @@ impl Eviction {
 
     /// Nobody is resident any more, and nothing remembered: what there was, which may take long to free.
     pub fn clear(&mut self) -> Self {
-        let empty = Self::new(self.kind, self.bounds, Rng::from_entropy());
+        let mut empty = Self::new(self.kind, self.bounds, Rng::from_entropy());
+        if let Policy::S3Fifo(policy) = &self.policy {
+            empty.policy = Policy::S3Fifo(policy.emptied());
+        }
         std::mem::replace(self, empty)
     }
 
@@ -112,11 +117,19 @@ impl Eviction {
         self.bounds
     }
 
+    /// Where hits can be noted without asking the policy, if it does no more than count them.
+    pub fn uses(&self) -> Option<Uses> {
+        match &self.policy {
+            Policy::S3Fifo(policy) => Some(policy.uses().clone()),
+            _ => None,
+        }
+    }
+
     /// A resident was used.
     #[inline]
     pub fn touch(&mut self, slot: Slot) {
         match &mut self.policy {
-            Policy::S3Fifo(policy) => policy.touch(&mut self.nodes, slot),
+            Policy::S3Fifo(policy) => policy.uses().touch(slot),
             Policy::Lru(list) => {
                 if self.nodes.get(slot).is_some_and(|node| node.queue == Queue::Main) {
                     self.nodes.refresh(list, slot);

@@ -6,6 +6,7 @@ use super::{
     Bounds,
     ghost::Ghosts,
     lists::{List, NONE, Nodes, Queue},
+    uses::Uses,
 };
 
 /// The share of the small queue, in percent.
@@ -13,9 +14,6 @@ const SMALL_PERCENT: u64 = 10;
 
 /// Uses that move a newcomer to the main queue.
 const PROMOTED_AT: u8 = 2;
-
-/// Uses that are told apart.
-const MOST_USES: u8 = 3;
 
 /// How many of the main queue one eviction looks at: where all were used lately, the one after them goes all the same, as a call
 /// must not take long.
@@ -26,16 +24,19 @@ pub(super) struct S3Fifo {
     small: List,
     main: List,
     ghosts: Ghosts,
+    uses: Uses,
     /// Until something is evicted, what the small queue has no room for goes to the main one.
     has_evicted: bool,
 }
 
 impl S3Fifo {
-    #[inline]
-    pub(super) fn touch(&mut self, nodes: &mut Nodes, at: u32) {
-        if let Some(node) = nodes.get_mut(at) {
-            node.uses = (node.uses + 1).min(MOST_USES);
-        }
+    /// Nobody is resident, and hits are noted where they were.
+    pub(super) fn emptied(&self) -> Self {
+        Self { uses: self.uses.clone(), ..Self::default() }
+    }
+
+    pub(super) fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     fn small_room(bounds: &Bounds) -> u64 {
@@ -43,6 +44,7 @@ impl S3Fifo {
     }
 
     pub(super) fn add(&mut self, nodes: &mut Nodes, bounds: &Bounds, at: u32, is_ghost: bool) {
+        self.uses.set(at, 0);
         let small_is_full = bounds.measure(&self.small) >= Self::small_room(bounds);
         if is_ghost || (!self.has_evicted && small_is_full) {
             nodes.push(&mut self.main, Queue::Main, at);
@@ -90,15 +92,14 @@ impl S3Fifo {
     fn evict_small(&mut self, nodes: &mut Nodes, bounds: &Bounds, keep: u32) -> Option<u32> {
         for _ in 0..LOOKS.min(self.small.len as u32) {
             let at = self.small.tail;
-            let node = nodes.get_mut(at)?;
+            let hash = nodes.get(at)?.hash;
             if at == keep {
                 nodes.refresh(&mut self.small, at);
-            } else if node.uses >= PROMOTED_AT {
-                node.uses = 0;
+            } else if self.uses.get(at) >= PROMOTED_AT {
+                self.uses.set(at, 0);
                 nodes.unlink(&mut self.small, at);
                 nodes.push(&mut self.main, Queue::Main, at);
             } else {
-                let hash = node.hash;
                 nodes.unlink(&mut self.small, at);
                 self.ghosts.add(hash, Self::ghosts(bounds, self.small.len + self.main.len + 1));
                 return Some(at);
@@ -117,15 +118,15 @@ impl S3Fifo {
         let mut looks = 0;
         while self.main.tail != NONE {
             let at = self.main.tail;
-            let node = nodes.get_mut(at)?;
+            let uses = self.uses.get(at);
             looks += 1;
             if at == keep {
                 if self.main.len == 1 {
                     return None;
                 }
                 nodes.refresh(&mut self.main, at);
-            } else if node.uses > 0 && looks <= LOOKS {
-                node.uses -= 1;
+            } else if uses > 0 && looks <= LOOKS {
+                self.uses.set(at, uses - 1);
                 nodes.refresh(&mut self.main, at);
             } else {
                 nodes.unlink(&mut self.main, at);

@@ -104,7 +104,7 @@ export class LocalStore<V> implements Store<V> {
   /** The first of the last few readings, and how many there were since. */
   #firstRead = 0;
   #reads = 0;
-  /** Many look-ups came in this run of JavaScript, and it is not over. */
+  /** Many look-ups came in this turn of the event loop, and it is not over. */
   #isRunning = false;
   #hitCount = 0;
   #staleHits = 0;
@@ -138,26 +138,22 @@ export class LocalStore<V> implements Store<V> {
     return this.#bytes;
   }
 
-  get(key: string): V | undefined {
+  hit(key: string): V | typeof NOTHING {
     const slot = this.#slots.get(key);
-    if (slot !== undefined) {
-      const until = this.#freshUntil[slot] as number;
-      if (
-        (until === Number.POSITIVE_INFINITY || this.#now() <= until) &&
-        (this.#more.size === 0 || this.#isFresh(slot))
-      ) {
-        this.#hit(slot);
-        const value = this.#values[slot];
-        return value === ABSENT ? undefined : (value as V);
-      }
-    }
-    this.#missed();
-    return undefined;
+    if (slot === undefined) return NOTHING;
+    const until = this.#freshUntil[slot] as number;
+    if (until !== Number.POSITIVE_INFINITY && this.#now() > until) return NOTHING;
+    // Where loads are early, or something is particular about the entry, more has to be looked at.
+    if (this.#more.size > 0 && this.#more.has(slot)) return NOTHING;
+    const value = this.#values[slot] as V | typeof ABSENT;
+    if (value === ABSENT) return NOTHING;
+    this.#used(slot);
+    return value;
   }
 
   /**
-   * The time. Reading the clock takes longer than all the rest of a hit: where look-ups follow each other without a turn in between, one
-   * reading serves for 64 of them.
+   * The time. Reading the clock takes longer than all the rest of a hit: where look-ups follow each other without a turn of the event
+   * loop in between, one reading serves for 64 of them.
    */
   #now(): number {
     if (this.#readAhead > 0) {
@@ -173,7 +169,7 @@ export class LocalStore<V> implements Store<V> {
       if (now - this.#firstRead < RUN_MS) {
         this.#isRunning = true;
         this.#readAhead = READ_AHEAD;
-        queueMicrotask(this.#endRun);
+        setImmediate(this.#endRun).unref();
       }
       this.#firstRead = now;
     }
@@ -202,7 +198,7 @@ export class LocalStore<V> implements Store<V> {
       }
     } else {
       if (this.standing !== FRESH) this.#staleHits++;
-      this.#hit(slot as number);
+      this.#used(slot as number);
     }
     return value;
   }
@@ -217,7 +213,7 @@ export class LocalStore<V> implements Store<V> {
     return value !== NOTHING && value !== ABSENT && this.standing === FRESH;
   }
 
-  #hit(slot: number): void {
+  #used(slot: number): void {
     this.#hitCount++;
     const noted = this.#noted;
     this.#hits[noted] = slot;

@@ -111,28 +111,23 @@ export class SharedStore<V> implements Store<V> {
     return this.#registers[0] as number;
   }
 
-  get(key: string): V | undefined {
-    const value = this.read(key);
-    return value === NOTHING || value === ABSENT || this.standing !== FRESH ? undefined : value;
+  hit(key: string): V | typeof NOTHING {
+    const front = this.#front;
+    if (front === undefined) return NOTHING;
+    const at = front.find(key);
+    if (at < 0) return NOTHING;
+    if (this.#functions.isStill(front.places[at] as number, front.versions[at] as number) === true) {
+      front.use(at);
+      return front.values[at] as V;
+    }
+    front.drop(at);
+    return NOTHING;
   }
 
   read(key: string): V | typeof ABSENT | typeof NOTHING {
-    const front = this.#front;
-    if (front !== undefined) {
-      const at = front.find(key);
-      if (at >= 0) {
-        if (this.#functions.isStill(front.places[at] as number, front.versions[at] as number) === true) {
-          front.use(at);
-          this.standing = FRESH;
-          this.due = false;
-          return front.values[at] as V;
-        }
-        front.drop(at);
-      }
-    }
     const found = this.#functions.read(key);
     if (this.#gone !== undefined) this.#tellGone();
-    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, front);
+    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, this.#front);
     return this.#without(key, found);
   }
 

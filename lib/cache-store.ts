@@ -74,8 +74,8 @@ export interface Store<V> {
   read(key: string): V | typeof ABSENT | typeof NOTHING;
   /** The same, and counts nothing. */
   peek(key: string): V | typeof ABSENT | typeof NOTHING;
-  /** The fresh value, or undefined. Counts a look-up. */
-  get(key: string): V | undefined;
+  /** The fresh value of a key, if there is one that is not to be loaded early: a hit. Else NOTHING, and nothing is counted. */
+  hit(key: string): V | typeof NOTHING;
   has(key: string): boolean;
   /** Whether it was stored. */
   set(key: string, value: V, stored: Stored): boolean;

@@ -249,6 +249,8 @@ export class Cache<V = unknown> {
       }
       if (options !== undefined) return self.#load(key, loader, options);
       const store = self.#store;
+      const hit = store.hit(key);
+      if (hit !== NOTHING) return Promise.resolve(hit);
       const value = store.read(key);
       if (value !== NOTHING && store.standing === FRESH && !store.due) {
         return Promise.resolve(value === ABSENT ? undefined : value);
@@ -329,7 +331,11 @@ export class Cache<V = unknown> {
   get(key: string): V | undefined {
     const self = checkThis(this);
     if (typeof key !== 'string') throw invalid('cache', 'key', 'a string', key, self.#primitive.word);
-    return self.#store.get(key);
+    const store = self.#store;
+    const hit = store.hit(key);
+    if (hit !== NOTHING) return hit;
+    const value = store.read(key);
+    return value === NOTHING || value === ABSENT || store.standing !== FRESH ? undefined : value;
   }
 
   /** Whether there is a fresh value. Counts as no use of it. @throws {InvalidOptionError | DisposedError} */

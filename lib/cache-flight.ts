@@ -358,7 +358,10 @@ export class Flights<V> {
   #askAgain(caller: Caller<V>): void {
     const ask = (): void => {
       try {
-        this.ask(caller, NORMAL);
+        const value = caller.forced ? NOTHING : this.store.peek(caller.key);
+        if (value === NOTHING || this.store.standing !== FRESH)
+          this.ask(caller, caller.forced ? FORCED : NORMAL);
+        else this.#resolve(caller, value === ABSENT ? undefined : value);
       } catch (error) {
         this.#reject(caller, error);
       }

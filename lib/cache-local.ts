@@ -2,7 +2,7 @@
  * A cache without a name: values by reference in this thread, found through a Map from key to slot. The native policy decides who
  * stays: hits are noted and told to it in batches, before anything is let in or taken out.
  */
-import type { NativeCacheOptions, NativeCacheRules, ResidentsFunctions } from './binding.js';
+import type { NativeCacheOptions, NativeCacheRules, ResidentsFunctions } from './binding-cache.js';
 import type { Flight } from './cache-flight.js';
 import type { CacheRules, CacheSnapshot, EvictReason } from './cache-options.js';
 import {
@@ -21,6 +21,7 @@ import {
   type Store,
   type Stored,
 } from './cache-store.js';
+import { barrierOf, type Tag, Tags } from './cache-tags.js';
 import { loopTime, type Timeline } from './clock.js';
 import { host } from './host.js';
 import { fromNative, invalid } from './options.js';
@@ -46,17 +47,6 @@ const MAX_WEIGHT = 2 ** 32 - 1;
 
 const NO_KEY = -2;
 
-/** What a tag's entries are checked against. */
-interface Tag {
-  readonly name: string;
-  /** What was loaded before it is invalid. */
-  barrier: number;
-  /** When it was set. */
-  at: number;
-  /** Entries that have it. */
-  uses: number;
-}
-
 /** What only some entries have. */
 interface More {
   /** How long it took to load. */
@@ -73,7 +63,6 @@ type Residents = Primitive<'cache', ResidentsFunctions>;
 
 export class LocalStore<V> implements Store<V> {
   rules: RulesInForce;
-  sequence = 1;
   standing = FRESH;
   due = false;
   ageMs = 0;
@@ -90,9 +79,7 @@ export class LocalStore<V> implements Store<V> {
   #loadedAt = new Float64Array(16);
   #weights = new Uint32Array(16);
   #more = new Map<number, More>();
-  readonly #tags = new Map<string, Tag>();
-  /** Tags that may not be needed any more. */
-  readonly #suspects: Tag[] = [];
+  readonly #tags = new Tags();
   readonly #flights = new Map<string, Flight<V>>();
   readonly #hits = new Uint32Array(NOTED);
   readonly #hitBytes = new Uint8Array(this.#hits.buffer);
@@ -128,6 +115,10 @@ export class LocalStore<V> implements Store<V> {
     this.rules = rules;
     this.#sizeOf = sizeOf;
     this.#gone = gone;
+  }
+
+  get sequence(): number {
+    return this.#tags.sequence;
   }
 
   get size(): number {
@@ -182,7 +173,7 @@ export class LocalStore<V> implements Store<V> {
     this.#readAhead = 0;
   };
 
-  #missed(): void {
+  missed(): void {
     if (this.#residents.disposed) throw this.#residents.disposedError();
     this.#misses++;
   }
@@ -191,7 +182,7 @@ export class LocalStore<V> implements Store<V> {
     const slot = this.#slots.get(key);
     const value = slot === undefined ? NOTHING : this.#look(slot);
     if (value === NOTHING || this.standing === ON_ERROR) {
-      this.#missed();
+      this.missed();
       if (value === NOTHING && slot !== undefined) {
         this.#expirations++;
         this.#remove(slot, 'expired');
@@ -439,37 +430,11 @@ export class LocalStore<V> implements Store<V> {
   }
 
   invalidateTag(name: string): void {
-    const tag = this.#tag(name);
-    tag.barrier = ++this.sequence;
-    tag.at = this.#timeline.now();
-    this.#tidy();
-  }
-
-  #tag(name: string): Tag {
-    let tag = this.#tags.get(name);
-    if (tag === undefined) {
-      tag = { name, barrier: 0, at: 0, uses: 0 };
-      this.#tags.set(name, tag);
-      this.#suspects.push(tag);
-    }
-    return tag;
-  }
-
-  /** A tag without entries is forgotten once no load can come with it any more that began before it was invalidated. */
-  #tidy(): void {
-    for (let look = 0; look < 4; look++) {
-      const tag = this.#suspects.shift();
-      if (tag === undefined) return;
-      const isOver = tag.barrier === 0 || this.#timeline.now() - tag.at > this.rules.leaseMs;
-      if (tag.uses === 0 && isOver) this.#tags.delete(tag.name);
-      else this.#suspects.push(tag);
-    }
+    this.#tags.invalidate(name, this.#timeline.now(), this.rules.leaseMs);
   }
 
   #moreOf(tookMs: number, tags: readonly string[], seen: number): More {
-    // First: as long as no entry has them, its tags may be forgotten.
-    this.#tidy();
-    const own = tags.map((name) => this.#tag(name));
+    const own = this.#tags.of(tags, this.#timeline.now(), this.rules.leaseMs);
     return { tookMs, retryAt: Number.NEGATIVE_INFINITY, wasEnded: false, tags: own, seen };
   }
 
@@ -516,7 +481,7 @@ export class LocalStore<V> implements Store<V> {
     const own = result.kind === 'value' && tags !== undefined ? tags : [];
     const needsMore = own.length > 0 || this.rules.earlyRefreshBeta !== undefined;
     const more = needsMore ? this.#moreOf(tookMs, own, began) : undefined;
-    const highest = more === undefined ? 0 : barrierOf(more);
+    const highest = more === undefined ? 0 : barrierOf(more.tags);
     if (highest > began) barrier = highest;
     const counts = this.#done(flight);
     const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
@@ -638,12 +603,6 @@ function ttlOf({ ttlMs }: { readonly ttlMs: number }, own: number): number {
   return Number.isNaN(ttlMs) ? own : ttlMs;
 }
 
-function barrierOf({ tags }: More): number {
-  let highest = 0;
-  for (const { barrier } of tags) if (barrier > highest) highest = barrier;
-  return highest;
-}
-
 function isValid(more: More): boolean {
-  return more.tags.length === 0 || barrierOf(more) <= more.seen;
+  return more.tags.length === 0 || barrierOf(more.tags) <= more.seen;
 }

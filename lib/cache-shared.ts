@@ -2,7 +2,7 @@
  * A cache with a name: its values are in Rust, one for all threads of the process, and so is the table of loads under way. What a
  * caller gets is a copy of its own. A front keeps decoded values in this thread and asks with every hit whether they still hold.
  */
-import type { CacheFunctions, NativeCacheSnapshot } from './binding.js';
+import type { CacheFunctions, NativeCacheSnapshot } from './binding-cache.js';
 import { type Coding, room } from './cache-codec.js';
 import { packError, unpackError } from './cache-errors.js';
 import type { Flight, Flights } from './cache-flight.js';
@@ -358,6 +358,10 @@ export class SharedStore<V> implements Store<V> {
     const { token } = flight;
     this.#forget(flight, false);
     if (token !== 0) this.#functions.fail(token, packError(error));
+  }
+
+  missed(): void {
+    this.#shared.live(this.#functions.missed());
   }
 
   servedStale(): void {

@@ -94,6 +94,8 @@ export interface Store<V> {
   /** The flight has landed, with this. */
   land(flight: Flight<V>, result: Result<V>, stored: Stored, tookMs: number): Landing<V>;
   fail(flight: Flight<V>, error: unknown): void;
+  /** Counts a look-up that wants what is not there yet. @throws {DisposedError} */
+  missed(): void;
   /** A miss was answered with what was stale. */
   servedStale(): void;
   /** Nobody in this thread waits for the flight any more: whether its load is to be aborted. */

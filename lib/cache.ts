@@ -1,5 +1,5 @@
 /** Cache: values that were loaded once, for all who ask; in this thread by reference, or by name for all threads of the process. */
-import type { CacheFunctions } from './binding.js';
+import type { CacheFunctions } from './binding-cache.js';
 import { codingOf } from './cache-codec.js';
 import { Caller, Flights } from './cache-flight.js';
 import { Front } from './cache-front.js';
@@ -272,9 +272,12 @@ export class Cache<V = unknown> {
     const stored = storedOf({ ttlMs, tags }, word);
     if (signal?.aborted) throw signal.reason;
     const store = this.#store;
+    if (forceRefresh) {
+      store.missed();
+      const there = store.peek(key);
+      return this.#begin(key, loader, there, stored, signal, softTimeoutMs, hardTimeoutMs, true);
+    }
     const value = store.read(key);
-    if (forceRefresh)
-      return this.#begin(key, loader, value, stored, signal, softTimeoutMs, hardTimeoutMs, true);
     if (value !== NOTHING && store.standing === FRESH && !store.due) {
       return Promise.resolve(value === ABSENT ? undefined : value);
     }

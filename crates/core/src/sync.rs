@@ -44,7 +44,8 @@ mod modelled {
     #[cfg(shuttle)]
     use shuttle::sync as model;
 
-    pub use model::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+    pub use model::MutexGuard;
+    use model::{RwLockReadGuard, RwLockWriteGuard};
 
     /// `parking_lot::RwLock` in a checker.
     #[derive(Debug)]

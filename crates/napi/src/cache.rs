@@ -1,32 +1,27 @@
-//! Cache: one with a name keeps its values here, for all threads. Of one without a name only the policy is here.
+//! Cache with a name: its values are in Rust, one for all threads, and so are the loads under way.
 
 use std::{cell::RefCell, ops::Deref, sync::Arc};
 
 use breakwater_core::{
     cache::{
-        self, Cache, DEFAULT_LEASE_MS, DEFAULT_POLICY, DEFAULT_REFRESH_BACKOFF_MS, DEFAULT_STALE_IF_ERROR_MS,
-        DEFAULT_STALE_WHILE_REVALIDATE_MS, DEFAULT_TTL_JITTER, ENTRY_BYTES, Gone, Hashing, Joined, Landed,
-        MAX_KEY_BYTES, Outcome, Read, Reason, Removed, Rules, Stored, TimeOptions, Times, Value,
-        check_bounds,
+        self, Cache, Gone, Joined, Landed, MAX_KEY_BYTES, Outcome, Read, Reason, Removed, Rules, Stored,
+        Value,
         model::{FOREVER, Standing},
-        policy::{Eviction, Slot},
     },
     clock::{NANOS_PER_MILLI, Nanos},
     encoding::Encoding,
-    rng::{Rng, check_seed},
+    rng::check_seed,
     room::{EnvId, Ticket, Woken},
 };
 use napi::Env;
 use napi_derive::napi;
 
 use crate::{
+    cache_rules::{CacheOptions, CacheRules, rules_of},
     clock::clock_of,
     error::{Result, invalid, name_conflict},
     fast::{Answer, Call, Text, bind, bound},
-    host::{
-        Cell, Host, Kind, Opened, REGISTERS, Shared, Traits, Waits, deliver, drop_elsewhere, find, host,
-        join, private,
-    },
+    host::{Cell, Host, Kind, Opened, Shared, Traits, Waits, deliver, drop_elsewhere, find, host, join},
 };
 
 /// A cache that all threads share.
@@ -132,7 +127,7 @@ const VERSION: usize = 3;
 const AGE: usize = 4;
 const LENGTH: usize = 5;
 
-fn millis(span: Nanos) -> f64 {
+pub(crate) fn millis(span: Nanos) -> f64 {
     if span == FOREVER { f64::INFINITY } else { span as f64 / NANOS_PER_MILLI as f64 }
 }
 
@@ -572,6 +567,19 @@ bound!(
 );
 
 bound!(
+    /// `missed()`: a look-up wants what is not there yet.
+    missed,
+    CacheCell,
+    0,
+    |cell, _args: Call<0>| {
+        cell.with(|cache, _| {
+            cache.missed(cell.host().id);
+            true
+        })
+    }
+);
+
+bound!(
     /// `servedStale()`: a miss was answered with a stale value after all.
     served_stale,
     CacheCell,
@@ -637,314 +645,6 @@ bound!(
         encoding.map(|encoding| answer(cell, &args, &value, encoding))
     }
 );
-
-/// The policy of a cache whose values lie in JavaScript.
-#[derive(Debug)]
-pub(crate) struct Residents {
-    hashing: Hashing,
-    eviction: Eviction,
-    /// Who had to go and is not told yet.
-    victims: Vec<Slot>,
-}
-
-type ResidentsCell = Cell<RefCell<Residents>>;
-
-/// The slots of hits since the last call: so many, 32 bits each, at `index`.
-fn touch<const N: usize>(cell: &ResidentsCell, args: &Call<N>, index: usize, residents: &mut Residents) {
-    let count = args.number(index + 1) as usize;
-    if count == 0 {
-        return;
-    }
-    cell.host().hands.with_scratch(|scratch| {
-        let hits = args.bytes(index, scratch).unwrap_or_default();
-        for slot in hits.chunks_exact(4).take(count) {
-            residents.eviction.touch(u32::from_ne_bytes([slot[0], slot[1], slot[2], slot[3]]));
-        }
-    });
-}
-
-/// Register 0: how many victims there are, the first of them behind it.
-fn tell_victims(host: &Host, residents: &mut Residents) {
-    host.set(0, residents.victims.len() as f64);
-    let told = residents.victims.len().min(REGISTERS - 2);
-    for (index, slot) in residents.victims.drain(..told).enumerate() {
-        host.set(1 + index, f64::from(slot));
-    }
-}
-
-bound!(
-    /// `admit(key, weight, hits, count)`: the slot of a newcomer, -1 if it has none, -2 no key. Registers: how many had to go, and the slots
-    /// of the first 510 of them; the others come from `victims`.
-    admit,
-    ResidentsCell,
-    4,
-    |cell, args: Call<4>| {
-        let weight = args.number(1) as u32;
-        cell.with(|residents, _| {
-            let residents = &mut *residents.borrow_mut();
-            touch(cell, &args, 2, residents);
-            let Residents { hashing, eviction, victims } = residents;
-            let key = args.with_string(0, |key| (key.len() <= MAX_KEY_BYTES).then(|| hashing.whole(key)));
-            let Some(hash) = key.flatten() else { return -2.0 };
-            let slot = eviction.admit(hash, weight, &mut |slot, _| victims.push(slot));
-            tell_victims(cell.host(), residents);
-            slot.map_or(-1.0, f64::from)
-        })
-    }
-);
-
-bound!(
-    /// `reweigh(slot, weight, hits, count)`: a resident was replaced; false if it can never fit, and is to be removed. Registers as
-    /// above.
-    reweigh,
-    ResidentsCell,
-    4,
-    |cell, args: Call<4>| {
-        cell.with(|residents, _| {
-            let residents = &mut *residents.borrow_mut();
-            touch(cell, &args, 2, residents);
-            let Residents { eviction, victims, .. } = residents;
-            let (slot, weight) = (args.number(0) as Slot, args.number(1) as u32);
-            let fits = eviction.reweigh(slot, weight, &mut |slot, _| victims.push(slot));
-            tell_victims(cell.host(), residents);
-            fits
-        })
-    }
-);
-
-bound!(
-    /// `victims()`: registers as above, of those not told yet.
-    victims,
-    ResidentsCell,
-    0,
-    |cell, _args: Call<0>| cell.with(|residents, _| tell_victims(cell.host(), &mut residents.borrow_mut()))
-);
-
-bound!(
-    /// `touch(hits, count)`.
-    touch_all,
-    ResidentsCell,
-    2,
-    |cell, args: Call<2>| cell.with(|residents, _| touch(cell, &args, 0, &mut residents.borrow_mut()))
-);
-
-bound!(
-    /// `remove(slot)`.
-    remove,
-    ResidentsCell,
-    1,
-    |cell, args: Call<1>| {
-        cell.with(|residents, _| residents.borrow_mut().eviction.remove(args.number(0) as Slot))
-    }
-);
-
-bound!(
-    /// `clear()`.
-    forget_all,
-    ResidentsCell,
-    0,
-    |cell, _args: Call<0>| {
-        let garbage = cell.with(|residents, _| residents.borrow_mut().eviction.clear())?;
-        drop_elsewhere(garbage);
-        Some(true)
-    }
-);
-
-bound!(
-    /// `chance()`: a draw, in [0, 1).
-    chance,
-    ResidentsCell,
-    0,
-    |cell, _args: Call<0>| cell.chance()
-);
-
-/// Cache's options as the facade passes them, types checked.
-#[napi(object, object_to_js = false)]
-pub struct CacheOptions {
-    /// Entries.
-    pub max_entries: Option<f64>,
-    /// Bytes.
-    pub max_bytes: Option<f64>,
-    /// Who has to go.
-    pub policy: Option<String>,
-    /// How long a value is fresh.
-    pub ttl_ms: Option<f64>,
-    /// How long it is served while it is loaded anew.
-    pub stale_while_revalidate_ms: Option<f64>,
-    /// How long it is served when loading fails.
-    pub stale_if_error_ms: Option<f64>,
-    /// Between failed loads.
-    pub refresh_backoff_ms: Option<f64>,
-    /// How long it is remembered that there is no value.
-    pub negative_ttl_ms: Option<f64>,
-    /// How much a ttl is shortened at most.
-    pub ttl_jitter: Option<f64>,
-    /// Early loads.
-    pub early_refresh_beta: Option<f64>,
-    /// How long a load is waited for.
-    pub lease_ms: Option<f64>,
-    /// What values are, for caches with a name.
-    pub codec: Option<String>,
-    /// Chance.
-    pub seed: Option<f64>,
-    /// The name to share by.
-    pub name: Option<String>,
-    /// The handle of a manual clock.
-    pub clock: Option<u32>,
-}
-
-impl CacheOptions {
-    fn times(&self) -> TimeOptions {
-        TimeOptions {
-            ttl_ms: self.ttl_ms,
-            stale_while_revalidate_ms: self.stale_while_revalidate_ms,
-            stale_if_error_ms: self.stale_if_error_ms,
-            refresh_backoff_ms: self.refresh_backoff_ms,
-            negative_ttl_ms: self.negative_ttl_ms,
-            ttl_jitter: self.ttl_jitter,
-            early_refresh_beta: self.early_refresh_beta,
-            lease_ms: self.lease_ms,
-        }
-    }
-
-    fn rules(&self) -> Result<Rules> {
-        let (max_entries, max_bytes, policy) = (self.max_entries, self.max_bytes, self.policy.clone());
-        cache::Options { max_entries, max_bytes, policy, times: self.times() }.check().map_err(invalid)
-    }
-}
-
-/// The defaults of Cache, for a test that compares them with the documentation.
-#[napi(object, object_from_js = false)]
-pub struct CacheDefaults {
-    /// `policy`.
-    pub policy: String,
-    /// `staleWhileRevalidateMs`.
-    pub stale_while_revalidate_ms: f64,
-    /// `staleIfErrorMs`.
-    pub stale_if_error_ms: f64,
-    /// `refreshBackoffMs`.
-    pub refresh_backoff_ms: f64,
-    /// `ttlJitter`.
-    pub ttl_jitter: f64,
-    /// `leaseMs`.
-    pub lease_ms: f64,
-    /// What an entry counts besides key and value.
-    pub entry_bytes: f64,
-}
-
-/// The defaults in force.
-#[napi(catch_unwind)]
-pub fn cache_defaults() -> CacheDefaults {
-    CacheDefaults {
-        policy: DEFAULT_POLICY.to_owned(),
-        stale_while_revalidate_ms: DEFAULT_STALE_WHILE_REVALIDATE_MS,
-        stale_if_error_ms: DEFAULT_STALE_IF_ERROR_MS,
-        refresh_backoff_ms: DEFAULT_REFRESH_BACKOFF_MS,
-        ttl_jitter: DEFAULT_TTL_JITTER,
-        lease_ms: DEFAULT_LEASE_MS,
-        entry_bytes: ENTRY_BYTES as f64,
-    }
-}
-
-/// The rules in force of a cache.
-#[napi(object, object_from_js = false)]
-pub struct CacheRules {
-    /// Entries.
-    pub max_entries: Option<f64>,
-    /// Bytes.
-    pub max_bytes: Option<f64>,
-    /// Who has to go.
-    pub policy: String,
-    /// How long a value is fresh.
-    pub ttl_ms: f64,
-    /// How long it is served while it is loaded anew.
-    pub stale_while_revalidate_ms: f64,
-    /// How long it is served when loading fails.
-    pub stale_if_error_ms: f64,
-    /// Between failed loads.
-    pub refresh_backoff_ms: f64,
-    /// How long it is remembered that there is no value.
-    pub negative_ttl_ms: Option<f64>,
-    /// How much a ttl is shortened at most.
-    pub ttl_jitter: f64,
-    /// Early loads.
-    pub early_refresh_beta: Option<f64>,
-    /// How long a load is waited for.
-    pub lease_ms: f64,
-}
-
-fn rules_of(policy: cache::policy::PolicyKind, bounds: cache::policy::Bounds, times: &Times) -> CacheRules {
-    let bound = |bound: u64| (bound != u64::MAX).then_some(bound as f64);
-    CacheRules {
-        max_entries: bound(bounds.entries),
-        max_bytes: bound(bounds.weight),
-        policy: policy.word().to_owned(),
-        ttl_ms: millis(times.ttl),
-        stale_while_revalidate_ms: millis(times.windows.revalidate),
-        stale_if_error_ms: millis(times.windows.on_error),
-        refresh_backoff_ms: millis(times.backoff),
-        negative_ttl_ms: times.negative_ttl.map(millis),
-        ttl_jitter: times.jitter,
-        early_refresh_beta: times.beta,
-        lease_ms: millis(times.lease),
-    }
-}
-
-/// The rules that these options make, for caches whose values lie in JavaScript.
-#[napi(catch_unwind)]
-pub fn check_cache(options: CacheOptions) -> Result<CacheRules> {
-    let rules = options.rules()?;
-    Ok(rules_of(rules.policy, rules.bounds, &rules.times))
-}
-
-/// Makes the policy of a cache whose values lie in JavaScript.
-#[napi(catch_unwind)]
-pub fn open_residents(env: Env, host_id: u32, options: CacheOptions) -> Result<Opened> {
-    let host = host(env, host_id)?;
-    let rules = options.rules()?;
-    let seed = options.seed.map(check_seed).transpose().map_err(invalid)?;
-    let (_, clock) = clock_of(host, options.clock)?;
-    let ties = seed.map_or_else(Rng::from_entropy, |seed| Rng::stream(seed, 1));
-    let hashing = Hashing::new(&mut Rng::from_entropy());
-    let eviction = Eviction::new(rules.policy, rules.bounds, ties);
-    let residents = RefCell::new(Residents { hashing, eviction, victims: Vec::new() });
-    let state = private(residents, Traits { limits: Vec::new(), dry_run: false, clock });
-    let id = state.id;
-    let (handle, cell) = host.residents.open(host, state, seed);
-    let functions = bind(
-        env,
-        cell,
-        &[
-            (c"admit", admit()),
-            (c"reweigh", reweigh()),
-            (c"victims", victims()),
-            (c"touch", touch_all()),
-            (c"remove", remove()),
-            (c"clear", forget_all()),
-            (c"chance", chance()),
-        ],
-    );
-    Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock, functions })
-}
-
-/// Other bounds for a cache whose values lie in JavaScript: registers as for `admit`. False if it was disposed.
-#[napi(catch_unwind)]
-pub fn bound_residents(
-    env: Env,
-    host_id: u32,
-    handle: u32,
-    max_entries: Option<f64>,
-    max_bytes: Option<f64>,
-) -> Result<bool> {
-    let host = host(env, host_id)?;
-    let bounds = check_bounds(max_entries, max_bytes).map_err(invalid)?;
-    let Some(state) = host.residents.state(handle as usize) else { return Ok(false) };
-    let residents = &mut *state.core.borrow_mut();
-    let Residents { eviction, victims, .. } = residents;
-    eviction.set_bounds(bounds, &mut |slot, _| victims.push(slot));
-    tell_victims(host, residents);
-    Ok(true)
-}
 
 /// Makes a cache for all threads, or joins the one of this name.
 #[napi(catch_unwind)]
@@ -1016,6 +716,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) ->
             (c"outcome", outcome()),
             (c"cancel", cancel()),
             (c"look", look()),
+            (c"missed", missed()),
             (c"servedStale", served_stale()),
             (c"size", size()),
             (c"takeGone", take_gone()),

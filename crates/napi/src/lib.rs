@@ -4,6 +4,7 @@
 //! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `cache.rs`,
 //!   `monitor.rs`, `shedder.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
+//! - `cache_rules.rs`: the options of caches; `residents.rs`: the policy of those without a name.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
 //! - `error.rs`: how what went wrong reaches the facade.
@@ -16,6 +17,7 @@ mod bucket;
 mod budget;
 mod bulkhead;
 mod cache;
+mod cache_rules;
 mod clock;
 mod error;
 mod export;
@@ -26,6 +28,7 @@ mod limiter;
 mod monitor;
 mod overlays;
 mod queue;
+mod residents;
 mod shedder;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;

@@ -6,7 +6,7 @@
 //! stripes are innermost.
 
 use super::{
-    flights::{Flights, Joined, Outcome, Token},
+    flights::Token,
     model::{self, Standing},
     options::{Rules, Times},
     policy::{Bounds, Eviction, PolicyKind, Slot, Uses},
@@ -14,14 +14,14 @@ use super::{
         Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, Removed, SHARD_BITS, SHARDS, Seen, Table,
         Value, shard_of,
     },
-    tags::{Sequence, Tagged, Tags},
+    tags::Tags,
 };
 use crate::{
     clock::{Clock, Nanos},
     encoding::Encoding,
     rng::Rng,
-    room::{EnvId, Ticket, Woken},
-    sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, RwLock},
+    room::EnvId,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock},
 };
 
 /// Hits are noted in so many places, so that threads do not meet there.
@@ -86,7 +86,7 @@ struct Noted {
 }
 
 #[derive(Debug)]
-struct Keeper {
+pub(super) struct Keeper {
     eviction: Eviction,
     /// Where the next sweep looks.
     sweep: Slot,
@@ -148,33 +148,22 @@ pub struct Stored {
     pub tags: Vec<String>,
 }
 
-/// How a load ended that came to a value.
-#[derive(Debug)]
-pub struct Landed {
-    /// Whether the value was stored.
-    pub stored: bool,
-    /// Who asked after this in the leader's environment has to ask again: what they would get was invalidated before.
-    pub barrier: Sequence,
-    /// Who waited for it.
-    pub woken: Woken,
-}
-
 /// A cache that all environments share.
 #[derive(Debug)]
 pub struct Cache {
-    shards: Box<[RwLock<Table>]>,
+    pub(super) shards: Box<[RwLock<Table>]>,
     keeper: Mutex<Keeper>,
     stripes: Box<[Stripe]>,
     /// Where a policy counts uses that does no more.
     uses: Option<Uses>,
-    tags: Tags,
-    hashing: Hashing,
-    clock: Clock,
+    pub(super) tags: Tags,
+    pub(super) hashing: Hashing,
+    pub(super) clock: Clock,
     policy: PolicyKind,
     /// Tokens and tickets.
-    next: AtomicU64,
-    loads: AtomicU64,
-    load_failures: AtomicU64,
+    pub(super) next: AtomicU64,
+    pub(super) loads: AtomicU64,
+    pub(super) load_failures: AtomicU64,
 }
 
 impl Cache {
@@ -219,16 +208,16 @@ impl Cache {
     }
 
     #[inline]
-    fn shard(&self, hash: Hash) -> &RwLock<Table> {
+    pub(super) fn shard(&self, hash: Hash) -> &RwLock<Table> {
         &self.shards[hash.shard()]
     }
 
-    fn shard_of_number(&self, number: u64) -> &RwLock<Table> {
+    pub(super) fn shard_of_number(&self, number: u64) -> &RwLock<Table> {
         &self.shards[number as usize & (SHARDS - 1)]
     }
 
     /// The next token or ticket of a shard, which it says itself.
-    fn number(&self, shard: usize) -> u64 {
+    pub(super) fn number(&self, shard: usize) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed) << SHARD_BITS | shard as u64
     }
 
@@ -342,6 +331,11 @@ impl Cache {
         }
     }
 
+    /// Counts a look-up that wants what is not there yet.
+    pub fn missed(&self, env: EnvId) {
+        add(&self.stripe(env).misses);
+    }
+
     /// A stale value was served after all, as loading failed or takes too long.
     pub fn served_stale(&self, env: EnvId) {
         let stripe = self.stripe(env);
@@ -352,7 +346,7 @@ impl Cache {
     }
 
     /// The policy, which has heard of this environment's hits.
-    fn keeper(&self, env: EnvId) -> MutexGuard<'_, Keeper> {
+    pub(super) fn keeper(&self, env: EnvId) -> MutexGuard<'_, Keeper> {
         let mut keeper = self.keeper.lock();
         if self.uses.is_none() {
             let mut noted = self.stripe(env).noted.lock();
@@ -402,7 +396,7 @@ impl Cache {
     }
 
     /// Stores what is new; of a flight's token only if that is still the one that counts.
-    fn store(
+    pub(super) fn store(
         &self,
         keeper: &mut Keeper,
         new: Newcomer,
@@ -472,7 +466,14 @@ impl Cache {
         seen.is_some_and(|seen| seen.standing != Standing::Dead && seen.encoding.is_some())
     }
 
-    fn remove_key(&self, keeper: &mut Keeper, key: &[u8], hash: Hash, reason: Reason, gone: &mut Gone) {
+    pub(super) fn remove_key(
+        &self,
+        keeper: &mut Keeper,
+        key: &[u8],
+        hash: Hash,
+        reason: Reason,
+        gone: &mut Gone,
+    ) {
         let mut table = self.shard(hash).write();
         let Some(at) = table.find(key, hash) else { return };
         self.remove_at(keeper, &mut table, at, reason, gone);
@@ -500,7 +501,7 @@ impl Cache {
     }
 
     /// Looks at a few slots for what is dead.
-    fn sweep(&self, keeper: &mut Keeper, now: Nanos, gone: &mut Gone) {
+    pub(super) fn sweep(&self, keeper: &mut Keeper, now: Nanos, gone: &mut Gone) {
         for _ in 0..SWEEP.min(keeper.eviction.slots()) {
             let slot = keeper.sweep;
             keeper.sweep = if slot + 1 < keeper.eviction.slots() { slot + 1 } else { 0 };
@@ -559,211 +560,6 @@ impl Cache {
                 gone.add(removed, Reason::Evicted);
             }
         });
-    }
-
-    /// Where the sequence of invalidations stands.
-    #[inline]
-    pub fn sequence(&self) -> Sequence {
-        self.tags.sequence()
-    }
-
-    /// Whether to load a key or to wait for another's load; None if there is a fresh value by now, unless forced.
-    pub fn join(&self, env: EnvId, key: &[u8], forced: bool) -> Option<Joined> {
-        let now = self.clock.now();
-        let hash = self.hashing.hash(key);
-        let mut table = self.shard(hash).write();
-        if !forced && table.look_up(key, hash, now).is_some_and(|seen| seen.standing == Standing::Fresh) {
-            return None;
-        }
-        Some(self.join_in(&mut table, env, key, hash, forced, now))
-    }
-
-    /// The same for a load that is early: whatever is there.
-    pub fn join_early(&self, env: EnvId, key: &[u8]) -> Joined {
-        let hash = self.hashing.hash(key);
-        let mut table = self.shard(hash).write();
-        self.join_in(&mut table, env, key, hash, false, self.clock.now())
-    }
-
-    fn join_in(
-        &self,
-        table: &mut Table,
-        env: EnvId,
-        key: &[u8],
-        hash: Hash,
-        forced: bool,
-        now: Nanos,
-    ) -> Joined {
-        let (seen, lease) = (self.tags.sequence(), table.times.lease);
-        let joined = table.flights.join(key, env, forced, (seen, now, lease), || self.number(hash.shard()));
-        if let Joined::Lead(_) = joined {
-            self.loads.fetch_add(1, Ordering::Relaxed);
-        }
-        joined
-    }
-
-    /// The load of `token` came to a value, or (None) to the knowledge that there is none: it is stored if it still counts, and
-    /// handed to those who waited. `took` is how long it took.
-    pub fn land(
-        &self,
-        env: EnvId,
-        token: Token,
-        value: Option<(&[u8], Encoding)>,
-        stored: &Stored,
-        (took, draw): (Nanos, f64),
-        gone: &mut Gone,
-    ) -> Landed {
-        let now = self.clock.now();
-        let shard = self.shard_of_number(token);
-        let (found, times, is_late, is_awaited) = {
-            let Table { flights, times, .. } = &*shard.read();
-            (flights.find(token), *times, flights.is_late(token, now), flights.has_waiters(token))
-        };
-        let Some((key, began, counts)) = found else {
-            return Landed { stored: false, barrier: Sequence::MAX, woken: Woken::default() };
-        };
-        let tagged =
-            || (!stored.tags.is_empty()).then(|| self.tags.tagged(&stored.tags, began, now, times.lease));
-        let own = tagged();
-        let barrier = || own.as_ref().map_or(0, Tagged::barrier);
-        let mut is_stored = false;
-        // Of a load that was not waited for any more, tags may have been forgotten since.
-        if counts && barrier() <= began && !(is_late && own.is_some()) {
-            let ttl =
-                if value.is_some() { Some(stored.ttl.unwrap_or(times.ttl)) } else { times.negative_ttl };
-            let fits = value.is_none_or(|(bytes, _)| bytes.len() <= MAX_VALUE_BYTES);
-            let new = ttl.filter(|_| fits).map(|ttl| {
-                let mut new = Newcomer::new(&key, value, model::jittered(ttl, times.jitter, draw));
-                new.took = took;
-                new.tagged = tagged();
-                new
-            });
-            let mut keeper = self.keeper(env);
-            let hash = self.hashing.hash(&key);
-            match new {
-                Some(new) => is_stored = self.store(&mut keeper, new, hash, now, Some(token), gone),
-                // There is no value any more, and nobody wants to remember that; or it is too large.
-                None => self.remove_key(&mut keeper, &key, hash, Reason::Replaced, gone),
-            }
-            self.sweep(&mut keeper, now, gone);
-        }
-        // Copied outside the lock for those who wait already.
-        let shared = value.filter(|_| is_awaited).map(|(bytes, _)| Arc::from(bytes));
-        let mut table = shard.write();
-        let outcome = match value {
-            Some((bytes, encoding)) if table.flights.has_waiters(token) => {
-                Outcome::Value(shared.unwrap_or_else(|| Arc::from(bytes)), encoding)
-            }
-            _ => Outcome::Absent,
-        };
-        // Read under the lock: who asked after an invalidation had to take it after that.
-        let barrier = Some(barrier()).filter(|barrier| *barrier > began).unwrap_or(Sequence::MAX);
-        let woken = table.flights.land(token, &outcome, barrier);
-        Landed { stored: is_stored, barrier, woken }
-    }
-
-    /// The load of `token` came to a value that is given and not stored; one that cannot be handed over is None.
-    pub fn skip(&self, token: Token, value: Option<(&[u8], Encoding)>) -> Woken {
-        let outcome = match value {
-            Some((bytes, encoding)) => Outcome::Value(bytes.into(), encoding),
-            None => Outcome::Alone,
-        };
-        self.shard_of_number(token).write().flights.land(token, &outcome, Sequence::MAX)
-    }
-
-    /// The load of `token` came to nothing that is given and not stored.
-    pub fn skip_absent(&self, token: Token) -> Woken {
-        self.shard_of_number(token).write().flights.land(token, &Outcome::Absent, Sequence::MAX)
-    }
-
-    /// The load of `token` failed. A stale value backs off.
-    pub fn fail(&self, token: Token, error: (&[u8], Encoding)) -> Woken {
-        self.load_failures.fetch_add(1, Ordering::Relaxed);
-        let now = self.clock.now();
-        let mut table = self.shard_of_number(token).write();
-        if let Some((key, _, true)) = table.flights.find(token) {
-            let hash = self.hashing.hash(&key);
-            if let Some(seen) = table.look_up(&key, hash, now) {
-                table.back_off(seen.at, now);
-            }
-        }
-        table.flights.land(token, &Outcome::Failed(error.0.into(), error.1), Sequence::MAX)
-    }
-
-    /// Nobody in the leader's environment waits any more: true if nobody else does either, and the load is to be aborted.
-    pub fn abandon(&self, token: Token) -> bool {
-        self.shard_of_number(token).write().flights.abandon(token)
-    }
-
-    /// What the sequence of invalidations is, if the flight of a token or a ticket may still be joined.
-    pub fn joinable(&self, number: u64) -> Option<Sequence> {
-        let now = self.clock.now();
-        let joinable = self.shard_of_number(number).read().flights.is_joinable(number, now);
-        joinable.then(|| self.tags.sequence())
-    }
-
-    /// The load of `token` is given up: another does it, if somebody waits.
-    pub fn give_up(&self, token: Token) -> Woken {
-        let shard = token as usize & (SHARDS - 1);
-        let now = self.clock.now();
-        self.shards[shard].write().flights.hand_over(token, now, || self.number(shard))
-    }
-
-    /// Somebody in the leader's environment waits again. False if the flight is over or another leads it.
-    pub fn resume(&self, token: Token) -> bool {
-        self.shard_of_number(token).write().flights.resume(token)
-    }
-
-    /// What came out for a waiter, its value in `value`; None while it waits. Who had seen the barrier beside it when they asked have
-    /// to ask again.
-    pub fn outcome(&self, ticket: Ticket, value: &mut Value) -> Option<(Outcome, Sequence)> {
-        let mut table = self.shard_of_number(ticket).write();
-        let lease = table.times.lease;
-        let outcome = table.flights.outcome(ticket, (self.tags.sequence(), self.clock.now(), lease));
-        if let Some((Outcome::Value(bytes, _) | Outcome::Failed(bytes, _), _)) = &outcome {
-            value.share(bytes.clone());
-        }
-        if let Some((Outcome::Lead(_), _)) = &outcome {
-            self.loads.fetch_add(1, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    /// Whether something has come out for a waiter.
-    pub fn has_outcome(&self, ticket: Ticket) -> bool {
-        self.shard_of_number(ticket).read().flights.has_outcome(ticket)
-    }
-
-    /// A waiter gives up.
-    pub fn cancel(&self, ticket: Ticket) -> Woken {
-        let shard = ticket as usize & (SHARDS - 1);
-        let now = self.clock.now();
-        self.shards[shard].write().flights.cancel(ticket, now, || self.number(shard))
-    }
-
-    /// Hands over loads whose leaders do not answer. To be called now and then by who waits.
-    pub fn look(&self) -> Woken {
-        let now = self.clock.now();
-        self.on_all_flights(|flights, number| flights.look(now, number))
-    }
-
-    /// An environment is gone: what it led goes to others.
-    pub fn env_gone(&self, env: EnvId) -> Woken {
-        let now = self.clock.now();
-        self.on_all_flights(|flights, number| flights.env_gone(env, now, number))
-    }
-
-    fn on_all_flights(&self, each: impl Fn(&mut Flights, &mut dyn FnMut() -> u64) -> Woken) -> Woken {
-        let mut all = Woken::default();
-        for (index, shard) in self.shards.iter().enumerate() {
-            if shard.read().flights.is_empty() {
-                continue;
-            }
-            let woken = each(&mut shard.write().flights, &mut || self.number(index));
-            all.offers.extend(woken.offers);
-            all.refused.extend(woken.refused);
-        }
-        all
     }
 
     /// Entries, and what they count.

@@ -162,7 +162,7 @@ impl TimeOptions {
 }
 
 /// Milliseconds as a span; Infinity never ends.
-pub fn span(option: &str, ms: f64) -> Result<Nanos, InvalidOption> {
+fn span(option: &str, ms: f64) -> Result<Nanos, InvalidOption> {
     // What is too long for nanoseconds, 584 years, never ends either.
     if ms >= 0.0 {
         Ok((ms * NANOS_PER_MILLI as f64) as Nanos)

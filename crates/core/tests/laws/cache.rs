@@ -407,7 +407,7 @@ fn key_of(key: u8) -> Vec<u8> {
 fn bytes_of(value: u16) -> Vec<u8> {
     // Some are large enough to be apart.
     let mut bytes = value.to_be_bytes().to_vec();
-    bytes.resize(if value % 10 == 0 { 40_000 } else { 2 + usize::from(value % 7) }, 7);
+    bytes.resize(if value.is_multiple_of(10) { 40_000 } else { 2 + usize::from(value % 7) }, 7);
     bytes
 }
 

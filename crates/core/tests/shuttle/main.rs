@@ -6,6 +6,7 @@
 #![cfg(shuttle)]
 
 mod bulkhead;
+mod cache;
 mod queue;
 #[path = "../support/spans.rs"]
 mod spans;

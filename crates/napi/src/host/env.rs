@@ -34,7 +34,7 @@ use super::{
     registry::{self, Kind, Shared},
 };
 use crate::{
-    cache::{Caching, Kept, Residents},
+    cache::{Caching, Kept},
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     hands::Hands,
@@ -42,6 +42,7 @@ use crate::{
     monitor::{self, EventLoop},
     overlays::Overlays,
     queue::Posted,
+    residents::Residents,
     shedder::Shedding,
 };
 

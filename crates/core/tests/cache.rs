@@ -1,0 +1,319 @@
+//! Stories of caches and their flights, on the manual clock.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use breakwater_core::{
+    cache::{
+        Cache, ENTRY_BYTES, Gone, Joined, Landed, MAX_KEY_BYTES, Options, Outcome, Reason, Stored,
+        TimeOptions, Token, Value, model::Standing,
+    },
+    encoding::Encoding,
+    room::{EnvId, Ticket, Why, Woken},
+};
+use support::{OnClock, ms};
+
+const HERE: EnvId = 1;
+const THERE: EnvId = 2;
+const ELSEWHERE: EnvId = 3;
+
+const LEASE: f64 = 1_000.0;
+
+fn cache(change: impl FnOnce(&mut Options)) -> OnClock<Cache> {
+    let times = TimeOptions { ttl_ms: Some(100.0), lease_ms: Some(LEASE), ..TimeOptions::default() };
+    let mut options = Options { max_entries: Some(100.0), times, ..Options::default() };
+    change(&mut options);
+    OnClock::new(|clock| Cache::new(&options.check().unwrap(), clock))
+}
+
+fn lead(cache: &Cache, env: EnvId) -> Token {
+    match cache.join(env, b"key", false) {
+        Some(Joined::Lead(token)) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wait(cache: &Cache, env: EnvId) -> Ticket {
+    match cache.join(env, b"key", false) {
+        Some(Joined::Wait(ticket)) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn land(cache: &Cache, env: EnvId, token: Token, value: &str) -> Landed {
+    let value = Some((value.as_bytes(), Encoding::Latin1));
+    cache.land(env, token, value, &Stored::default(), (0, 0.5), &mut Gone::default())
+}
+
+fn set(cache: &Cache, key: &str, value: &str) -> bool {
+    let value = (value.as_bytes(), Encoding::Latin1);
+    cache.set(HERE, key.as_bytes(), value, &Stored::default(), 0.5, &mut Gone::default())
+}
+
+fn outcome(cache: &Cache, ticket: Ticket) -> Option<Outcome> {
+    cache.outcome(ticket, &mut Value::default()).map(|(outcome, _)| outcome)
+}
+
+fn woken(woken: &Woken) -> Vec<(EnvId, Ticket)> {
+    woken.offers.iter().map(|offer| (offer.env, offer.ticket)).collect()
+}
+
+fn promoted(cache: &Cache, ticket: Ticket) -> Token {
+    match outcome(cache, ticket) {
+        Some(Outcome::Lead(token)) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_leads_and_all_who_wait_get_what_it_comes_to() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let (second, third) = (wait(&cache, THERE), wait(&cache, HERE));
+    assert_eq!(cache.figures().loading, 1);
+    assert!(outcome(&cache, second).is_none());
+    let landed = land(&cache, HERE, token, "value");
+    assert_eq!((landed.stored, landed.barrier), (true, u64::MAX));
+    assert_eq!(woken(&landed.woken), [(THERE, second), (HERE, third)]);
+    for ticket in [second, third] {
+        assert!(cache.has_outcome(ticket));
+        assert!(
+            matches!(outcome(&cache, ticket), Some(Outcome::Value(bytes, Encoding::Latin1)) if &*bytes == b"value")
+        );
+        assert!(outcome(&cache, ticket).is_none(), "fetched once");
+    }
+    assert_eq!(cache.join(THERE, b"key", false), None, "it is fresh by now");
+    assert_eq!(cache.figures().loading, 0);
+}
+
+#[test]
+fn a_leader_that_is_gone_leaves_the_flight_to_who_has_waited_longest() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let (second, third) = (wait(&cache, THERE), wait(&cache, ELSEWHERE));
+    assert_eq!(woken(&cache.env_gone(HERE)), [(THERE, second)]);
+    let own = promoted(&cache, second);
+    assert!(!land(&cache, HERE, token, "late").stored, "the dead leader's token is worth nothing");
+    let landed = land(&cache, THERE, own, "value");
+    assert!(landed.stored);
+    assert_eq!(woken(&landed.woken), [(ELSEWHERE, third)]);
+    assert_eq!(cache.figures().loads, 2);
+}
+
+#[test]
+fn a_leader_that_is_gone_with_nobody_waiting_leaves_nothing() {
+    let cache = cache(|_| {});
+    lead(&cache, HERE);
+    assert!(cache.env_gone(HERE).is_empty());
+    assert_eq!(cache.figures().loading, 0);
+    lead(&cache, THERE);
+}
+
+#[test]
+fn waiters_that_are_gone_are_nobody_s_heirs() {
+    let cache = cache(|_| {});
+    lead(&cache, HERE);
+    wait(&cache, THERE);
+    let third = wait(&cache, ELSEWHERE);
+    assert!(cache.env_gone(THERE).is_empty());
+    assert_eq!(woken(&cache.env_gone(HERE)), [(ELSEWHERE, third)]);
+    cache.validate();
+}
+
+#[test]
+fn a_promotion_that_nobody_fetches_goes_to_the_next_and_back_in_line() {
+    let cache = cache(|_| {});
+    lead(&cache, HERE);
+    let (second, third) = (wait(&cache, THERE), wait(&cache, ELSEWHERE));
+    cache.env_gone(HERE);
+    cache.at(ms(20));
+    assert!(cache.look().is_empty(), "not yet");
+    cache.at(ms(21));
+    assert_eq!(woken(&cache.look()), [(ELSEWHERE, third)]);
+    assert!(outcome(&cache, second).is_none(), "it waits again");
+    let token = promoted(&cache, third);
+    let landed = land(&cache, ELSEWHERE, token, "value");
+    assert_eq!(woken(&landed.woken), [(THERE, second)]);
+    cache.validate();
+}
+
+#[test]
+fn a_lease_that_is_over_hands_over_and_the_late_value_is_not_stored() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    cache.at(ms(1_000));
+    assert!(cache.look().is_empty());
+    cache.at(ms(1_001));
+    assert_eq!(woken(&cache.look()), [(THERE, second)]);
+    let own = promoted(&cache, second);
+    assert!(!land(&cache, HERE, token, "late").stored);
+    assert!(land(&cache, THERE, own, "value").stored);
+}
+
+#[test]
+fn who_comes_after_a_lease_leads_and_takes_those_who_wait_along() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    cache.at(ms(1_001));
+    let own = lead(&cache, ELSEWHERE);
+    assert!(cache.look().is_empty());
+    assert!(!land(&cache, HERE, token, "late").stored);
+    assert!(outcome(&cache, second).is_none());
+    assert_eq!(woken(&land(&cache, ELSEWHERE, own, "value").woken), [(THERE, second)]);
+}
+
+#[test]
+fn a_leader_that_nobody_waits_for_any_more_is_told_when_the_others_give_up_too() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    assert!(!cache.abandon(token), "others wait");
+    let told = cache.cancel(second);
+    assert_eq!(
+        told.refused.iter().map(|(offer, why)| (offer.env, offer.ticket, *why)).collect::<Vec<_>>(),
+        [(HERE, token, Why::Ended)]
+    );
+    assert!(cache.abandon(token));
+    assert_eq!(cache.figures().loading, 0);
+    let again = lead(&cache, HERE);
+    wait(&cache, THERE);
+    assert!(!cache.abandon(again));
+    assert!(cache.resume(again));
+    assert!(cache.cancel(wait(&cache, THERE)).is_empty(), "it is wanted again");
+}
+
+#[test]
+fn who_was_promoted_and_gives_up_passes_it_on() {
+    let cache = cache(|_| {});
+    lead(&cache, HERE);
+    let (second, third) = (wait(&cache, THERE), wait(&cache, ELSEWHERE));
+    cache.env_gone(HERE);
+    assert_eq!(woken(&cache.cancel(second)), [(ELSEWHERE, third)]);
+    let token = promoted(&cache, third);
+    assert!(cache.give_up(token).is_empty());
+    assert_eq!(cache.figures().loading, 0);
+}
+
+#[test]
+fn what_was_deleted_meanwhile_is_given_and_not_stored() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    cache.delete(HERE, b"key", &mut Gone::default());
+    assert_eq!(cache.joinable(token), None);
+    let own = lead(&cache, ELSEWHERE);
+    let landed = land(&cache, HERE, token, "old");
+    assert!(!landed.stored);
+    assert_eq!(woken(&landed.woken), [(THERE, second)]);
+    assert!(!cache.has(b"key"));
+    assert!(land(&cache, ELSEWHERE, own, "new").stored);
+}
+
+#[test]
+fn a_failed_load_backs_off_what_is_stale() {
+    let cache = cache(|options| {
+        options.times.stale_if_error_ms = Some(10_000.0);
+        options.times.refresh_backoff_ms = Some(500.0);
+    });
+    set(&cache, "key", "old");
+    cache.at(ms(101));
+    let mut value = Value::default();
+    let mut read = || cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    assert_eq!((read().standing, read().due), (Standing::OnError, true));
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    assert_eq!(woken(&cache.fail(token, (b"no", Encoding::Latin1))), [(THERE, second)]);
+    assert!(matches!(outcome(&cache, second), Some(Outcome::Failed(error, _)) if &*error == b"no"));
+    assert_eq!((read().standing, read().due), (Standing::OnError, false));
+    cache.at(ms(601));
+    assert!(read().due);
+    assert_eq!(cache.figures().load_failures, 1);
+}
+
+#[test]
+fn bytes_are_those_of_keys_and_values_and_a_hundred_for_each_entry() {
+    let cache = cache(|options| {
+        options.max_entries = None;
+        options.max_bytes = Some(1_000.0);
+    });
+    assert!(set(&cache, "key", "0123456789"));
+    assert_eq!(cache.size(), (1, 13 + ENTRY_BYTES as u64));
+    assert!(set(&cache, "key", "01234"));
+    assert_eq!(cache.size(), (1, 8 + ENTRY_BYTES as u64));
+    assert!(!set(&cache, "key", &"x".repeat(900)), "it can never fit");
+    assert_eq!(cache.size(), (0, 0), "and its key has no value any more");
+    for key in 0..20 {
+        assert!(set(&cache, &format!("{key:02}"), &"x".repeat(200)));
+        assert!(cache.size().1 <= 1_000);
+    }
+    assert_eq!(cache.size().0, 3);
+    assert!(!set(&cache, &"k".repeat(MAX_KEY_BYTES + 1), "x"));
+}
+
+#[test]
+fn what_had_to_go_is_told_with_its_reason() {
+    let cache = cache(|options| {
+        options.max_entries = Some(1.0);
+        options.policy = Some("lru".to_owned());
+    });
+    let mut gone = Gone::new(true);
+    let mut put = |key: &str, value: &str| {
+        let value = (value.as_bytes(), Encoding::Latin1);
+        cache.set(HERE, key.as_bytes(), value, &Stored::default(), 0.5, &mut gone);
+    };
+    put("a", "1");
+    put("a", "2");
+    put("b", "3");
+    cache.delete(HERE, b"b", &mut gone);
+    let told: Vec<_> = gone.entries.iter().map(|(removed, reason)| (removed.key(), *reason)).collect();
+    assert_eq!(
+        told,
+        [
+            (b"a".as_slice(), Reason::Replaced),
+            (b"a".as_slice(), Reason::Evicted),
+            (b"b".as_slice(), Reason::Deleted)
+        ]
+    );
+}
+
+#[test]
+fn a_value_is_known_to_be_still_there_by_its_place_and_version() {
+    let cache = cache(|_| {});
+    set(&cache, "key", "1");
+    let mut value = Value::default();
+    let read = cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    let still = || cache.is_still(HERE, read.place, read.version, || 0.5);
+    assert!(still());
+    set(&cache, "other", "1");
+    assert!(still());
+    set(&cache, "key", "1");
+    assert!(!still(), "another value, if the same");
+    let again = cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    cache.at(ms(100));
+    assert!(cache.is_still(HERE, again.place, again.version, || 0.5));
+    cache.at(ms(101));
+    assert!(!cache.is_still(HERE, again.place, again.version, || 0.5));
+    assert!(!cache.is_still(HERE, u32::MAX, 0, || 0.5));
+    let figures = cache.figures();
+    assert_eq!((figures.hits, figures.misses), (5, 0));
+}
+
+#[test]
+fn clearing_takes_everything_at_once_and_what_is_loaded_later_stays_away() {
+    let cache = cache(|_| {});
+    for key in 0..100 {
+        set(&cache, &key.to_string(), "x");
+    }
+    let token = lead(&cache, HERE);
+    let garbage = cache.clear();
+    assert_eq!(garbage.entries, 100);
+    let mut gone = Gone::new(true);
+    garbage.into_gone(&mut gone);
+    assert_eq!(gone.entries.len(), 100);
+    assert!(!land(&cache, HERE, token, "old").stored);
+    assert_eq!(cache.size(), (0, 0));
+    cache.validate();
+}

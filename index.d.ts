@@ -812,7 +812,10 @@ declare class Bulkhead implements Policy {
 
 /** Who has to go when there is no room. */
 type CachePolicy = 's3fifo' | 'lru' | 'wtinylfu';
-/** Why an entry is gone: others needed the room, it was dead, it was deleted, or there is another value of its key. */
+/**
+ * Why an entry is gone: others needed the room; it was dead, too old or of a tag that was invalidated; it was deleted; or there is
+ * another value of its key.
+ */
 type EvictReason = 'evicted' | 'expired' | 'deleted' | 'replaced';
 /** How values of a named cache become text or bytes, and values again. */
 interface CacheCodec<V> {
@@ -1075,6 +1078,15 @@ interface RetriedMessage {
 interface HedgedMessage {
     /** Which call beside the first one, from 1. */
     readonly hedge: number;
+}
+/** The message of `breakwater:cache:loaded`: a loader that was called in this thread has come to an end. */
+interface LoadedMessage {
+    /** The name or label of the cache. */
+    readonly primitive: string | undefined;
+    readonly outcome: 'value' | 'absent' | 'skipped' | 'failed';
+    readonly tookMs: number;
+    /** Whether it ran beside a value that was served. */
+    readonly background: boolean;
 }
 
 /** What one limit says of a call. */
@@ -1809,4 +1821,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

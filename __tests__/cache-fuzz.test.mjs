@@ -236,7 +236,7 @@ async function run(cache, clock, seed) {
         else model.store(flight.key, value, { tags, seen: flight.seen });
       }
       for (const caller of flight.callers) {
-        if (!isValid && caller.seen >= barrier) askAgain(caller);
+        if (!isValid && caller.seen > flight.seen) askAgain(caller);
         else caller.expected = { value: how === 'absent' ? undefined : value };
       }
     },

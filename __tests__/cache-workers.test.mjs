@@ -1,10 +1,11 @@
-/** One cache for all threads: one load, one copy of each value, and nothing lost with a thread. */
+// One cache for all threads: one load, one copy of each value, and nothing lost with a thread. The storm in full: torture/cache.mjs.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Cache, list } from 'breakwater';
 import { gatedLoader, turn } from './helpers/cache.mjs';
 import { until } from './helpers/promises.mjs';
 import { startThread, withThreads } from './helpers/threads.mjs';
+import { cacheStorm } from './torture/cache.mjs';
 
 const OPTIONS = { codec: 'json', maxEntries: 1_000, ttlMs: 60_000 };
 
@@ -261,6 +262,25 @@ describe('a leader', () => {
   });
 });
 
+describe('threads that are killed while they load', () => {
+  it('leave no caller waiting, no key locked and no value that was deleted', async () => {
+    const { killed, lookups, loads, ...wrong } = await cacheStorm({ ms: 2_000, killEveryMs: 40 });
+    assert.ok(
+      killed >= 2 && lookups > 1_000 && loads > 100,
+      `${killed} killed, ${lookups} look-ups, ${loads} loads`,
+    );
+    assert.deepEqual(wrong, {
+      unsettled: 0,
+      locked: 0,
+      tooOld: 0,
+      failed: 0,
+      overBound: 0,
+      unaccounted: 0,
+      namesLeft: 0,
+    });
+  });
+});
+
 describe('what crosses threads', () => {
   it('errors: name, message, stack, code and cause', async () => {
     await together(1, {}, async (cache, [thread]) => {
@@ -408,11 +428,13 @@ describe('a front', () => {
   it('keeps no more than it may, and forgets nothing that is asked for again and again', async () => {
     await together(0, { front: { maxEntries: 2 } }, async (cache) => {
       for (const key of ['a', 'b', 'c', 'd']) cache.set(key, { key });
-      const hot = cache.get('a');
-      for (let turn = 0; turn < 10; turn += 1) {
-        assert.equal(cache.get('a'), hot);
-        assert.deepEqual(cache.get(['b', 'c', 'd'][turn % 3]), { key: ['b', 'c', 'd'][turn % 3] });
+      const seen = new Set();
+      for (let turn = 0; turn < 100; turn += 1) {
+        seen.add(cache.get('a'));
+        const other = ['b', 'c', 'd'][turn % 3];
+        assert.deepEqual(cache.get(other), { key: other });
       }
+      assert.ok(seen.size < 20, `${seen.size} copies of what was asked for 100 times`);
     });
   });
 });
@@ -477,5 +499,46 @@ describe('the name', () => {
     assert.deepEqual(found.get('key'), { text: 'é' });
     for (const each of [cache, found]) each.dispose();
     assert.equal(Cache.find('own codec', { codec }), undefined);
+  });
+
+  it('a codec that cannot decode: there is no such value, and the next load replaces it', async () => {
+    let broken = false;
+    const codec = {
+      encode: (value) => String(value),
+      decode: (text) => {
+        if (broken) throw new Error('broken');
+        return Number(text);
+      },
+    };
+    const cache = new Cache({ ...OPTIONS, codec, name: 'broken codec' });
+    cache.set('key', 1);
+    broken = true;
+    assert.equal(cache.get('key'), undefined);
+    cache.set('key', 1);
+    assert.equal(await cache.getOrLoad('key', () => 2), 2);
+    broken = false;
+    assert.equal(await cache.getOrLoad('key', () => 3), 3);
+    cache.dispose();
+  });
+
+  it('copies of a Buffer are copies', async () => {
+    const cache = new Cache({ ...OPTIONS, codec: 'bytes', name: 'buffers' });
+    const original = Buffer.from('abc');
+    const [first, second] = await Promise.all([1, 2].map(() => cache.getOrLoad('key', async () => original)));
+    first[0] = 0;
+    assert.deepEqual([second[0], original[0], cache.get('key')[0]], [97, 97, 97]);
+    cache.dispose();
+  });
+
+  it('rules changed through one object are those of all', async () => {
+    const all = { ...OPTIONS, name: 'rules of all' };
+    const [first, second] = [new Cache(all), new Cache(all)];
+    first.reconfigure({ ttlMs: 5, staleIfErrorMs: 7 });
+    assert.equal(second.snapshot().ttlMs, 5);
+    second.reconfigure({ maxEntries: 20 });
+    const { ttlMs, staleIfErrorMs, maxEntries } = first.snapshot();
+    assert.deepEqual({ ttlMs, staleIfErrorMs, maxEntries }, { ttlMs: 5, staleIfErrorMs: 7, maxEntries: 20 });
+    first.dispose();
+    second.dispose();
   });
 });

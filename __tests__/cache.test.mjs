@@ -1,5 +1,6 @@
 /** Cache, of both kinds: what is served, what is loaded, and by whom. */
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, it } from 'node:test';
 import { Cache, InvalidOptionError } from 'breakwater';
 import { gatedLoader, KINDS, turn, withCache } from './helpers/cache.mjs';
@@ -904,6 +905,118 @@ for (const [kind, make] of Object.entries(KINDS)) {
           );
         },
       );
+    });
+
+    describe('mended', () => {
+      test('a key that is too long evicts nothing and takes no place', {}, async (cache) => {
+        for (let key = 0; key < 20; key += 1) cache.set(`key ${key}`, key);
+        const long = 'x'.repeat(70_000);
+        for (let turn = 0; turn < 3; turn += 1) assert.throws(() => cache.set(long, 1), { option: 'key' });
+        const loaded = cache.getOrLoad(long, () => 1);
+        if (kind === 'by name') await assert.rejects(loaded, { option: 'key' });
+        else assert.equal(await loaded, 1);
+        assert.deepEqual([cache.size, cache.snapshot().evictions], [20, 0]);
+        assert.throws(() => cache.invalidateTag('x'.repeat(kind === 'by name' ? 70_000 : 0) || 5), {
+          option: 'tag',
+        });
+      });
+
+      test('a forced look-up is a miss, also where it is answered with what was there', {
+        staleIfErrorMs: 1_000,
+      }, async (cache) => {
+        cache.set('key', 1);
+        const fails = () => {
+          throw new Error('no');
+        };
+        assert.equal(await cache.getOrLoad('key', fails, { forceRefresh: true }), 1);
+        const { hits, misses, staleHits } = cache.snapshot();
+        assert.deepEqual({ hits, misses, staleHits }, { hits: 1, misses: 0, staleHits: 1 });
+      });
+
+      test(
+        'get of a stale value is a miss',
+        { ttlMs: 10, staleWhileRevalidateMs: 100 },
+        async (cache, clock) => {
+          cache.set('key', 1);
+          clock.advance(11);
+          assert.equal(cache.get('key'), undefined);
+          const { hits, misses, staleHits } = cache.snapshot();
+          assert.deepEqual({ hits, misses, staleHits }, { hits: 0, misses: 1, staleHits: 0 });
+        },
+      );
+
+      test('an abort from within the loader is heard', {}, async (cache) => {
+        const controller = new AbortController();
+        const asked = cache.getOrLoad(
+          'key',
+          () => {
+            controller.abort('gone');
+            return new Promise(() => {});
+          },
+          { signal: controller.signal },
+        );
+        await assert.rejects(asked, (reason) => reason === 'gone');
+        assert.equal(cache.snapshot().loading, 0);
+      });
+
+      test(
+        'a load beside what is served may ask for the key of who began it',
+        { ttlMs: 10, staleWhileRevalidateMs: 100 },
+        async (cache, clock) => {
+          cache.set('stale', 'old');
+          clock.advance(11);
+          const outer = await cache.getOrLoad('outer', async (load) => {
+            await cache.getOrLoad('stale', () => cache.getOrLoad('outer', () => 'joined'), {
+              signal: load.signal,
+            });
+            return 'outer';
+          });
+          assert.equal(outer, 'outer');
+          await turn();
+          assert.equal(cache.get('stale'), 'outer');
+        },
+      );
+
+      test('what has no room after reconfigure is told', {}, async () => {
+        const told = [];
+        await withCache(make, { onEvict: (key) => told.push(key) }, async (cache) => {
+          for (let key = 0; key < 5; key += 1) cache.set(`key ${key}`, key);
+          cache.reconfigure({ maxEntries: 2 });
+          await turn();
+          assert.equal(told.length, 3);
+        });
+      });
+
+      test('loads are published', { label: 'shop', staleWhileRevalidateMs: 100 }, async (cache, clock) => {
+        const seen = [];
+        const listener = ({ outcome, tookMs, background }) => seen.push({ outcome, tookMs, background });
+        subscribe('breakwater:cache:loaded', listener);
+        try {
+          const loader = gatedLoader();
+          const asked = cache.getOrLoad('key', loader);
+          clock.advance(7);
+          loader.finish(1);
+          await asked;
+          await cache.getOrLoad('none', (load) => load.absent);
+          await cache.getOrLoad('skip', (load) => load.skip(1));
+          await assert.rejects(
+            cache.getOrLoad('fail', () => {
+              throw new Error('no');
+            }),
+          );
+          clock.advance(1_001);
+          await cache.getOrLoad('key', () => 2);
+        } finally {
+          unsubscribe('breakwater:cache:loaded', listener);
+        }
+        assert.deepEqual(seen, [
+          { outcome: 'value', tookMs: 7, background: false },
+          { outcome: 'absent', tookMs: 0, background: false },
+          { outcome: 'skipped', tookMs: 0, background: false },
+          { outcome: 'failed', tookMs: 0, background: false },
+          { outcome: 'value', tookMs: 0, background: true },
+        ]);
+      });
     });
 
     describe('disposed', () => {

@@ -5,9 +5,10 @@ import type { Bound, Opened } from './binding.js';
 export interface CacheFunctions {
   /**
    * What there is: text, or 0 nothing · 1 it is remembered that there is none · 2 bytes · -1 no key. Registers: [0 fresh, 1 stale and to
-   * be loaded anew, 2 for an error; whether a load is due; place, version; age in ms; the length of bytes]
+   * be loaded anew, 2 for an error; whether a load is due; place, version; age in ms; the length of bytes]. `freshOnly`: what is stale
+   * counts as a miss.
    */
-  read(key: string): Bound<string | number>;
+  read(key: string, freshOnly: 0 | 1): Bound<string | number>;
   /** The same, and counts nothing. */
   peek(key: string): Bound<string | number>;
   /** The bytes that were read last, into a slab. False if they do not fit. */
@@ -30,17 +31,20 @@ export interface CacheFunctions {
    * register is the sequence of invalidations.
    */
   join(key: string, how: number): Bound<number>;
-  /** 1 stored · 0 not · 5 neither text nor bytes. Register: [who had seen so much of the sequence has to ask again] */
+  /**
+   * What a load came to, undefined: that there is no value; `keep` 0: it is given, not stored. 1 stored · 0 not · 5 neither text nor
+   * bytes. Register: [who had seen so much of the sequence has to ask again]
+   */
   land(
     token: number,
-    value: string | Uint8Array,
+    value: string | Uint8Array | undefined,
     tookMs: number,
     ttlMs: number,
     tags: string | undefined,
+    keep: 0 | 1,
   ): Bound<number>;
-  landAbsent(token: number): Bound<number>;
-  /** Given, not stored. What is neither undefined nor text nor bytes cannot be: who waits loads for itself. */
-  skip(token: number, value: unknown): void;
+  /** The value cannot be handed over: who waits loads for itself. */
+  alone(token: number): void;
   fail(token: number, error: string): void;
   /** The sequence of invalidations; -1 if the flight of a token or ticket may not be joined any more. */
   joinable(number: number): Bound<number>;
@@ -116,7 +120,6 @@ export interface NativeCacheRules {
 }
 
 export interface NativeCacheSnapshot {
-  readonly rules: NativeCacheRules;
   readonly codec: string;
   readonly size: number;
   readonly bytes: number;
@@ -146,5 +149,6 @@ export interface NativeCaches {
   findCache(host: number, name: string): Opened<CacheFunctions> | null;
   watchCache(host: number, handle: number, on: boolean): boolean;
   reconfigureCache(host: number, handle: number, options: NativeCacheOptions): boolean;
+  cacheRules(host: number, handle: number): NativeCacheRules | null;
   cacheSnapshot(host: number, handle: number): NativeCacheSnapshot | null;
 }

@@ -19,6 +19,7 @@ import {
   type Stored,
   WAIT,
 } from './cache-store.js';
+import { type LoadedMessage, publishLoaded } from './channels.js';
 import type { Timeline } from './clock.js';
 import { type ErrorDetails, ReentrantLoadError, TimeoutError } from './errors.js';
 import { checkSpan, checkTags } from './options.js';
@@ -258,7 +259,7 @@ export class Flights<V> {
   }
 
   #begin(caller: Caller<V>, how: How, background: boolean): void {
-    const flight = new Flight(this, caller.key, how === FORCED, caller.parent);
+    const flight = new Flight(this, caller.key, how === FORCED, background ? undefined : caller.parent);
     flight.background = background;
     const role = this.store.begin(flight, how);
     if (role === FILLED) {
@@ -327,14 +328,21 @@ export class Flights<V> {
   #land(flight: Flight<V>, value: unknown, { ttlMs, tags }: LoadContext<V>): void {
     if (flight.role === 'over') return;
     const tookMs = this.#timeline.now() - flight.began;
-    const landing = this.store.land(flight, resultOf<V>(value), { ttlMs, tags }, tookMs);
+    const result = resultOf<V>(value);
+    this.#publish(flight, result.kind, tookMs);
+    const landing = this.store.land(flight, result, { ttlMs, tags }, tookMs);
     this.arrive(flight, landing.value, landing.barrier);
   }
 
   #fail(flight: Flight<V>, error: unknown): void {
     if (flight.role === 'over') return;
+    this.#publish(flight, 'failed', this.#timeline.now() - flight.began);
     this.store.fail(flight, error);
     this.failed(flight, error);
+  }
+
+  #publish({ background }: Flight<V>, outcome: LoadedMessage['outcome'], tookMs: number): void {
+    publishLoaded({ primitive: this.details.primitive, outcome, tookMs, background });
   }
 
   /** A value is there for who waits for the flight. */
@@ -402,6 +410,8 @@ export class Flights<V> {
   ): void {
     if (caller.settled) return;
     if (signal !== undefined) {
+      // Its loader may have aborted it.
+      if (signal.aborted) return this.#detach(caller, signal.reason);
       caller.signal = signal;
       caller.onAbort = () => this.#detach(caller, signal.reason);
       signal.addEventListener('abort', caller.onAbort);

@@ -10,7 +10,6 @@ import {
   FRESH,
   type Gone,
   type How,
-  keyTooLong,
   type Landing,
   LEAD,
   NOTHING,
@@ -20,9 +19,11 @@ import {
   type RulesInForce,
   type Store,
   type Stored,
+  tooLong,
 } from './cache-store.js';
 import { barrierOf, type Tag, Tags } from './cache-tags.js';
 import { loopTime, type Timeline } from './clock.js';
+import type { InvalidOptionError } from './errors.js';
 import { host } from './host.js';
 import { fromNative, invalid } from './options.js';
 import type { Primitive } from './primitive.js';
@@ -178,10 +179,10 @@ export class LocalStore<V> implements Store<V> {
     this.#misses++;
   }
 
-  read(key: string): V | typeof ABSENT | typeof NOTHING {
+  read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING {
     const slot = this.#slots.get(key);
     const value = slot === undefined ? NOTHING : this.#look(slot);
-    if (value === NOTHING || this.standing === ON_ERROR) {
+    if (value === NOTHING || this.standing > (freshOnly === 1 ? FRESH : REVALIDATE)) {
       this.missed();
       if (value === NOTHING && slot !== undefined) {
         this.#expirations++;
@@ -228,7 +229,8 @@ export class LocalStore<V> implements Store<V> {
     const until = this.#freshUntil[slot] as number;
     const more = this.#more.size === 0 ? undefined : this.#more.get(slot);
     const now = this.#now();
-    this.ageMs = now - (this.#loadedAt[slot] as number);
+    // The time may have been read before the value was stored.
+    this.ageMs = Math.max(0, now - (this.#loadedAt[slot] as number));
     if (more !== undefined && !isValid(more)) return NOTHING;
     if (now <= until && more?.wasEnded !== true) {
       this.standing = FRESH;
@@ -296,8 +298,8 @@ export class LocalStore<V> implements Store<V> {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
       slot = this.#residents.live(functions.admit(key, weight, this.#hitBytes, this.#told()));
+      if (slot === NO_KEY) throw tooLong('key', key, this.#residents.word);
       this.#evict();
-      if (slot === NO_KEY) throw keyTooLong(key, this.#residents.word);
       if (slot < 0) return false;
       this.#slots.set(key, slot);
       this.#keys[slot] = key;
@@ -473,19 +475,15 @@ export class LocalStore<V> implements Store<V> {
   land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
     const { key, token: began } = flight;
     const value = (): V => (result.kind === 'absent' ? undefined : result.value) as V;
-    let barrier = Number.POSITIVE_INFINITY;
-    if (result.kind === 'skipped') {
-      this.#done(flight);
-      return { value, barrier };
-    }
-    const own = result.kind === 'value' && tags !== undefined ? tags : [];
+    const own = tags ?? [];
     const needsMore = own.length > 0 || this.rules.earlyRefreshBeta !== undefined;
     const more = needsMore ? this.#moreOf(tookMs, own, began) : undefined;
-    const highest = more === undefined ? 0 : barrierOf(more.tags);
-    if (highest > began) barrier = highest;
-    const counts = this.#done(flight);
+    const isValid = more === undefined || barrierOf(more.tags) <= began;
+    // Which invalidation came first is not known: who has seen any since the load began may have asked after it.
+    const barrier = isValid ? Number.POSITIVE_INFINITY : began + 1;
+    const counts = this.#done(flight) && result.kind !== 'skipped';
     const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
-    if (counts && barrier === Number.POSITIVE_INFINITY && !isLate) this.#keep(key, result, ttlMs, more);
+    if (counts && isValid && !isLate) this.#keep(key, result, ttlMs, more);
     return { value, barrier };
   }
 
@@ -559,7 +557,9 @@ export class LocalStore<V> implements Store<V> {
   }
 
   reconfigure(change: CacheRules): void {
-    const rules = localRules(change, this.rules.policy, this.#residents.word);
+    const { word } = this.#residents;
+    if (change.maxBytes !== undefined && this.#sizeOf === undefined) throw sizeOfMissing(word);
+    const rules = localRules(change, this.rules.policy, word);
     const { maxEntries = MAX_ENTRIES, maxBytes } = rules;
     this.#residents.cold((native, id, handle) => {
       const noted = this.#told();
@@ -577,6 +577,11 @@ export class LocalStore<V> implements Store<V> {
     this.#more = new Map();
     this.#tags.clear();
   }
+}
+
+/** Bytes that nobody can count bound nothing. */
+export function sizeOfMissing(primitive: string | undefined): InvalidOptionError {
+  return invalid('cache', 'sizeOf', 'a function, for maxBytes without a name', undefined, primitive);
 }
 
 /** The rules in force of a cache without a name. @throws {InvalidOptionError} */

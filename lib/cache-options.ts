@@ -5,7 +5,10 @@ import type { CommonSnapshot } from './primitive.js';
 /** Who has to go when there is no room. */
 export type CachePolicy = 's3fifo' | 'lru' | 'wtinylfu';
 
-/** Why an entry is gone: others needed the room, it was dead, it was deleted, or there is another value of its key. */
+/**
+ * Why an entry is gone: others needed the room; it was dead, too old or of a tag that was invalidated; it was deleted; or there is
+ * another value of its key.
+ */
 export type EvictReason = 'evicted' | 'expired' | 'deleted' | 'replaced';
 
 /** How values of a named cache become text or bytes, and values again. */

@@ -14,7 +14,6 @@ import {
   FRESH,
   type Gone,
   type How,
-  keyTooLong,
   type Landing,
   type LEAD,
   NOTHING,
@@ -22,6 +21,7 @@ import {
   type RulesInForce,
   type Store,
   type Stored,
+  tooLong,
   WAIT,
 } from './cache-store.js';
 import { InvalidOptionError } from './errors.js';
@@ -60,7 +60,6 @@ export class SharedStore<V> implements Store<V> {
   standing = FRESH;
   due = false;
   ageMs = 0;
-  rules: RulesInForce;
   /** Set by the cache, once there is one. */
   flights!: Flights<V>;
   readonly #shared: Shared;
@@ -94,8 +93,13 @@ export class SharedStore<V> implements Store<V> {
     this.#coding = coding;
     this.#front = front;
     this.#gone = gone;
-    this.rules = this.snapshot().rules as RulesInForce;
     if (gone !== undefined) shared.cold((native, id, handle) => native.watchCache(id, handle, true) || null);
+  }
+
+  /** Asked for each time: any thread may have changed them. */
+  get rules(): RulesInForce {
+    const rules = this.#shared.cold((native, id, handle) => native.cacheRules(id, handle));
+    return rules as RulesInForce;
   }
 
   snapshot(): NativeCacheSnapshot {
@@ -124,8 +128,8 @@ export class SharedStore<V> implements Store<V> {
     return NOTHING;
   }
 
-  read(key: string): V | typeof ABSENT | typeof NOTHING {
-    const found = this.#functions.read(key);
+  read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING {
+    const found = this.#functions.read(key, freshOnly);
     if (this.#gone !== undefined) this.#tellGone();
     if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, this.#front);
     return this.#without(key, found);
@@ -139,7 +143,7 @@ export class SharedStore<V> implements Store<V> {
 
   #without(key: string, found: number | undefined): typeof ABSENT | typeof NOTHING {
     const code = this.#shared.live(found);
-    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
     if (code === IS_NOTHING) return NOTHING;
     this.#noteStanding();
     return ABSENT;
@@ -161,7 +165,8 @@ export class SharedStore<V> implements Store<V> {
     try {
       value = this.#coding.decode(encoded);
     } catch {
-      // What the codec does not understand is no value; the next load replaces it.
+      // What the codec does not understand is no value, and is not met again.
+      this.#functions.delete(key);
       return NOTHING;
     }
     if (front !== undefined && this.standing === FRESH) front.add(key, value, place, version);
@@ -177,7 +182,7 @@ export class SharedStore<V> implements Store<V> {
 
   has(key: string): boolean {
     const found = this.#shared.live(this.#functions.has(key));
-    if (found === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (found === NO_KEY) throw tooLong('key', key, this.#shared.word);
     return found === 1;
   }
 
@@ -191,25 +196,25 @@ export class SharedStore<V> implements Store<V> {
     }
     const code = this.#shared.live(this.#functions.set(key, encoded, ttlMs, jsonOf(tags)));
     if (this.#gone !== undefined) this.#tellGone();
-    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
     return code === 1;
   }
 
   delete(key: string): boolean {
     const code = this.#shared.live(this.#functions.delete(key));
     if (this.#gone !== undefined) this.#tellGone();
-    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
     return code === 1;
   }
 
   expire(key: string): boolean {
     const code = this.#shared.live(this.#functions.expire(key));
-    if (code === NO_KEY) throw keyTooLong(key, this.#shared.word);
+    if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
     return code === 1;
   }
 
   invalidateTag(tag: string): void {
-    if (!this.#shared.live(this.#functions.invalidateTag(tag))) throw keyTooLong(tag, this.#shared.word);
+    if (!this.#shared.live(this.#functions.invalidateTag(tag))) throw tooLong('tag', tag, this.#shared.word);
   }
 
   clear(): void {
@@ -220,7 +225,7 @@ export class SharedStore<V> implements Store<V> {
 
   begin(flight: Flight<V>, how: How): typeof FILLED | typeof LEAD | typeof WAIT {
     const code = this.#shared.live(this.#functions.join(flight.key, how));
-    if (code === NO_KEY) throw keyTooLong(flight.key, this.#shared.word);
+    if (code === NO_KEY) throw tooLong('key', flight.key, this.#shared.word);
     this.sequence = this.#registers[1] as number;
     if (code === FILLED) return FILLED;
     flight.token = this.#registers[0] as number;
@@ -310,8 +315,7 @@ export class SharedStore<V> implements Store<V> {
     let next = first;
     return () => {
       if (next === undefined) {
-        const bytes = typeof encoded === 'string' ? encoded : encoded.slice();
-        return this.#coding.decode(bytes);
+        return this.#coding.decode(copyOf(encoded));
       }
       const { value } = next;
       next = undefined;
@@ -319,39 +323,38 @@ export class SharedStore<V> implements Store<V> {
     };
   }
 
-  land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
+  land(flight: Flight<V>, result: Result<V>, stored: Stored, tookMs: number): Landing<V> {
     const { token } = flight;
     this.#forget(flight, false);
-    const given = (): V => (result.kind === 'absent' ? undefined : result.value) as V;
-    const nobody = Number.POSITIVE_INFINITY;
-    if (result.kind === 'absent') {
-      if (token !== 0) this.#functions.landAbsent(token);
-      return { value: given, barrier: nobody };
-    }
-    let encoded: string | Uint8Array;
-    let first: { value: V };
+    const value = result.kind === 'absent' ? undefined : result.value;
+    let encoded: string | Uint8Array | undefined;
+    let copies = (): V => value as V;
     try {
-      if (result.value === undefined) {
-        if (token !== 0) this.#functions.skip(token, undefined);
-        return { value: given, barrier: nobody };
+      if (value !== undefined) {
+        encoded = this.#coding.encode(value);
+        const first = { value: this.#coding.decode(copyOf(encoded)) };
+        copies = this.#copies(first, encoded);
       }
-      encoded = this.#coding.encode(result.value);
-      first = { value: this.#coding.decode(typeof encoded === 'string' ? encoded : encoded.slice()) };
     } catch {
-      if (token !== 0) this.#functions.skip(token, null);
-      return { value: given, barrier: nobody };
+      if (token !== 0) this.#functions.alone(token);
+      return { value: copies, barrier: Number.POSITIVE_INFINITY };
     }
-    if (result.kind === 'skipped') {
-      if (token !== 0) this.#functions.skip(token, encoded);
-      return { value: this.#copies(first, encoded), barrier: nobody };
-    }
-    let barrier = nobody;
-    if (token !== 0) {
-      const landed = this.#functions.land(token, encoded, tookMs, ttlMs, jsonOf(tags));
-      if (landed !== undefined) barrier = this.#registers[0] as number;
-      if (this.#gone !== undefined) this.#tellGone();
-    }
-    return { value: this.#copies(first, encoded), barrier };
+    return { value: copies, barrier: this.#land(token, encoded, result.kind !== 'skipped', stored, tookMs) };
+  }
+
+  #land(
+    token: number,
+    encoded: string | Uint8Array | undefined,
+    keep: boolean,
+    { ttlMs, tags }: Stored,
+    tookMs: number,
+  ): number {
+    // Of one that was loaded for this thread alone nobody else knows.
+    if (token === 0) return Number.POSITIVE_INFINITY;
+    const landed = this.#functions.land(token, encoded, tookMs, ttlMs, jsonOf(tags), keep ? 1 : 0);
+    const barrier = this.#registers[0] as number;
+    if (this.#gone !== undefined) this.#tellGone();
+    return landed === undefined ? Number.POSITIVE_INFINITY : barrier;
   }
 
   fail(flight: Flight<V>, error: unknown): void {
@@ -394,13 +397,13 @@ export class SharedStore<V> implements Store<V> {
   }
 
   figures(): ReturnType<Store<V>['figures']> {
-    const { rules: _, codec: __, ...figures } = this.snapshot();
+    const { codec: _, ...figures } = this.snapshot();
     return figures;
   }
 
   reconfigure(rules: CacheRules): void {
     this.#shared.cold((native, id, handle) => native.reconfigureCache(id, handle, rules) || null);
-    this.rules = this.snapshot().rules as RulesInForce;
+    if (this.#gone !== undefined) this.#tellGone();
   }
 
   /** Tells of what this thread's calls have removed. */
@@ -425,6 +428,11 @@ export class SharedStore<V> implements Store<V> {
   dispose(): void {
     this.#front?.clear();
   }
+}
+
+/** Not `slice`: of a Buffer that is the same memory. */
+function copyOf(encoded: string | Uint8Array): string | Uint8Array {
+  return typeof encoded === 'string' ? encoded : new Uint8Array(encoded);
 }
 
 function jsonOf(tags: readonly string[] | undefined): string | undefined {

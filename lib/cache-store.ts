@@ -70,8 +70,8 @@ export interface Store<V> {
   /** Of what was read last: whether a load is due. */
   readonly due: boolean;
   readonly ageMs: number;
-  /** What there is, fresh or stale. Counts a look-up. */
-  read(key: string): V | typeof ABSENT | typeof NOTHING;
+  /** What there is: a look-up. A stale value counts as a miss where it is served on an error alone, or `freshOnly`. */
+  read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING;
   /** The same, and counts nothing. */
   peek(key: string): V | typeof ABSENT | typeof NOTHING;
   /** The fresh value of a key, if there is one that is not to be loaded early: a hit. Else NOTHING, and nothing is counted. */
@@ -107,10 +107,14 @@ export interface Store<V> {
   dispose(): void;
 }
 
-/** The longest key in UTF-8. */
+/** The longest key or tag in UTF-8. */
 const MAX_KEY_BYTES = 65_535;
 
-export function keyTooLong(key: string, primitive: string | undefined): InvalidOptionError {
+export function tooLong(
+  what: 'key' | 'tag',
+  text: string,
+  primitive: string | undefined,
+): InvalidOptionError {
   const expected = `a string of at most ${MAX_KEY_BYTES} bytes`;
-  return new InvalidOptionError('key', expected, describe(key), { kind: 'cache', primitive });
+  return new InvalidOptionError(what, expected, describe(text), { kind: 'cache', primitive });
 }

@@ -3,7 +3,7 @@ import type { CacheFunctions } from './binding-cache.js';
 import { codingOf } from './cache-codec.js';
 import { Caller, Flights } from './cache-flight.js';
 import { Front } from './cache-front.js';
-import { LocalStore, localRules, MAX_ENTRIES } from './cache-local.js';
+import { LocalStore, localRules, MAX_ENTRIES, sizeOfMissing } from './cache-local.js';
 import type {
   Absent,
   CacheCodec,
@@ -191,9 +191,7 @@ export class Cache<V = unknown> {
     const word = own.label;
     if (codec !== undefined) throw invalid('cache', 'codec', 'absent without a name', codec, word);
     if (front !== undefined) throw invalid('cache', 'front', 'absent without a name', front, word);
-    if (maxBytes !== undefined && sizeOf === undefined) {
-      throw invalid('cache', 'sizeOf', 'a function, for maxBytes without a name', sizeOf, word);
-    }
+    if (maxBytes !== undefined && sizeOf === undefined) throw sizeOfMissing(word);
     const rules = localRules(rulesOf(own), policy, word);
     const residents = Primitive.open(
       this,
@@ -251,7 +249,7 @@ export class Cache<V = unknown> {
       const store = self.#store;
       const hit = store.hit(key);
       if (hit !== NOTHING) return Promise.resolve(hit);
-      const value = store.read(key);
+      const value = store.read(key, 0);
       if (value !== NOTHING && store.standing === FRESH && !store.due) {
         return Promise.resolve(value === ABSENT ? undefined : value);
       }
@@ -277,7 +275,7 @@ export class Cache<V = unknown> {
       const there = store.peek(key);
       return this.#begin(key, loader, there, stored, signal, softTimeoutMs, hardTimeoutMs, true);
     }
-    const value = store.read(key);
+    const value = store.read(key, 0);
     if (value !== NOTHING && store.standing === FRESH && !store.due) {
       return Promise.resolve(value === ABSENT ? undefined : value);
     }
@@ -337,7 +335,7 @@ export class Cache<V = unknown> {
     const store = self.#store;
     const hit = store.hit(key);
     if (hit !== NOTHING) return hit;
-    const value = store.read(key);
+    const value = store.read(key, 1);
     return value === NOTHING || value === ABSENT || store.standing !== FRESH ? undefined : value;
   }
 

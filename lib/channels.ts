@@ -47,8 +47,23 @@ export interface HedgedMessage {
   readonly hedge: number;
 }
 
+/** The message of `breakwater:cache:loaded`: a loader that was called in this thread has come to an end. */
+export interface LoadedMessage {
+  /** The name or label of the cache. */
+  readonly primitive: string | undefined;
+  readonly outcome: 'value' | 'absent' | 'skipped' | 'failed';
+  readonly tookMs: number;
+  /** Whether it ran beside a value that was served. */
+  readonly background: boolean;
+}
+
+const loaded = channel('breakwater:cache:loaded');
 const retried = channel('breakwater:retry:retried');
 const hedged = channel('breakwater:hedge:hedged');
+
+export function publishLoaded(message: LoadedMessage): void {
+  if (loaded.hasSubscribers) loaded.publish(message);
+}
 
 export function publishRetried(attempt: number, delayMs: number): void {
   if (retried.hasSubscribers) retried.publish({ attempt, delayMs } satisfies RetriedMessage);

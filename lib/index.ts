@@ -53,7 +53,7 @@ export type {
   Skipped,
 } from './cache-options.js';
 export type { Call, ExecuteOptions } from './call.js';
-export type { HedgedMessage, RefusedMessage, RetriedMessage } from './channels.js';
+export type { HedgedMessage, LoadedMessage, RefusedMessage, RetriedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';
 export type { Decision, LimitDecision, LimitInForce } from './decision.js';
 export {

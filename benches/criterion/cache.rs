@@ -40,7 +40,7 @@ fn hits(c: &mut Criterion) {
         group.bench_function(format!("64-bytes-100k-random-{policy}"), |b| {
             b.iter(|| {
                 let key = &keys[(rng.next_u64() % u64::from(KEYS)) as usize];
-                cache.read(1, black_box(key.as_bytes()), &mut value, || 0.5, &mut gone)
+                cache.read(1, black_box(key.as_bytes()), false, &mut value, || 0.5, &mut gone)
             });
         });
     }
@@ -62,7 +62,7 @@ fn changes(c: &mut Criterion) {
             let key = format!("load:{next}");
             let Some(Joined::Lead(token)) = cache.join(1, key.as_bytes(), false) else { return None };
             let value = Some((&[1u8; 64][..], Encoding::Bytes));
-            Some(cache.land(1, token, value, &Stored::default(), (0, 0.5), &mut Gone::default()).stored)
+            Some(cache.land(1, token, value, &Stored::default(), (true, 0, 0.5), &mut Gone::default()).stored)
         });
     });
 }

@@ -43,7 +43,7 @@ fn wait(cache: &Cache, env: EnvId) -> Ticket {
 
 fn land(cache: &Cache, env: EnvId, token: Token, value: &str) -> Landed {
     let value = Some((value.as_bytes(), Encoding::Latin1));
-    cache.land(env, token, value, &Stored::default(), (0, 0.5), &mut Gone::default())
+    cache.land(env, token, value, &Stored::default(), (true, 0, 0.5), &mut Gone::default())
 }
 
 fn set(cache: &Cache, key: &str, value: &str) -> bool {
@@ -221,7 +221,7 @@ fn a_failed_load_backs_off_what_is_stale() {
     set(&cache, "key", "old");
     cache.at(ms(101));
     let mut value = Value::default();
-    let mut read = || cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    let mut read = || cache.read(HERE, b"key", false, &mut value, || 0.5, &mut Gone::default());
     assert_eq!((read().standing, read().due), (Standing::OnError, true));
     let token = lead(&cache, HERE);
     let second = wait(&cache, THERE);
@@ -284,14 +284,14 @@ fn a_value_is_known_to_be_still_there_by_its_place_and_version() {
     let cache = cache(|_| {});
     set(&cache, "key", "1");
     let mut value = Value::default();
-    let read = cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    let read = cache.read(HERE, b"key", false, &mut value, || 0.5, &mut Gone::default());
     let still = || cache.is_still(HERE, read.place, read.version, || 0.5);
     assert!(still());
     set(&cache, "other", "1");
     assert!(still());
     set(&cache, "key", "1");
     assert!(!still(), "another value, if the same");
-    let again = cache.read(HERE, b"key", &mut value, || 0.5, &mut Gone::default());
+    let again = cache.read(HERE, b"key", false, &mut value, || 0.5, &mut Gone::default());
     cache.at(ms(100));
     assert!(cache.is_still(HERE, again.place, again.version, || 0.5));
     cache.at(ms(101));

@@ -181,19 +181,20 @@ where
 }
 
 bound!(
-    /// `read(key)`: a string, or 0 nothing, 1 it is remembered that there is none, 2 bytes, -1 no key. Registers: how it stands (0 fresh,
-    /// 1 stale and to be loaded anew, 2 for an error), whether a load is due, its place and version, its age, the length of bytes.
-    /// Undefined once disposed, as for all of these.
+    /// `read(key, freshOnly)`: a string, or 0 nothing, 1 it is remembered that there is none, 2 bytes, -1 no key. Registers: how it stands (0 fresh,
+    /// 1 stale and to be loaded anew, 2 for an error), whether a load is due, its place and version, its age, the length of bytes. `freshOnly`:
+    /// what is stale counts as a miss. Undefined once disposed, as for all of these.
     read,
     CacheCell,
-    1,
-    |cell, args: Call<1>| {
+    2,
+    |cell, args: Call<2>| {
+        let fresh_only = args.number(1) == 1.0;
         with_key(&args, 0, |key| {
             cell.with_state(|state, _| {
                 let host = cell.host();
                 let mut value = host.caching.value.borrow_mut();
                 let mut gone = gone_for(cell);
-                let read = state.core.read(host.id, key, &mut value, || cell.chance(), &mut gone);
+                let read = state.core.read(host.id, key, fresh_only, &mut value, || cell.chance(), &mut gone);
                 keep_gone(cell, state.id, gone);
                 found(cell, &args, &read, &value)
             })
@@ -393,63 +394,45 @@ fn sequence_number(sequence: u64) -> f64 {
     if sequence == u64::MAX { f64::INFINITY } else { sequence as f64 }
 }
 
-fn land_as(
-    cell: &CacheCell,
-    token: u64,
-    value: Option<(&[u8], Encoding)>,
-    stored: &Stored,
-    took: Nanos,
-) -> Option<f64> {
-    let host = cell.host();
-    cell.with_arc(|state| {
-        let mut gone = gone_for(cell);
-        let draw = cell.chance();
-        let Landed { stored, barrier, woken } =
-            state.core.land(host.id, token, value, stored, (took, draw), &mut gone);
-        keep_gone(cell, state.id, gone);
-        wake(state, woken);
-        host.set(0, sequence_number(barrier));
-        f64::from(u8::from(stored))
-    })
-}
-
 bound!(
-    /// `land(token, value, tookMs, ttlMs | NaN, tags as JSON | undefined)`: 1 stored, 0 not, 5 neither a string nor bytes. Register: who
-    /// had seen this of the sequence when they asked have to ask again; Infinity: nobody.
+    /// `land(token, value | undefined, tookMs, ttlMs | NaN, tags as JSON | undefined, 1 | 0)`: what a load came to, undefined: that there is
+    /// no value; 0: it is given, not stored. 1 stored, 0 not, 5 neither a string nor bytes. Register: who had seen this of the
+    /// sequence when they asked have to ask again; Infinity: nobody.
     land,
     CacheCell,
-    5,
-    |cell, args: Call<5>| {
+    6,
+    |cell, args: Call<6>| {
         let (token, took) = (args.number(0) as u64, span(args.number(2)).unwrap_or(0));
-        let stored = stored(&args, 3);
-        with_value(cell, &args, 1, |value| land_as(cell, token, Some(value), &stored, took))
-            .unwrap_or(Some(NOT_THE_TYPE))
+        let (stored, keep) = (stored(&args, 3), args.number(5) != 0.0);
+        let host = cell.host();
+        let land = |value: Option<(&[u8], Encoding)>| {
+            cell.with_arc(|state| {
+                let mut gone = gone_for(cell);
+                let how = (keep, took, cell.chance());
+                let Landed { stored, barrier, woken } =
+                    state.core.land(host.id, token, value, &stored, how, &mut gone);
+                keep_gone(cell, state.id, gone);
+                wake(state, woken);
+                host.set(0, sequence_number(barrier));
+                f64::from(u8::from(stored))
+            })
+        };
+        if args.is_undefined(1) {
+            land(None)
+        } else {
+            with_value(cell, &args, 1, |value| land(Some(value))).unwrap_or(Some(NOT_THE_TYPE))
+        }
     }
 );
 
 bound!(
-    /// `landAbsent(token)`: the same for a load that found that there is no value.
-    land_absent,
+    /// `alone(token)`: the value cannot be handed over, who waits loads for itself.
+    alone,
     CacheCell,
     1,
-    |cell, args: Call<1>| land_as(cell, args.number(0) as u64, None, &Stored::default(), 0)
-);
-
-bound!(
-    /// `skip(token, value)`: the value is given to who waits, and not stored. Undefined is given as such; what is neither that nor a
-    /// string nor bytes cannot be given: who waits loads for itself.
-    skip,
-    CacheCell,
-    2,
-    |cell, args: Call<2>| {
-        let token = args.number(0) as u64;
+    |cell, args: Call<1>| {
         cell.with_arc(|state| {
-            let woken = if args.is_undefined(1) {
-                state.core.skip_absent(token)
-            } else {
-                with_value(cell, &args, 1, |value| state.core.skip(token, Some(value)))
-                    .unwrap_or_else(|| state.core.skip(token, None))
-            };
+            let woken = state.core.alone(args.number(0) as u64);
             wake(state, woken);
         })
     }
@@ -706,8 +689,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) ->
             (c"clear", clear()),
             (c"join", join_flight()),
             (c"land", land()),
-            (c"landAbsent", land_absent()),
-            (c"skip", skip()),
+            (c"alone", alone()),
             (c"fail", fail()),
             (c"joinable", joinable()),
             (c"giveUp", give_up()),
@@ -738,16 +720,23 @@ pub fn reconfigure_cache(env: Env, host_id: u32, handle: u32, options: CacheOpti
     let host = host(env, host_id)?;
     let rules = options.rules()?;
     let Some(state) = host.caches.state(handle as usize) else { return Ok(false) };
-    // Who had to go is not told of one by one.
-    state.core.reconfigure(host.id, rules.bounds, rules.times, &mut Gone::default());
+    let mut gone = Gone::new(host.caches.told(handle as usize) == WANTS_GONE);
+    state.core.reconfigure(host.id, rules.bounds, rules.times, &mut gone);
+    let entries = gone.entries.into_iter().map(|(removed, reason)| (state.id, removed, reason));
+    host.caching.gone.borrow_mut().extend(entries);
     Ok(true)
+}
+
+/// The rules in force, for all threads.
+#[napi(catch_unwind)]
+pub fn cache_rules(env: Env, host_id: u32, handle: u32) -> Result<Option<CacheRules>> {
+    let state = host(env, host_id)?.caches.state(handle as usize);
+    Ok(state.map(|state| rules_of(state.core.policy(), state.core.bounds(), &state.core.times())))
 }
 
 /// What a cache's snapshot says.
 #[napi(object, object_from_js = false)]
 pub struct CacheSnapshot {
-    /// The rules in force.
-    pub rules: CacheRules,
     /// What values are.
     pub codec: String,
     /// Entries.
@@ -781,7 +770,6 @@ pub fn cache_snapshot(env: Env, host_id: u32, handle: u32) -> Result<Option<Cach
     let cache = &state.core;
     let figures = cache.figures();
     Ok(Some(CacheSnapshot {
-        rules: rules_of(cache.policy(), cache.bounds(), &cache.times()),
         codec: cache.codec.clone(),
         size: figures.size as f64,
         bytes: figures.bytes as f64,

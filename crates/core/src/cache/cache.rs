@@ -38,9 +38,9 @@ const SWEEP: u32 = 2;
 pub enum Reason {
     /// Others needed the room.
     Evicted,
-    /// It was dead.
+    /// It was dead: too old, or one of its tags was invalidated.
     Expired,
-    /// It was deleted, cleared, or its tag invalidated.
+    /// It was deleted, or all was cleared.
     Deleted,
     /// There is another value of its key.
     Replaced,
@@ -226,11 +226,13 @@ impl Cache {
         &self.stripes[env as usize % STRIPES]
     }
 
-    /// Copies the value of a key out, if it may be served: fresh, stale, or on an error. `draw` is uniform in [0, 1).
+    /// Copies the value of a key out, if it may be served: fresh, stale, or on an error. It counts as a hit if it may be served at once; with
+    /// `fresh_only`, if it is fresh. `draw` is uniform in [0, 1).
     pub fn read(
         &self,
         env: EnvId,
         key: &[u8],
+        fresh_only: bool,
         value: &mut Value,
         draw: impl FnOnce() -> f64,
         gone: &mut Gone,
@@ -247,7 +249,7 @@ impl Cache {
                 }
             }
         };
-        self.note(env, &read, slot.filter(|_| read != NOTHING).map(|seen| seen.slot));
+        self.note(env, &read, fresh_only, slot.filter(|_| read != NOTHING).map(|seen| seen.slot));
         if read == NOTHING && slot.is_some() {
             self.bury(key, hash, gone);
         }
@@ -303,10 +305,10 @@ impl Cache {
         }
     }
 
-    fn note(&self, env: EnvId, read: &Read, slot: Option<Slot>) {
+    fn note(&self, env: EnvId, read: &Read, fresh_only: bool, slot: Option<Slot>) {
         match (read.standing, slot) {
             (Standing::Fresh, Some(slot)) => self.note_hit(env, slot),
-            (Standing::Revalidate, Some(slot)) => {
+            (Standing::Revalidate, Some(slot)) if !fresh_only => {
                 add(&self.stripe(env).stale_hits);
                 self.note_hit(env, slot);
             }

@@ -67,15 +67,15 @@ impl Cache {
         joined
     }
 
-    /// The load of `token` came to a value, or (None) to the knowledge that there is none: it is stored if it still counts, and
-    /// handed to those who waited. `took` is how long it took.
+    /// The load of `token` came to a value, or (None) to the knowledge that there is none: it is stored if it is to be kept and still
+    /// counts, and handed to those who waited. `took` is how long it took.
     pub fn land(
         &self,
         env: EnvId,
         token: Token,
         value: Option<(&[u8], Encoding)>,
         stored: &Stored,
-        (took, draw): (Nanos, f64),
+        (keep, took, draw): (bool, Nanos, f64),
         gone: &mut Gone,
     ) -> Landed {
         let now = self.clock.now();
@@ -93,7 +93,7 @@ impl Cache {
         let barrier = || own.as_ref().map_or(0, Tagged::barrier);
         let mut is_stored = false;
         // Of a load that was not waited for any more, tags may have been forgotten since.
-        if counts && barrier() <= began && !(is_late && own.is_some()) {
+        if keep && counts && barrier() <= began && !(is_late && own.is_some()) {
             let ttl =
                 if value.is_some() { Some(stored.ttl.unwrap_or(times.ttl)) } else { times.negative_ttl };
             let fits = value.is_none_or(|(bytes, _)| bytes.len() <= MAX_VALUE_BYTES);
@@ -121,24 +121,16 @@ impl Cache {
             }
             _ => Outcome::Absent,
         };
-        // Read under the lock: who asked after an invalidation had to take it after that.
-        let barrier = Some(barrier()).filter(|barrier| *barrier > began).unwrap_or(Sequence::MAX);
+        // Read under the lock: who asked after an invalidation had to take it after that. Which of them came first is not known: who has
+        // seen any since the load began may have asked after it.
+        let barrier = if barrier() > began { began + 1 } else { Sequence::MAX };
         let woken = table.flights.land(token, &outcome, barrier);
         Landed { stored: is_stored, barrier, woken }
     }
 
-    /// The load of `token` came to a value that is given and not stored; one that cannot be handed over is None.
-    pub fn skip(&self, token: Token, value: Option<(&[u8], Encoding)>) -> Woken {
-        let outcome = match value {
-            Some((bytes, encoding)) => Outcome::Value(bytes.into(), encoding),
-            None => Outcome::Alone,
-        };
-        self.shard_of_number(token).write().flights.land(token, &outcome, Sequence::MAX)
-    }
-
-    /// The load of `token` came to nothing that is given and not stored.
-    pub fn skip_absent(&self, token: Token) -> Woken {
-        self.shard_of_number(token).write().flights.land(token, &Outcome::Absent, Sequence::MAX)
+    /// The load of `token` came to a value that cannot be handed over: who waits loads for itself.
+    pub fn alone(&self, token: Token) -> Woken {
+        self.shard_of_number(token).write().flights.land(token, &Outcome::Alone, Sequence::MAX)
     }
 
     /// The load of `token` failed. A stale value backs off.

@@ -19,10 +19,10 @@
 //! let (here, there, mut value, mut gone) = (1, 2, Value::default(), Gone::default());
 //! let Some(Joined::Lead(token)) = cache.join(here, b"key", false) else { panic!() };
 //! let Some(Joined::Wait(ticket)) = cache.join(there, b"key", false) else { panic!() };
-//! let landed = cache.land(here, token, Some((b"value", Encoding::Latin1)), &Stored::default(), (0, 0.5), &mut gone);
+//! let landed = cache.land(here, token, Some((b"value", Encoding::Latin1)), &Stored::default(), (true, 0, 0.5), &mut gone);
 //! assert!(landed.stored);
 //! assert_eq!(landed.woken.offers[0].ticket, ticket);
-//! assert_eq!(cache.read(there, b"key", &mut value, || 0.5, &mut gone).standing, Standing::Fresh);
+//! assert_eq!(cache.read(there, b"key", false, &mut value, || 0.5, &mut gone).standing, Standing::Fresh);
 //! assert_eq!(value.bytes(), b"value");
 //! # Ok::<(), breakwater_core::option::InvalidOption>(())
 //! ```

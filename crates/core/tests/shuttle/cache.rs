@@ -90,7 +90,7 @@ impl World {
             token,
             Some((value.as_bytes(), Encoding::Latin1)),
             &Stored::default(),
-            (0, 0.5),
+            (true, 0, 0.5),
             &mut Gone::default(),
         );
         self.deliver(landed.woken);
@@ -101,7 +101,7 @@ impl World {
     fn ask(&self, env: EnvId, alone: bool) -> String {
         let mut value = Value::default();
         loop {
-            let read = self.cache.read(env, KEY, &mut value, || 0.5, &mut Gone::default());
+            let read = self.cache.read(env, KEY, false, &mut value, || 0.5, &mut Gone::default());
             if read.standing == Standing::Fresh {
                 return text(value.bytes());
             }
@@ -238,7 +238,7 @@ fn writers_and_readers_of_a_full_cache_keep_its_tables_whole() {
                             &mut gone,
                         );
                         let other = [turn as u8];
-                        let read = world.cache.read(env, &other, &mut value, || 0.5, &mut gone);
+                        let read = world.cache.read(env, &other, false, &mut value, || 0.5, &mut gone);
                         if read.standing == Standing::Fresh {
                             assert_eq!(value.bytes()[1], other[0]);
                         }

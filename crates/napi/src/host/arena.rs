@@ -153,6 +153,11 @@ impl<T> Pool<T> {
         cell.map(|cell| cell.told.set(told)).is_some()
     }
 
+    /// What was noted in a cell.
+    pub(crate) fn told(&self, handle: usize) -> u64 {
+        self.cells.borrow().get(handle).map_or(0, |cell| cell.told.get())
+    }
+
     /// The state of a cell that is in use; None once retired or emptied.
     pub(crate) fn live(&self, handle: usize) -> Option<Arc<Shared<T>>> {
         self.cells.borrow().get(handle).filter(|cell| !cell.retired.get())?.state()

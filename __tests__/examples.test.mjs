@@ -26,6 +26,7 @@ const PAGES = [
     'breaker',
     'budget',
     'bulkhead',
+    'cache',
     'execute',
     'fallback',
     'hedge',

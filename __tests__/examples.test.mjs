@@ -1,5 +1,6 @@
 // What documentation shows works: the examples of the peers' READMEs, written for this package, and our own.
 import './examples/cockatiel.mjs';
+import './examples/lru-cache.mjs';
 import './examples/opossum.mjs';
 import './examples/p-queue.mjs';
 import assert from 'node:assert/strict';
@@ -19,6 +20,8 @@ const GIVEN = {
   id: 7,
   ids: [1, 2, 3],
   render: async (id) => `page ${id}`,
+  load: async () => ({ left: 3 }),
+  signal: new AbortController().signal,
 };
 const PAGES = [
   ...[
@@ -38,7 +41,7 @@ const PAGES = [
     'shedder',
     'throttle',
   ],
-  ...['testing', 'timeout', 'from-cockatiel', 'from-opossum', 'from-p-queue'],
+  ...['testing', 'timeout', 'from-cockatiel', 'from-lru-cache', 'from-opossum', 'from-p-queue'],
 ];
 
 for (const page of PAGES) {

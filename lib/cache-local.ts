@@ -2,8 +2,9 @@
  * A cache without a name: values by reference in this thread, found through a Map from key to slot. The native policy decides who
  * stays: hits are noted and told to it in batches, before anything is let in or taken out.
  */
-import type { NativeCacheOptions, NativeCacheRules, ResidentsFunctions } from './binding-cache.js';
+import type { ResidentsFunctions } from './binding-cache.js';
 import type { Flight } from './cache-flight.js';
+import { localRules, MAX_ENTRIES, sizeOfMissing } from './cache-local-rules.js';
 import type { CacheRules, CacheSnapshot, EvictReason } from './cache-options.js';
 import {
   ABSENT,
@@ -23,9 +24,8 @@ import {
 } from './cache-store.js';
 import { barrierOf, type Tag, Tags } from './cache-tags.js';
 import { loopTime, type Timeline } from './clock.js';
-import type { InvalidOptionError } from './errors.js';
 import { host } from './host.js';
-import { fromNative, invalid } from './options.js';
+import { invalid } from './options.js';
 import type { Primitive } from './primitive.js';
 
 /** Hits that are told together. */
@@ -40,9 +40,6 @@ const SWEEP = 2;
 
 /** Victims that the registers tell of at once. */
 const TOLD = 510;
-
-/** A Map holds no more. */
-export const MAX_ENTRIES = 2 ** 24 - 1;
 
 const MAX_WEIGHT = 2 ** 32 - 1;
 
@@ -577,31 +574,6 @@ export class LocalStore<V> implements Store<V> {
     this.#more = new Map();
     this.#tags.clear();
   }
-}
-
-/** Bytes that nobody can count bound nothing. */
-export function sizeOfMissing(primitive: string | undefined): InvalidOptionError {
-  return invalid('cache', 'sizeOf', 'a function, for maxBytes without a name', undefined, primitive);
-}
-
-/** The rules in force of a cache without a name. @throws {InvalidOptionError} */
-export function localRules(
-  rules: NativeCacheOptions,
-  policy: string | undefined,
-  primitive: string | undefined,
-): RulesInForce {
-  const { maxEntries } = rules;
-  if (maxEntries !== undefined && maxEntries > MAX_ENTRIES) {
-    const expected = `a whole number from 1 to ${MAX_ENTRIES} without a name`;
-    throw invalid('cache', 'maxEntries', expected, maxEntries, primitive);
-  }
-  let checked: NativeCacheRules;
-  try {
-    checked = host().native.checkCache({ ...rules, policy });
-  } catch (error) {
-    throw fromNative(error, { kind: 'cache', primitive });
-  }
-  return checked as RulesInForce;
 }
 
 function ttlOf({ ttlMs }: { readonly ttlMs: number }, own: number): number {

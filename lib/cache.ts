@@ -3,7 +3,8 @@ import type { CacheFunctions } from './binding-cache.js';
 import { codingOf } from './cache-codec.js';
 import { Caller, Flights } from './cache-flight.js';
 import { Front } from './cache-front.js';
-import { LocalStore, localRules, MAX_ENTRIES, sizeOfMissing } from './cache-local.js';
+import { LocalStore } from './cache-local.js';
+import { localRules, MAX_ENTRIES, sizeOfMissing } from './cache-local-rules.js';
 import type {
   Absent,
   CacheCodec,

@@ -4,8 +4,7 @@ use std::{cell::RefCell, ops::Deref, sync::Arc};
 
 use breakwater_core::{
     cache::{
-        self, Cache, Gone, Joined, Landed, MAX_KEY_BYTES, Outcome, Read, Reason, Removed, Rules, Stored,
-        Value,
+        self, Cache, Gone, MAX_KEY_BYTES, Read, Reason, Removed, Rules, Stored, Value,
         model::{FOREVER, Standing},
     },
     clock::{NANOS_PER_MILLI, Nanos},
@@ -17,6 +16,9 @@ use napi::Env;
 use napi_derive::napi;
 
 use crate::{
+    cache_loads::{
+        abandon, alone, cancel, fail, give_up, join_flight, joinable, land, look, outcome, resume,
+    },
     cache_rules::{CacheOptions, CacheRules, rules_of},
     clock::clock_of,
     error::{Result, invalid, name_conflict},
@@ -54,7 +56,7 @@ fn discard(garbage: cache::Garbage) {
     }
 }
 
-type CacheCell = Cell<Kept>;
+pub(crate) type CacheCell = Cell<Kept>;
 
 impl Waits for Shared<Kept> {
     fn id(&self) -> u32 {
@@ -74,7 +76,7 @@ impl Waits for Shared<Kept> {
     }
 }
 
-fn wake(state: &Arc<Shared<Kept>>, woken: Woken) {
+pub(crate) fn wake(state: &Arc<Shared<Kept>>, woken: Woken) {
     if !woken.is_empty() {
         let waits: Arc<dyn Waits> = state.clone();
         deliver(&waits, woken);
@@ -85,7 +87,7 @@ fn wake(state: &Arc<Shared<Kept>>, woken: Woken) {
 #[derive(Default)]
 pub(crate) struct Caching {
     /// The value that was read last.
-    value: RefCell<Value>,
+    pub(crate) value: RefCell<Value>,
     /// Entries that calls of this environment removed, for facades that want to know.
     gone: RefCell<Vec<(u32, Removed, Reason)>>,
 }
@@ -100,11 +102,11 @@ impl Caching {
 /// A cell that was told so wants to know what its calls remove.
 const WANTS_GONE: u64 = 1;
 
-fn gone_for(cell: &CacheCell) -> Gone {
+pub(crate) fn gone_for(cell: &CacheCell) -> Gone {
     Gone::new(cell.told.get() == WANTS_GONE)
 }
 
-fn keep_gone(cell: &CacheCell, state: u32, gone: Gone) {
+pub(crate) fn keep_gone(cell: &CacheCell, state: u32, gone: Gone) {
     if !gone.entries.is_empty() {
         let entries = gone.entries.into_iter().map(|(removed, reason)| (state, removed, reason));
         cell.host().caching.gone.borrow_mut().extend(entries);
@@ -113,11 +115,8 @@ fn keep_gone(cell: &CacheCell, state: u32, gone: Gone) {
 
 const NOTHING: f64 = 0.0;
 const ABSENT: f64 = 1.0;
-const BYTES: f64 = 2.0;
+pub(crate) const BYTES: f64 = 2.0;
 const NO_KEY: f64 = -1.0;
-
-const TEXT: f64 = 1.0;
-const WAITING: f64 = 0.0;
 
 /// Registers of a read.
 const STANDING: usize = 0;
@@ -132,12 +131,17 @@ pub(crate) fn millis(span: Nanos) -> f64 {
 }
 
 /// A span from JavaScript, which has checked it; NaN is none.
-fn span(ms: f64) -> Option<Nanos> {
+pub(crate) fn span(ms: f64) -> Option<Nanos> {
     (!ms.is_nan()).then_some((ms * NANOS_PER_MILLI as f64) as Nanos)
 }
 
 /// The value that was copied last, as JavaScript has it: a string, or BYTES and its length in a register.
-fn answer<const N: usize>(cell: &CacheCell, args: &Call<N>, value: &Value, encoding: Encoding) -> Answer {
+pub(crate) fn answer<const N: usize>(
+    cell: &CacheCell,
+    args: &Call<N>,
+    value: &Value,
+    encoding: Encoding,
+) -> Answer {
     match encoding {
         Encoding::Latin1 => args.latin1(value.bytes()),
         Encoding::Utf16 => args.utf16(value.bytes()),
@@ -168,7 +172,7 @@ fn found<const N: usize>(cell: &CacheCell, args: &Call<N>, read: &Read, value: &
 }
 
 /// A key, if it is one.
-fn with_key<const N: usize, R>(
+pub(crate) fn with_key<const N: usize, R>(
     args: &Call<N>,
     index: usize,
     body: impl FnOnce(&[u8]) -> Option<R>,
@@ -248,15 +252,15 @@ bound!(
 );
 
 /// What goes with a value: its time to live at `index`, and its tags as JSON behind that.
-fn stored<const N: usize>(args: &Call<N>, index: usize) -> Stored {
+pub(crate) fn stored<const N: usize>(args: &Call<N>, index: usize) -> Stored {
     let tags = args.with_string(index + 1, |json| serde_json::from_slice(json).unwrap_or_default());
     Stored { ttl: span(args.number(index)), tags: tags.unwrap_or_default() }
 }
 
-const NOT_THE_TYPE: f64 = 5.0;
+pub(crate) const NOT_THE_TYPE: f64 = 5.0;
 
 /// The text or the bytes of an argument; None if they are neither.
-fn with_value<const N: usize, R>(
+pub(crate) fn with_value<const N: usize, R>(
     cell: &CacheCell,
     args: &Call<N>,
     index: usize,
@@ -349,202 +353,6 @@ bound!(
                 discard(garbage);
             }
             true
-        })
-    }
-);
-
-const NORMAL: f64 = 0.0;
-const FORCED: f64 = 1.0;
-
-bound!(
-    /// `join(key, 0 | 1 forced | 2 early)`: 0 there is a fresh value, 1 load (register: token), 2 wait (register: ticket), -1 no key.
-    /// The second register is the sequence of invalidations.
-    join_flight,
-    CacheCell,
-    2,
-    |cell, args: Call<2>| {
-        let how = args.number(1);
-        with_key(&args, 0, |key| {
-            cell.with(|cache, _| {
-                let host = cell.host();
-                let joined = match how {
-                    NORMAL => cache.join(host.id, key, false),
-                    FORCED => cache.join(host.id, key, true),
-                    _ => Some(cache.join_early(host.id, key)),
-                };
-                host.set(1, cache.sequence() as f64);
-                match joined {
-                    None => 0.0,
-                    Some(Joined::Lead(token)) => {
-                        host.set(0, token as f64);
-                        1.0
-                    }
-                    Some(Joined::Wait(ticket)) => {
-                        host.set(0, ticket as f64);
-                        2.0
-                    }
-                }
-            })
-        })
-    }
-);
-
-/// A place in the sequence of invalidations; Infinity is after all.
-fn sequence_number(sequence: u64) -> f64 {
-    if sequence == u64::MAX { f64::INFINITY } else { sequence as f64 }
-}
-
-bound!(
-    /// `land(token, value | undefined, tookMs, ttlMs | NaN, tags as JSON | undefined, 1 | 0)`: what a load came to, undefined: that there is
-    /// no value; 0: it is given, not stored. 1 stored, 0 not, 5 neither a string nor bytes. Register: who had seen this of the
-    /// sequence when they asked have to ask again; Infinity: nobody.
-    land,
-    CacheCell,
-    6,
-    |cell, args: Call<6>| {
-        let (token, took) = (args.number(0) as u64, span(args.number(2)).unwrap_or(0));
-        let (stored, keep) = (stored(&args, 3), args.number(5) != 0.0);
-        let host = cell.host();
-        let land = |value: Option<(&[u8], Encoding)>| {
-            cell.with_arc(|state| {
-                let mut gone = gone_for(cell);
-                let how = (keep, took, cell.chance());
-                let Landed { stored, barrier, woken } =
-                    state.core.land(host.id, token, value, &stored, how, &mut gone);
-                keep_gone(cell, state.id, gone);
-                wake(state, woken);
-                host.set(0, sequence_number(barrier));
-                f64::from(u8::from(stored))
-            })
-        };
-        if args.is_undefined(1) {
-            land(None)
-        } else {
-            with_value(cell, &args, 1, |value| land(Some(value))).unwrap_or(Some(NOT_THE_TYPE))
-        }
-    }
-);
-
-bound!(
-    /// `alone(token)`: the value cannot be handed over, who waits loads for itself.
-    alone,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| {
-        cell.with_arc(|state| {
-            let woken = state.core.alone(args.number(0) as u64);
-            wake(state, woken);
-        })
-    }
-);
-
-bound!(
-    /// `fail(token, error as text)`.
-    fail,
-    CacheCell,
-    2,
-    |cell, args: Call<2>| {
-        cell.with_arc(|state| {
-            let token = args.number(0) as u64;
-            let woken = with_value(cell, &args, 1, |error| state.core.fail(token, error));
-            wake(state, woken.unwrap_or_default());
-        })
-    }
-);
-
-bound!(
-    /// `joinable(token or ticket)`: the sequence of invalidations, -1 if nobody may join that flight any more.
-    joinable,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| {
-        cell.with(|cache, _| cache.joinable(args.number(0) as u64).map_or(-1.0, sequence_number))
-    }
-);
-
-bound!(
-    /// `giveUp(token)`: another thread loads, if one waits.
-    give_up,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| {
-        cell.with_arc(|state| {
-            let woken = state.core.give_up(args.number(0) as u64);
-            wake(state, woken);
-        })
-    }
-);
-
-bound!(
-    /// `abandon(token)`: nobody in this thread waits any more. True if nobody else does: the load is to be aborted.
-    abandon,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| cell.with(|cache, _| cache.abandon(args.number(0) as u64))
-);
-
-bound!(
-    /// `resume(token)`: somebody in this thread waits again. False if this thread does not lead any more.
-    resume,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| cell.with(|cache, _| cache.resume(args.number(0) as u64))
-);
-
-bound!(
-    /// `outcome(ticket)`: what has come out for who waits: a string or 0. Register 0 says what: 0 nothing yet, 1 this text, 2 bytes
-    /// (register 5: how many), 3 there is no value, 4 this error, 5 load for yourself, 6 load (register 1: token). Register 2: who had
-    /// seen this of the sequence when they asked have to ask again; Infinity: nobody.
-    outcome,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| {
-        let host = cell.host();
-        cell.with(|cache, _| {
-            let mut value = host.caching.value.borrow_mut();
-            let arrived = cache.outcome(args.number(0) as u64, &mut value);
-            let barrier = arrived.as_ref().map_or(u64::MAX, |(_, barrier)| *barrier);
-            host.set(2, sequence_number(barrier));
-            let (code, text) = match arrived.map(|(outcome, _)| outcome) {
-                None => (WAITING, None),
-                Some(Outcome::Value(_, Encoding::Bytes)) => (BYTES, Some(Encoding::Bytes)),
-                Some(Outcome::Value(_, encoding)) => (TEXT, Some(encoding)),
-                Some(Outcome::Absent) => (3.0, None),
-                Some(Outcome::Failed(_, encoding)) => (4.0, Some(encoding)),
-                Some(Outcome::Alone) => (5.0, None),
-                Some(Outcome::Lead(token)) => {
-                    host.set(1, token as f64);
-                    (6.0, None)
-                }
-            };
-            host.set(0, code);
-            text.map_or(Answer::Number(0.0), |encoding| answer(cell, &args, &value, encoding))
-        })
-    }
-);
-
-bound!(
-    /// `cancel(ticket)`: who waits gives up.
-    cancel,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| {
-        cell.with_arc(|state| {
-            let woken = state.core.cancel(args.number(0) as u64);
-            wake(state, woken);
-        })
-    }
-);
-
-bound!(
-    /// `look()`: hands over the loads of threads that do not answer.
-    look,
-    CacheCell,
-    0,
-    |cell, _args: Call<0>| {
-        cell.with_arc(|state| {
-            let woken = state.core.look();
-            wake(state, woken);
         })
     }
 );

@@ -7,12 +7,13 @@
 
 use super::{
     flights::Token,
+    gone::{Garbage, Gone, Reason},
     model::{self, Standing},
     options::{Rules, Times},
     policy::{Bounds, Eviction, PolicyKind, Slot, Uses},
     table::{
-        Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, Removed, SHARD_BITS, SHARDS, Seen, Table,
-        Value, shard_of,
+        Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, SHARD_BITS, SHARDS, Seen, Table, Value,
+        shard_of,
     },
     tags::Tags,
 };
@@ -32,41 +33,6 @@ const NOTED: usize = 64;
 
 /// Slots looked at for what is dead with every change.
 const SWEEP: u32 = 2;
-
-/// Why an entry is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Others needed the room.
-    Evicted,
-    /// It was dead: too old, or one of its tags was invalidated.
-    Expired,
-    /// It was deleted, or all was cleared.
-    Deleted,
-    /// There is another value of its key.
-    Replaced,
-}
-
-/// What was removed by a call, for who wants to know.
-#[derive(Debug, Default)]
-pub struct Gone {
-    /// Kept only if somebody wants to know.
-    wanted: bool,
-    /// The entries and why they are gone.
-    pub entries: Vec<(Removed, Reason)>,
-}
-
-impl Gone {
-    /// Keeps what was removed if `wanted`.
-    pub fn new(wanted: bool) -> Self {
-        Self { wanted, entries: Vec::new() }
-    }
-
-    fn add(&mut self, removed: Removed, reason: Reason) {
-        if self.wanted {
-            self.entries.push((removed, reason));
-        }
-    }
-}
 
 /// What the environments of a stripe have looked up.
 #[derive(Debug)]
@@ -608,26 +574,6 @@ impl Cache {
             bytes += own_bytes;
         }
         assert_eq!((count, bytes), (keeper.eviction.entries(), keeper.eviction.weight()));
-    }
-}
-
-/// Everything that was in a cache.
-#[derive(Debug)]
-pub struct Garbage {
-    /// How many entries.
-    pub entries: u64,
-    tables: Vec<Table>,
-    _eviction: Eviction,
-}
-
-impl Garbage {
-    /// The entries, for who wants to know each.
-    pub fn into_gone(self, gone: &mut Gone) {
-        for mut table in self.tables {
-            for removed in table.drain() {
-                gone.add(removed, Reason::Deleted);
-            }
-        }
     }
 }
 

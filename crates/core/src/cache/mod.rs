@@ -31,6 +31,7 @@ mod buckets;
 #[expect(clippy::module_inception, reason = "the shell of a primitive is named after it, in every folder")]
 mod cache;
 mod flights;
+mod gone;
 mod loads;
 pub mod model;
 mod options;
@@ -39,8 +40,9 @@ mod segments;
 mod table;
 mod tags;
 
-pub use cache::{Cache, Figures, Garbage, Gone, Read, Reason, Stored};
+pub use cache::{Cache, Figures, Read, Stored};
 pub use flights::{Joined, Outcome, Token};
+pub use gone::{Garbage, Gone, Reason};
 pub use loads::Landed;
 pub use options::{
     DEFAULT_LEASE_MS, DEFAULT_POLICY, DEFAULT_REFRESH_BACKOFF_MS, DEFAULT_STALE_IF_ERROR_MS,

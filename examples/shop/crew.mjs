@@ -21,17 +21,21 @@ export async function withThreads(play) {
     return result;
   } catch (error) {
     // A thread that died shows first as strange answers of another: its own error says more, and comes a moment later.
-    const deaths = threads.map(({ failure }) => failure.catch((death) => death));
+    const alive = threads.filter((thread) => !thread.isTerminated());
+    const deaths = alive.map(({ failure }) => failure.catch((death) => death));
     const cause = await Promise.race([...deaths, sleep(300)]);
     await Promise.all(threads.map((thread) => thread.terminate()));
     throw cause ?? error;
   }
 }
 
-/** Opens an upstream in `weather` and the threads of a shop on `framework` in front of it, protected by the set of that name. */
-export async function openShop(open, { framework, protection, weather }) {
-  const upstream = await open('./upstream.mjs', { weather });
+/**
+ * Opens an upstream in `weather`, which `bears` what it says, and the threads of a shop on `framework` in front of it, protected by the
+ * set of that name.
+ */
+export async function openShop(open, { framework, protection, weather, bears, threads = SHOP_THREADS }) {
+  const upstream = await open('./upstream.mjs', { weather, bears });
   const data = { framework, protection, upstreamPort: upstream.about.port };
-  const shops = await Promise.all(Array.from({ length: SHOP_THREADS }, () => open('./shop.mjs', data)));
+  const shops = await Promise.all(Array.from({ length: threads }, () => open('./shop.mjs', data)));
   return { upstream, shops, ports: shops.map(({ about }) => about.port) };
 }

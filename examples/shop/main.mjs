@@ -1,12 +1,18 @@
-/** `npm run demo`: a small shop on Fastify and on Express, without protection and with it; then an upstream that fails, and a crowd. */
+/** `npm run demo`: a small shop on Fastify and on Express, without protection and with it; then an upstream that fails, and crowds. */
 import { checkCrowd, printCrowd, tellCrowd } from './crowd/report.mjs';
 import { runCrowd } from './crowd/run.mjs';
 import { watchMachine } from './machine.mjs';
+import { printPage } from './page/report.mjs';
+import { runPage } from './page/run.mjs';
+import { checkPage, tellPage } from './page/story.mjs';
 import { printTables } from './report.mjs';
 import { run } from './run.mjs';
 import {
   CLIENT_LIMITS,
   CROWD,
+  PAGE_CACHE,
+  PAGE_THREADS,
+  PAGE_UPSTREAM,
   REPORT,
   SHOP_THREADS,
   UPSTREAM_BUDGET,
@@ -74,6 +80,18 @@ tell(
 const crowd = await runCrowd();
 say();
 printCrowd(crowd);
+say();
+say(bold('The page that everybody asks for'));
+tell(
+  `A sale, and the crowd asks for a few products. The shop runs on ${PAGE_THREADS} threads; the upstream answers ` +
+    `${(PAGE_UPSTREAM.slots * 1000) / PAGE_UPSTREAM.serviceMs} calls a second, lets ${PAGE_UPSTREAM.mostWaiting} wait and refuses more. ` +
+    `What it said is good for ${PAGE_CACHE.ttlMs / 1000} s, and for ${PAGE_CACHE.staleIfErrorMs / 1000} s more while it fails. ` +
+    'All three shops run at once.',
+  dim,
+);
+const pages = await runPage();
+say();
+printPage(pages);
 const others = shareOfOthers();
 if (others > 0.2) {
   tell(
@@ -87,9 +105,10 @@ say(bold('What happened'));
 tellStory(pairs);
 tellStorm(ways);
 tellCrowd(crowd);
+tellPage(pages);
 say();
-say(bold('Two threads, one limit, one budget, one breaker; and one bulkhead'));
-const kept = [checkLimits(pairs), checkStorm(ways), checkCrowd(crowd)];
+say(bold('Two threads, one limit, one budget, one breaker; one bulkhead; and four threads, one cache'));
+const kept = [checkLimits(pairs), checkStorm(ways), checkCrowd(crowd), checkPage(pages)];
 
 // These are exact whatever the machine does: more than is allowed is a defect, and nothing else fails the demo.
 if (!kept.every(Boolean)) process.exitCode = 1;

@@ -2,9 +2,11 @@
 import { get, keepAlive } from './http.mjs';
 
 /** The upstream answered that it failed: an error, so that policies around the call see one. */
-class UpstreamError extends Error {}
+class UpstreamError extends Error {
+  code = 'EUPSTREAM';
+}
 
-/** The routes of a shop in front of the upstream at `port`; `protection` stands around every call to it. */
+/** The routes of a shop in front of the upstream at `port`; `protection` stands around every call to it, and may know the answer. */
 export function makeRoutes(port, protection) {
   const agent = keepAlive();
   let upstreamCalls = 0;
@@ -19,10 +21,12 @@ export function makeRoutes(port, protection) {
   async function product({ id }) {
     if (!/^\d{1,10}$/.test(id)) return { status: 404, body: { error: 'no such product' } };
     try {
-      const found = await protection.callUpstream(({ signal }) => ask(id, signal));
+      const load = () => protection.callUpstream(({ signal }) => ask(id, signal));
+      const found = await protection.cached(id, load);
       return { status: 200, body: { name: `Product ${id}`, ...found } };
     } catch (error) {
-      if (error instanceof UpstreamError) return { status: 502, body: { error: 'the upstream failed' } };
+      // By its code, as of who waits in another thread: errors that cross threads are copies.
+      if (error.code === 'EUPSTREAM') return { status: 502, body: { error: 'the upstream failed' } };
       if (error.name === 'TimeoutError')
         return { status: 504, body: { error: 'the upstream takes too long' } };
       if (!protection.isRefusal(error)) throw error;

@@ -9,6 +9,8 @@ export const UPSTREAM = {
   /** The more calls wait, the slower it works: `slowestPace` times as long per call when `slowestAt` or more of them do. */
   slowestPace: 1.5,
   slowestAt: 250,
+  /** More than so many do not wait: they are refused at once. */
+  mostWaiting: Number.POSITIVE_INFINITY,
 };
 
 /** Calls per second the upstream can bear. */
@@ -24,6 +26,7 @@ export const WEATHER = {
   fair: { errorRatio: 0, slowRatio: 0, slowMs: 0 },
   rough: { errorRatio: 0.04, slowRatio: 0.04, slowMs: 1_000 },
   outage: { errorRatio: 1, slowRatio: 1, slowMs: 100 },
+  stuck: { errorRatio: 0, slowRatio: 1, slowMs: 60_000 },
 };
 
 /**
@@ -53,6 +56,7 @@ export const GROUPS = {
   regulars: { label: 'regulars', clients: 24, perSecond: 80 },
   flood: { label: 'flood', clients: 1, connections: 150, roundTripMs: 20 },
   crowd: { label: 'crowd', clients: 300, perSecond: 340 },
+  sale: { label: 'sale', clients: 240, perSecond: 240 },
 };
 
 /**
@@ -123,6 +127,27 @@ export const BULKHEAD = { maxConcurrent: 2, maxQueue: 10, queueTimeoutMs: 500 };
 
 /** Four reports that take turns of 5 ms each: a loop that is later than that has more under way than it can do in time. */
 export const SHEDDER = { maxEventLoopDelayMs: 20 };
+
+/** The fourth part: the upstream takes longer, as it looks up more: 60 calls a second, of which half a second may wait. */
+export const PAGE_UPSTREAM = { ...UPSTREAM, serviceMs: 100, mostWaiting: 30 };
+
+export const PAGE_THREADS = 4;
+
+/** Products of the sale. The n-th most popular is asked for 1/n times as often as the first (Zipf). */
+export const PAGE_PRODUCTS = 40;
+
+/** A stock figure may be a second old; while the upstream fails, ten seconds more. */
+export const PAGE_CACHE = { maxEntries: 1_000, ttlMs: 1_000, staleIfErrorMs: 10_000 };
+
+/** When, and in which weather. The warm-up asks for other products: when the crowd comes, nothing is cached. */
+export const PAGE_PHASES = [
+  { name: 'warm-up', durationMs: 1_000, weather: 'fair', hidden: true },
+  { name: 'crowd', durationMs: 4_000, weather: 'fair' },
+  { name: 'outage', durationMs: 3_000, weather: 'outage' },
+];
+
+/** Then a load of a new page is stuck, `clients` ask for that page at once, and `afterMs` later the thread that loads it ends. */
+export const PAGE_LOST = { clients: 24, afterMs: 200 };
 
 /** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
 export function allowance(limits, spanMs) {

@@ -8,6 +8,7 @@ import { answer } from './thread.mjs';
 const BARE = {
   edges: [],
   callUpstream: (call) => call({}),
+  cached: (_, load) => load(),
   isRefusal: () => false,
   snapshots: () => [],
   dispose: () => {},

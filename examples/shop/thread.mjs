@@ -10,6 +10,7 @@ export async function startThread(file, data = {}) {
   const waiting = new Map();
   let lastId = 0;
   let stopping = false;
+  let terminated = false;
   let onNews = () => {};
   let fail;
   const failure = new Promise((_, reject) => {
@@ -50,15 +51,20 @@ export async function startThread(file, data = {}) {
     listen: (listener) => {
       onNews = listener;
     },
-    /** Asks the thread to close what it opened and waits until it has ended by itself. */
+    /** Asks the thread to close what it opened and waits until it has ended by itself, if it has not been terminated. */
     async stop() {
+      if (terminated) return;
       stopping = true;
       await Promise.race([ask('stop'), failure]);
       const code = await exited;
       if (code !== 0) throw new Error(`${file} ended with code ${code}`);
     },
-    /** Ends it at once, for when something else already broke. */
-    terminate: () => worker.terminate(),
+    /** Ends it at once, whatever it is doing: when something else already broke, or to see what becomes of what it was doing. */
+    terminate() {
+      terminated = true;
+      return worker.terminate();
+    },
+    isTerminated: () => terminated,
   };
 }
 

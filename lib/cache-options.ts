@@ -21,7 +21,7 @@ export interface CacheCodec<V> {
 
 /** What can be changed while the cache is in use. */
 export interface CacheRules {
-  /** The most entries: a whole number from 1 to 4294967294; without a name to 16777215, what a Map holds. */
+  /** The most entries: a whole number from 1 to 1073741822; without a name to 16777215, what a Map holds. */
   readonly maxEntries?: number | undefined;
   /**
    * The most bytes: a whole number ≥ 1. With a name exactly the keys (UTF-8), the encoded values and 100 bytes for each entry; without

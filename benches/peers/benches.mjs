@@ -6,6 +6,7 @@ import { benches as breaker } from './breaker.mjs';
 import { benches as bucket } from './bucket.mjs';
 import { benches as bulkhead } from './bulkhead.mjs';
 import { benches as cache } from './cache.mjs';
+import { benches as million } from './cache-million.mjs';
 import { benches as express } from './express.mjs';
 import { benches as floor } from './floor.mjs';
 import { benches as limiter } from './limiter.mjs';
@@ -26,6 +27,7 @@ export const BENCHES = {
   ...breaker,
   ...bulkhead,
   ...cache,
+  ...million,
   ...pipeline,
   ...policies,
   ...queue,

@@ -5,10 +5,11 @@
  * The messages are made beforehand, and the last one of each round is looked at. A round of a peer is the same loop: post, receive,
  * count.
  */
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { isMainThread, MessageChannel, parentPort, Worker, workerData } from 'node:worker_threads';
 import { now } from './calls.mjs';
 import { BoundedQueue } from './ours.mjs';
+import { collected, watchPauses } from './pauses.mjs';
 
 const KB = 1024;
 
@@ -262,30 +263,6 @@ function queued(codec) {
       rssAfterPerMessage: (process.memoryUsage().rss - before) / count,
       longestGcMs,
     };
-  };
-}
-
-async function collected() {
-  for (let round = 0; round < 4; round++) {
-    if (globalThis.Bun === undefined) globalThis.gc?.();
-    else Bun.gc(true);
-    await setTimeout(20);
-  }
-}
-
-/** The longest pause for collection from now on, asked for at the end; Bun does not say, and then it is 0. */
-async function watchPauses() {
-  if (globalThis.Bun !== undefined) return async () => 0;
-  const { PerformanceObserver } = await import('node:perf_hooks');
-  let longest = 0;
-  const observer = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
-  });
-  observer.observe({ entryTypes: ['gc'] });
-  return async () => {
-    await setTimeout(20);
-    observer.disconnect();
-    return longest;
   };
 }
 

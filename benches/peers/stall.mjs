@@ -54,14 +54,14 @@ async function fill(take, count) {
   return times;
 }
 
-/** The shortest of the runs for every call. */
-function shortest(name, count) {
+/** The shortest of the runs for every call: of `script name count file` runs that write the time of each call. */
+function shortest(script, name, count) {
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-stall-'));
   try {
     let least;
     for (let run = 0; run < RUNS; run++) {
       const file = join(folder, String(run));
-      const args = [...process.execArgv, fileURLToPath(import.meta.url), name, String(count), file];
+      const args = [...process.execArgv, script, name, String(count), file];
       execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
       const { buffer, byteOffset, byteLength } = readFileSync(file);
       const times = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
@@ -73,10 +73,13 @@ function shortest(name, count) {
   }
 }
 
-function measured(name) {
+const measured = (name) => stalls(fileURLToPath(import.meta.url), name);
+
+/** The longest of so many calls, as `script` makes them. */
+export function stalls(script, name, calls = 1_000_000) {
   return ({ quick }) => {
-    const count = quick ? 1_000 : 1_000_000;
-    const least = shortest(name, count);
+    const count = quick ? 1_000 : calls;
+    const least = shortest(script, name, count);
     const longest = least.reduce((longest, ns, at) => (ns > least[longest] ? at : longest), 0);
     return {
       keys: count,

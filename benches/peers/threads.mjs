@@ -3,8 +3,8 @@
  * how many calls four threads are granted between them, beside a peer that has one state per thread.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { keptKeys } from './keys.mjs';
-import { CircuitBreaker, RateLimiter, TokenBucket } from './ours.mjs';
+import { keptKeys, zipfKeys } from './keys.mjs';
+import { Cache, CircuitBreaker, RateLimiter, TokenBucket } from './ours.mjs';
 import { PEERS } from './peers.mjs';
 
 const READY = 0;
@@ -12,6 +12,8 @@ const GO = 1;
 const STOP = 2;
 /** The word that `a bare Atomics.compareExchange` fights for, on a cache line of its own. */
 const CONTENDED = 64;
+
+const HOUR_MS = 3_600_000;
 
 /** Calls between two looks at whether it is time to stop. */
 const CHUNK = 500;
@@ -34,6 +36,9 @@ const OPEN = {
     const breaker = new CircuitBreaker({ name: 'bench' });
     return () => breaker.tryAcquire().success();
   },
+  /** Of 20 look-ups one stores, or ten; keys by Zipf's law, values of 256 bytes. */
+  cache: (options) => mixed(options, 20),
+  cacheWrites: (options) => mixed(options, 2),
   cas(_options, words) {
     return () => {
       const seen = Atomics.load(words, CONTENDED);
@@ -41,6 +46,13 @@ const OPEN = {
     };
   },
 };
+
+function mixed(options, every) {
+  const cache = new Cache({ name: 'bench', codec: 'string', maxEntries: 100_000, ttlMs: HOUR_MS });
+  const keyOf = zipfKeys(options);
+  const value = 'v'.repeat(256);
+  return (call) => (call % every === 0 ? cache.set(keyOf(call), value) : cache.get(keyOf(call)));
+}
 
 /** In a worker: calls until told to stop; answers how many in which time. */
 function runUntilStopped({ what, options, shared, thread }) {
@@ -59,8 +71,6 @@ function runUntilStopped({ what, options, shared, thread }) {
   } while (Atomics.load(words, STOP) === 0);
   return { calls: at - from, ms: performance.now() - start };
 }
-
-const HOUR_MS = 3_600_000;
 
 const shared = (limit) => new RateLimiter({ name: 'grants', limits: { limit, windowMs: HOUR_MS } });
 
@@ -125,7 +135,7 @@ export const benches = {
   },
 };
 for (const threads of [1, 2, 4]) {
-  for (const what of ['bucket', 'limiter', 'breaker']) {
+  for (const what of ['bucket', 'limiter', 'breaker', 'cache', 'cacheWrites']) {
     benches[`threads/${what}/${threads}`] = { breakwater: throughput(what, threads) };
   }
   benches[`threads/cas/${threads}`] = { 'Atomics.compareExchange': throughput('cas', threads) };

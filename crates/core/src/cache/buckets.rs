@@ -6,8 +6,9 @@ use super::segments::Segments;
 /// No element.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Elements for each bucket.
-const LOAD: u32 = 1;
+/// Three elements for two buckets: chains are short, and a head for each would take as much again.
+const ELEMENTS: u64 = 3;
+const BUCKETS: u64 = 2;
 
 /// Elements that are linked into chains.
 pub(super) trait Chained {
@@ -45,7 +46,7 @@ impl Buckets {
 
     pub(super) fn insert(&mut self, elements: &mut impl Chained, at: u32, hash: u32) {
         self.len += 1;
-        if self.len > LOAD * self.heads.len() as u32 {
+        if BUCKETS * u64::from(self.len) > ELEMENTS * self.heads.len() as u64 {
             self.split(elements);
         }
         let bucket = self.bucket(hash);
@@ -144,6 +145,6 @@ mod tests {
         for at in 0..5_000 {
             assert_eq!(holds(&buckets, &elements, at), at % 3 != 0, "{at}");
         }
-        assert!(buckets.heads.len() >= 5_000 * 2 / 3 / LOAD as usize);
+        assert!(buckets.heads.len() >= 5_000 * 2 / 3 * 2 / 3);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     model::{FOREVER, Windows},
-    policy::{Bounds, PolicyKind},
+    policy::{Bounds, MAX_ENTRIES, PolicyKind},
 };
 use crate::{
     clock::{NANOS_PER_MILLI, Nanos},
@@ -21,9 +21,6 @@ pub const DEFAULT_REFRESH_BACKOFF_MS: f64 = 1_000.0;
 pub const DEFAULT_TTL_JITTER: f64 = 0.0;
 /// Default of `leaseMs`: longer than what anybody waits for a page.
 pub const DEFAULT_LEASE_MS: f64 = 30_000.0;
-
-/// The most entries: slots are 32 bits, of which two are no slot.
-const MAX_ENTRIES: u64 = (1 << 32) - 2;
 
 const SPAN: &str = "a number of milliseconds ≥ 0";
 const LEASE: &str = "a number of milliseconds > 0";
@@ -111,7 +108,7 @@ impl Options {
 
 /// At least one of the bounds.
 pub fn check_bounds(max_entries: Option<f64>, max_bytes: Option<f64>) -> Result<Bounds, InvalidOption> {
-    const ENTRIES: &str = "a whole number from 1 to 4294967294";
+    const ENTRIES: &str = "a whole number from 1 to 1073741822";
     const BYTES: &str = "a whole number from 1 to 9007199254740991";
     if max_entries.is_none() && max_bytes.is_none() {
         return Err(InvalidOption::missing("maxEntries", "a whole number unless maxBytes is given"));
@@ -195,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             said(&|options| options.max_entries = Some(0.5)),
-            "maxEntries must be a whole number from 1 to 4294967294, got 0.5"
+            "maxEntries must be a whole number from 1 to 1073741822, got 0.5"
         );
         assert_eq!(
             said(&|options| options.max_bytes = Some(f64::INFINITY)),

@@ -19,14 +19,46 @@ pub(super) enum Queue {
     Protected,
 }
 
-/// One resident.
+/// One resident, in 16 bytes.
 #[derive(Debug)]
 pub(super) struct Node {
+    /// Two bits of which queue it is in, and 30 of who came next into it.
     previous: u32,
     next: u32,
     pub(super) hash: u32,
     pub(super) weight: u32,
-    pub(super) queue: Queue,
+}
+
+/// Slots are below; that itself is none.
+pub(super) const MAX_SLOTS: u32 = (1 << SLOT_BITS) - 1;
+const SLOT_BITS: u32 = 30;
+
+impl Node {
+    #[inline]
+    pub(super) fn queue(&self) -> Queue {
+        match self.previous >> SLOT_BITS {
+            0 => Queue::Free,
+            1 => Queue::First,
+            2 => Queue::Main,
+            _ => Queue::Protected,
+        }
+    }
+
+    #[inline]
+    fn previous(&self) -> u32 {
+        let slot = self.previous & MAX_SLOTS;
+        if slot == MAX_SLOTS { NONE } else { slot }
+    }
+
+    #[inline]
+    fn set_previous(&mut self, slot: u32) {
+        self.set(self.queue(), slot);
+    }
+
+    #[inline]
+    fn set(&mut self, queue: Queue, previous: u32) {
+        self.previous = (queue as u32) << SLOT_BITS | (previous & MAX_SLOTS);
+    }
 }
 
 /// All slots.
@@ -62,7 +94,7 @@ impl Default for List {
 impl Nodes {
     /// A slot for a newcomer, in no queue yet.
     pub(super) fn add(&mut self, hash: u32, weight: u32) -> u32 {
-        let node = Node { previous: NONE, next: NONE, hash, weight, queue: Queue::Free };
+        let node = Node { previous: MAX_SLOTS, next: NONE, hash, weight };
         let at = self.free;
         match self.nodes.get_mut(at) {
             Some(free) => {
@@ -81,7 +113,7 @@ impl Nodes {
     pub(super) fn release(&mut self, at: u32) {
         let free = self.free;
         if let Some(node) = self.nodes.get_mut(at) {
-            node.queue = Queue::Free;
+            node.set(Queue::Free, NONE);
             node.next = free;
             self.free = at;
         }
@@ -106,14 +138,13 @@ impl Nodes {
     pub(super) fn push(&mut self, list: &mut List, queue: Queue, at: u32) {
         let head = list.head;
         let Some(node) = self.nodes.get_mut(at) else { return };
-        node.queue = queue;
-        node.previous = NONE;
+        node.set(queue, NONE);
         node.next = head;
         list.weight += u64::from(node.weight);
         list.len += 1;
         list.head = at;
         match self.nodes.get_mut(head) {
-            Some(second) => second.previous = at,
+            Some(second) => second.set_previous(at),
             None => list.tail = at,
         }
     }
@@ -121,7 +152,7 @@ impl Nodes {
     /// Takes a slot out of its queue.
     pub(super) fn unlink(&mut self, list: &mut List, at: u32) {
         let Some(node) = self.nodes.get_mut(at) else { return };
-        let (previous, next, weight) = (node.previous, node.next, node.weight);
+        let (previous, next, weight) = (node.previous(), node.next, node.weight);
         list.weight -= u64::from(weight);
         list.len -= 1;
         match self.nodes.get_mut(previous) {
@@ -129,14 +160,14 @@ impl Nodes {
             None => list.head = next,
         }
         match self.nodes.get_mut(next) {
-            Some(behind) => behind.previous = previous,
+            Some(behind) => behind.set_previous(previous),
             None => list.tail = previous,
         }
     }
 
     /// The one that came next into its queue.
     pub(super) fn before(&self, at: u32) -> u32 {
-        self.nodes.get(at).map_or(NONE, |node| node.previous)
+        self.nodes.get(at).map_or(NONE, Node::previous)
     }
 
     /// Moves a slot to the head of the queue it is in.
@@ -144,7 +175,7 @@ impl Nodes {
         if list.head == at {
             return;
         }
-        let Some(queue) = self.nodes.get(at).map(|node| node.queue) else { return };
+        let Some(queue) = self.nodes.get(at).map(Node::queue) else { return };
         self.unlink(list, at);
         self.push(list, queue, at);
     }

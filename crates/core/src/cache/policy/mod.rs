@@ -13,7 +13,7 @@ mod wtinylfu;
 
 pub use self::uses::Uses;
 use self::{
-    lists::{List, NONE, Nodes, Queue},
+    lists::{List, MAX_SLOTS, NONE, Nodes, Queue},
     s3fifo::S3Fifo,
     wtinylfu::WTinyLfu,
 };
@@ -43,6 +43,9 @@ impl PolicyKind {
         }
     }
 }
+
+/// The most residents there can be: a newcomer takes a slot before another leaves its own.
+pub const MAX_ENTRIES: u64 = MAX_SLOTS as u64 - 1;
 
 /// How much may be resident; `u64::MAX` is no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ impl Eviction {
         match &mut self.policy {
             Policy::S3Fifo(policy) => policy.uses().touch(slot),
             Policy::Lru(list) => {
-                if self.nodes.get(slot).is_some_and(|node| node.queue == Queue::Main) {
+                if self.nodes.get(slot).is_some_and(|node| node.queue() == Queue::Main) {
                     self.nodes.refresh(list, slot);
                 }
             }
@@ -165,7 +168,7 @@ impl Eviction {
             Policy::S3Fifo(policy) => policy.add(&mut self.nodes, &self.bounds, slot, returns),
             Policy::Lru(list) => self.nodes.push(list, Queue::Main, slot),
             Policy::WTinyLfu(_) => {
-                return self.nodes.get(slot).is_some_and(|node| node.queue != Queue::Free).then_some(slot);
+                return self.nodes.get(slot).is_some_and(|node| node.queue() != Queue::Free).then_some(slot);
             }
         }
         Some(slot)
@@ -189,7 +192,7 @@ impl Eviction {
 
     /// A list knows what all in it weigh: one that weighs something else is put in anew, at the head.
     fn relink(&mut self, slot: Slot, weight: u32) {
-        let Some(queue) = self.nodes.get(slot).map(|node| node.queue) else { return };
+        let Some(queue) = self.nodes.get(slot).map(|node| node.queue()) else { return };
         self.unlink(slot);
         if let Some(node) = self.nodes.get_mut(slot) {
             node.weight = weight;
@@ -215,7 +218,7 @@ impl Eviction {
 
     /// The hash of who is resident there, if anybody is.
     pub fn hash(&self, slot: Slot) -> Option<u32> {
-        self.nodes.get(slot).filter(|node| node.queue != Queue::Free).map(|node| node.hash)
+        self.nodes.get(slot).filter(|node| node.queue() != Queue::Free).map(|node| node.hash)
     }
 
     /// Slots there have ever been: residents are below.
@@ -244,7 +247,8 @@ impl Eviction {
     /// Evicts until all fits, but never `keep`.
     fn make_room(&mut self, keep: Slot, evict: &mut dyn FnMut(Slot, u32)) {
         loop {
-            let over = self.entries > self.bounds.entries || self.weight > self.bounds.weight;
+            let over =
+                self.entries > self.bounds.entries.min(MAX_ENTRIES) || self.weight > self.bounds.weight;
             let victim = match &mut self.policy {
                 Policy::S3Fifo(policy) if over => policy.evict(&mut self.nodes, &self.bounds, keep),
                 Policy::Lru(list) if over => {
@@ -284,7 +288,7 @@ impl Eviction {
             let nodes = || slots.iter().filter_map(|slot| self.nodes.get(*slot));
             assert_eq!(slots.len() as u64, list.len);
             assert_eq!(nodes().map(|node| u64::from(node.weight)).sum::<u64>(), list.weight);
-            assert!(nodes().all(|node| node.queue == queue));
+            assert!(nodes().all(|node| node.queue() == queue));
             entries += list.len;
             weight += list.weight;
         }

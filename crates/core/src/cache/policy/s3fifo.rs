@@ -59,7 +59,7 @@ impl S3Fifo {
     }
 
     pub(super) fn unlink(&mut self, nodes: &mut Nodes, at: u32) {
-        match nodes.get(at).map(|node| node.queue) {
+        match nodes.get(at).map(|node| node.queue()) {
             Some(Queue::First) => nodes.unlink(&mut self.small, at),
             Some(Queue::Main) => nodes.unlink(&mut self.main, at),
             _ => {}

@@ -42,7 +42,7 @@ impl WTinyLfu {
     }
 
     pub(super) fn touch(&mut self, nodes: &mut Nodes, bounds: &Bounds, at: u32) {
-        let Some((hash, queue)) = nodes.get(at).map(|node| (node.hash, node.queue)) else { return };
+        let Some((hash, queue)) = nodes.get(at).map(|node| (node.hash, node.queue())) else { return };
         self.sketch.count(hash);
         match queue {
             Queue::Free => {}
@@ -70,7 +70,7 @@ impl WTinyLfu {
     }
 
     pub(super) fn unlink(&mut self, nodes: &mut Nodes, at: u32) {
-        match nodes.get(at).map(|node| node.queue) {
+        match nodes.get(at).map(|node| node.queue()) {
             Some(Queue::First) => nodes.unlink(&mut self.window, at),
             Some(Queue::Main) => nodes.unlink(&mut self.probation, at),
             Some(Queue::Protected) => nodes.unlink(&mut self.protected, at),

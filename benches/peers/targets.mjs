@@ -69,6 +69,23 @@ const queue = [
   ]),
 ];
 
+const FRONT = 'breakwater, named with front';
+const NAMED = 'breakwater, named';
+const LRU_TTL = ['lru-cache with ttl'];
+const ofLru = (figure, unit) => ({ bench: 'memory/cache/1m-1k', row: NAMED, figure, unit });
+const cache = [
+  { bench: 'cache/get/hit', against: LRU_TTL, times: NODE_AND_BUN(1) },
+  { bench: 'cache/get/hit', row: FRONT, against: LRU_TTL, times: NODE_AND_BUN(1 / 1.5) },
+  { bench: 'cache/getOrLoad/hit', row: NAMED, against: ['async-cache-dedupe'], times: NODE_AND_BUN(3) },
+  { bench: 'cache/getOrLoad/hit', row: NAMED, against: ['bentocache', 'cacheable'], times: NODE_AND_BUN(10) },
+  { bench: 'cache/getOrLoad/hit', against: ['lru-cache fetch'], times: NODE_AND_BUN(1) },
+  { bench: 'cache/getOrLoad/100-callers-1-missing', against: ['lru-cache fetch'], times: NODE_AND_BUN(1) },
+  { ...ofLru('rssPerEntryBeyond', 'bytes beyond key and value'), atMost: 100 },
+  { ...ofLru('longest100CallsMs', 'ms of 100 calls'), atMost: 13.9 },
+  { ...ofLru('longestGcMs', 'ms of collection'), atMost: 36.3 },
+  { bench: 'stall/cache/2m-1k', row: NAMED, figure: 'longestMs', unit: 'ms', atMost: 2 },
+];
+
 export const TARGETS = [
   ...bucket('bucket/tryAcquire/allowed'),
   ...bucket('bucket/tryAcquire/refused'),
@@ -102,4 +119,5 @@ export const TARGETS = [
   },
   { bench: 'whenfull/admit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
   { bench: 'whenfull/limit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
+  ...cache,
 ];

@@ -30,7 +30,7 @@ import {
   type ShedRefusal,
   shedFault,
 } from './load-shed.js';
-import { invalid } from './options.js';
+import { invalid, overridden } from './options.js';
 
 /** The hooks that can limit. */
 type HookName = 'onRequest' | 'preValidation' | 'preHandler';
@@ -109,19 +109,6 @@ function merge(own: RouteOptions, override: RouteRateLimitOptions, prefix: strin
   checkOptions(all, { hook: 'string' }, prefix);
   checkHook(all.hook, `${prefix}.hook`);
   return all;
-}
-
-/** The plugin's options with those of one route in their place, as far as it gives any. */
-function overridden<Options extends object>(
-  own: Options,
-  override: Partial<Options>,
-  prefix: string,
-): Options {
-  if (typeof override !== 'object' || override === null) {
-    throw invalid('middleware', prefix, 'false or an object', override);
-  }
-  const given = Object.entries(override).filter(([, value]) => value !== undefined);
-  return { ...own, ...Object.fromEntries(given) };
 }
 
 function checkHook(hook: unknown, option: string): void {

@@ -7,6 +7,7 @@
  * a promise on, the rest is awaited.
  */
 
+import { types } from 'node:util';
 import type { Decision, LimitInForce } from './decision.js';
 import { BreakwaterError, DisposedError, RateLimitedError } from './errors.js';
 import {
@@ -288,6 +289,24 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );
+}
+
+/** What a function answered that has to answer at once: a promise would be true of every request. */
+export function answerAtOnce<T>(option: string, answer: T): T {
+  if (!isThenable(answer)) return answer;
+  // Nobody waits for it: what it rejects with is lost with it.
+  answer.then(undefined, () => {});
+  throw invalid('middleware', option, 'a function that answers at once', answer);
+}
+
+/**
+ * What a user's function threw, as something every framework takes for an error: of Express, `next(undefined)` and `next('route')` would
+ * let the request pass.
+ */
+export function optionFault(middleware: string, thrown: unknown): Error {
+  if (thrown instanceof Error || types.isNativeError(thrown)) return thrown;
+  const said = `an option of ${middleware} threw ${describe(thrown)}`;
+  return new BreakwaterError(said, { kind: 'middleware', cause: thrown });
 }
 
 /** Decides requests by the options of one `rateLimit`, and sets the header fields. */

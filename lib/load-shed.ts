@@ -4,10 +4,9 @@
  *
  * Everything here is synchronous: a process that is overloaded has no time to find out asynchronously what to refuse.
  */
-import { types } from 'node:util';
-import { BreakwaterError, type ErrorDetails, OverloadedError } from './errors.js';
-import { isThenable } from './http.js';
-import { checkShape, describe, invalid, type Shapes } from './options.js';
+import { type ErrorDetails, OverloadedError } from './errors.js';
+import { answerAtOnce, optionFault } from './http.js';
+import { checkShape, invalid, type Shapes } from './options.js';
 import type { LoadShedder } from './shedder.js';
 
 /** What was decided about a request that is refused. */
@@ -44,8 +43,6 @@ export interface LoadShedOptions<Req, Res> {
    */
   readonly refuseWith?: 'problem' | 'error' | undefined;
 }
-
-const { isNativeError } = types;
 
 /** The paths that orchestrators and load balancers are told to ask. */
 const HEALTH = ['/health', '/healthz', '/livez', '/live', '/readyz', '/ready'];
@@ -139,7 +136,7 @@ export class ShedGate<Req, Res> {
 
   /** Undefined: the request may go on. Throws what an option threw. */
   admit(req: Req, url: string): ShedRefusal | undefined {
-    if (this.#skip !== undefined && answerOf('skip', this.#skip(req))) return undefined;
+    if (this.#skip !== undefined && answerAtOnce('skip', this.#skip(req))) return undefined;
     if (this.#exempt.size > 0 && this.#exempt.has(pathOf(url))) return undefined;
     const priority = this.#priorityFor(req);
     const shedder = this.#shedder;
@@ -148,20 +145,12 @@ export class ShedGate<Req, Res> {
   }
 
   #priorityFor(req: Req): number {
-    if (this.#critical !== undefined && answerOf('critical', this.#critical(req))) return CRITICAL;
+    if (this.#critical !== undefined && answerAtOnce('critical', this.#critical(req))) return CRITICAL;
     if (this.#priorityOf === undefined) return this.#priority;
-    const priority = answerOf('priority', this.#priorityOf(req));
+    const priority = answerAtOnce('priority', this.#priorityOf(req));
     if (isPriority(priority)) return priority;
     throw invalid('middleware', 'priority', 'a function that returns a whole number from 0 to 9', priority);
   }
-}
-
-/** A promise would be true of every request. */
-function answerOf<T>(option: string, answer: T): T {
-  if (!isThenable(answer)) return answer;
-  // Nobody waits for it: what it rejects with is lost with it.
-  answer.then(undefined, () => {});
-  throw invalid('middleware', option, 'a function that answers at once', answer);
 }
 
 /** Seconds for Retry-After, at least 1. */
@@ -185,12 +174,7 @@ export function overloadedError({ retryAfterMs }: ShedRefusal): OverloadedError 
   return Object.assign(error, { status: 503, statusCode: 503, expose: true });
 }
 
-/**
- * What a user's function threw, as something every framework takes for an error: of Express, `next(undefined)` and `next('route')` would
- * let the request pass.
- */
+/** What a user's function threw, as something every framework takes for an error. */
 export function shedFault(thrown: unknown): Error {
-  if (thrown instanceof Error || isNativeError(thrown)) return thrown;
-  const said = `an option of loadShed threw ${describe(thrown)}`;
-  return new BreakwaterError(said, { kind: 'middleware', cause: thrown });
+  return optionFault('loadShed', thrown);
 }

@@ -89,6 +89,19 @@ export function checkShape<T extends object>(kind: Kind, options: T, shapes: Sha
   return own;
 }
 
+/** A plugin's options with those of one route in their place, as far as it gives any. */
+export function overridden<Options extends object>(
+  own: Options,
+  override: Partial<Options>,
+  prefix: string,
+): Options {
+  if (typeof override !== 'object' || override === null) {
+    throw invalid('middleware', prefix, 'false or an object', override);
+  }
+  const given = Object.entries(override).filter(([, value]) => value !== undefined);
+  return { ...own, ...Object.fromEntries(given) };
+}
+
 /** A name is 1 to 128 characters. */
 export function checkName(kind: Kind, name: string | undefined): void {
   if (name !== undefined && (name.length < 1 || name.length > 128)) {

@@ -52,6 +52,7 @@ export type {
   SetOptions,
   Skipped,
 } from './cache-options.js';
+export { type CachedResponse, responseCodec } from './cache-stored.js';
 export type { Call, ExecuteOptions } from './call.js';
 export type { HedgedMessage, LoadedMessage, RefusedMessage, RetriedMessage } from './channels.js';
 export { ManualClock, type ManualClockOptions } from './clock.js';

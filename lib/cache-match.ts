@@ -1,0 +1,113 @@
+/** Which stored response a request is for, and whether it has it already: keys, Vary, validators. Pure functions. */
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Reply } from './cache-capture.js';
+import { type Field, fieldOf } from './cache-control.js';
+import type { Variants } from './cache-stored.js';
+
+/** A longer key is not used: the request goes to its handler. */
+export const MAX_KEY_LENGTH = 2_048;
+
+/** A response that varies by more fields is not stored. */
+const MAX_NAMES = 16;
+
+/** Where a request goes. */
+export interface Target {
+  readonly protocol: string;
+  readonly host: string;
+  /** Path and query, as they were sent. */
+  readonly url: string;
+}
+
+/** The default key: scheme, host, path, and the query's parameters by name. Those of one name keep their order. */
+export function keyOfTarget({ protocol, host, url }: Target): string {
+  const at = url.indexOf('?');
+  const origin = `${protocol}://${host.toLowerCase()}`;
+  if (at < 0 || url.indexOf('&', at) < 0) return origin + url;
+  const pairs = url
+    .slice(at + 1)
+    .split('&')
+    .map((pair) => ({ pair, name: pair.split('=', 1)[0] as string }))
+    .sort((one, other) => (one.name < other.name ? -1 : Number(one.name > other.name)));
+  return `${origin}${url.slice(0, at)}?${pairs.map(({ pair }) => pair).join('&')}`;
+}
+
+/**
+ * The host a request is for. The framework's name for it is that of `X-Forwarded-Host` where it trusts the proxy, and may lack the port
+ * of `Host`, which is looked at only where it says the same: a name that only begins alike is another's.
+ */
+export function hostOf(name: string | undefined, header: string | undefined): string {
+  if (name === undefined) return header ?? '';
+  return header?.startsWith(name) && /^:\d+$/.test(header.slice(name.length)) ? header : name;
+}
+
+/** The fields a response varies by, sorted; undefined: by too many, or by what no cache can know (`*`). */
+export function variesBy(headers: OutgoingHttpHeaders): readonly string[] | undefined {
+  const names = new Set((fieldOf(headers, 'vary') ?? '').toLowerCase().split(/[\s,]+/));
+  names.delete('');
+  return names.has('*') || names.size > MAX_NAMES ? undefined : [...names].sort();
+}
+
+/** Fields in which case and blanks mean nothing. */
+const LISTS = new Set(['accept-encoding', 'accept-language']);
+
+/**
+ * The key of the responses that are for this request, where those of its key vary. It holds a hash of the fields, so it is short, and
+ * says nothing of a cookie.
+ */
+export function variantKey(
+  key: string,
+  { names, generation }: Variants,
+  headers: IncomingHttpHeaders,
+): string {
+  const hash = createHash('sha256');
+  for (const name of names) {
+    const value = headers[name];
+    let text = Array.isArray(value) ? value.join(', ') : value;
+    if (text !== undefined && LISTS.has(name)) text = text.toLowerCase().replace(/\s+/g, '');
+    hash.update(text === undefined ? '-' : `${text.length}:${text}`);
+  }
+  return `${key} ${generation} ${hash.digest('base64url')}`;
+}
+
+/** What a request says of what it has already. */
+export interface Conditions {
+  readonly ifNoneMatch: string | undefined;
+  readonly ifModifiedSince: string | undefined;
+}
+
+export function conditionsOf(headers: IncomingHttpHeaders): Conditions {
+  return { ifNoneMatch: headers['if-none-match'], ifModifiedSince: headers['if-modified-since'] };
+}
+
+/** Whether the client has the response already, by its entity tag, compared weakly, else by its date (RFC 9110, 13.2.2). */
+export function isNotModified(
+  { ifNoneMatch, ifModifiedSince }: Conditions,
+  etag: string | undefined,
+  lastModified: string | undefined,
+): boolean {
+  if (ifNoneMatch !== undefined) {
+    if (ifNoneMatch.trim() === '*') return true;
+    const opaque = etag?.replace(/^W\//, '');
+    return opaque !== undefined && ifNoneMatch.match(/"[^"]*"/g)?.includes(opaque) === true;
+  }
+  // Where a date is none, the comparison is false.
+  return Date.parse(lastModified ?? '') <= Date.parse(ifModifiedSince ?? '');
+}
+
+/** The answer to who has the response already: what is about the body it does not get is left out. */
+export function notModified(fields: readonly Field[]): Reply {
+  const rest = fields.filter(([name]) => !name.startsWith('content-') || name === 'content-location');
+  return { status: 304, fields: rest.filter(([name]) => name !== 'transfer-encoding'), body: undefined };
+}
+
+/** Requests that the handler answers: for a part, on conditions a cache does not judge, or with a body, which the key knows nothing of. */
+export function isForHandler(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers.range !== undefined ||
+    headers['if-match'] !== undefined ||
+    headers['if-unmodified-since'] !== undefined ||
+    headers['transfer-encoding'] !== undefined ||
+    (headers['content-length'] ?? '0') !== '0'
+  );
+}

@@ -1,5 +1,5 @@
 /**
- * Rate limiting and load shedding for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
+ * Rate limiting, load shedding and cached responses for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -30,6 +30,8 @@ import {
   shedFault,
 } from './load-shed.js';
 
+export type { CacheResponseOptions } from './cache-response-options.js';
+export { cacheResponse } from './express-cache.js';
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';

@@ -1,5 +1,6 @@
 /**
- * Rate limiting and load shedding for Fastify 5: plugins that give a hook to every route registered after it, in its scope and the scopes inside.
+ * Rate limiting, load shedding and cached responses for Fastify 5: plugins that give a hook to every route registered after it, in its
+ * scope and the scopes inside.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -326,6 +327,12 @@ function shed(
   }
 }
 
+export type { CacheResponseOptions } from './cache-response-options.js';
+export {
+  cacheResponse,
+  type FastifyCacheResponseOptions,
+  type RouteCacheResponseOptions,
+} from './fastify-cache.js';
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';

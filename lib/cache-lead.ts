@@ -1,0 +1,186 @@
+/**
+ * The request that runs its handler while others wait for what it answers. Its response is its own: it goes to its client as the handler
+ * writes it, and on the way it is seen whether it can be stored, and kept until it is whole. What cannot is known as early as its
+ * head, and then nobody waits for the rest.
+ */
+import { randomUUID } from 'node:crypto';
+import type { OutgoingHttpHeaders } from 'node:http';
+import { Capture, type Plan, type Watcher } from './cache-capture.js';
+import {
+  type Field,
+  fieldOf,
+  type Lifetime,
+  standingOf,
+  storedFields,
+  wholeLifeMs,
+} from './cache-control.js';
+import { type Conditions, conditionsOf, isNotModified, notModified, variantKey } from './cache-match.js';
+import type { Load, Skipped } from './cache-options.js';
+import type { Exchange, Found, ResponseCache } from './cache-response.js';
+import { AGAIN, CachedResponse, leftOf, PASS, type Stored } from './cache-stored.js';
+
+/** For which a stale response may stand in (RFC 5861, 4). */
+const ERRORS = new Set([500, 502, 503, 504]);
+
+/** How long it is remembered at least by what the responses of a key vary. */
+const VARIANTS_MS = 3_600_000;
+
+/** How long a handler may be silent whose client is gone: some stop then without a word. */
+const SILENCE_MS = 30_000;
+
+export class Lead<Req> implements Watcher {
+  /** What those who wait are given, and what is stored. */
+  readonly outcome: Promise<CachedResponse | Skipped<CachedResponse>>;
+  readonly #responses: ResponseCache<Req>;
+  readonly #x: Exchange<Req>;
+  readonly #found: Found;
+  readonly #load: Load<CachedResponse>;
+  /** Fields that were there before the handler. */
+  readonly #before: OutgoingHttpHeaders;
+  readonly #conditions: Conditions;
+  #settle!: (outcome: CachedResponse | Skipped<CachedResponse>) => void;
+  #silence: NodeJS.Timeout | undefined;
+  #status = 0;
+  #taken:
+    | { readonly stored: Stored; readonly lifetime: Lifetime; readonly names: readonly string[] }
+    | undefined;
+
+  constructor(responses: ResponseCache<Req>, x: Exchange<Req>, found: Found, load: Load<CachedResponse>) {
+    this.#responses = responses;
+    this.#x = x;
+    this.#found = found;
+    this.#load = load;
+    this.#before = { ...x.fields() };
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    // A whole response is wanted; whether this client has it already is looked at here.
+    const { headers } = x.message;
+    this.#conditions = conditionsOf(headers);
+    delete headers['if-none-match'];
+    delete headers['if-modified-since'];
+    new Capture(x.res, this, responses.maxBodyBytes);
+  }
+
+  onHead(status: number, headers: OutgoingHttpHeaders, bytes: number | undefined): Plan {
+    if (ERRORS.has(status)) {
+      const instead = this.#standIn(status);
+      if (instead !== undefined) return { collect: false, instead };
+    }
+    const judged = this.#responses.judge(this.#x, status, headers, bytes);
+    this.#status = status;
+    if (judged === undefined) this.#cannotBeStored();
+    else this.#taken = { stored: this.#storedOf(status, headers, judged.lifetime), ...judged };
+    const said = `fwd=${this.#found.why}${judged !== undefined && bytes !== undefined ? '; stored' : ''}`;
+    const collect = judged !== undefined;
+    if (
+      status === 200 &&
+      isNotModified(this.#conditions, fieldOf(headers, 'etag'), fieldOf(headers, 'last-modified'))
+    ) {
+      const fields = [...fieldsOf(headers), ...this.#responses.statusField(said)];
+      return { collect, instead: notModified(fields) };
+    }
+    this.#responses.say(this.#x, headers, said);
+    return { collect };
+  }
+
+  /** The stale response, if it may stand in for an error: for who waits, too. */
+  #standIn(status: number): Plan['instead'] {
+    const { key } = this.#found;
+    let storedForMs: number;
+    let response: CachedResponse | undefined;
+    try {
+      // Again: it may be gone, or invalid, by now.
+      const there = this.#responses.cache.peek(key);
+      response = there?.value;
+      storedForMs = there?.ageMs ?? 0;
+    } catch {
+      return undefined;
+    }
+    if (!(response instanceof CachedResponse) || response.kind !== 'response') return undefined;
+    const { stored, body } = response;
+    if (standingOf(stored, storedForMs) === 'dead') return undefined;
+    const ageMs = stored.ageMs + storedForMs;
+    this.#end(this.#load.skip(new CachedResponse('stale', { ...stored, ageMs }, body)));
+    const said = `fwd=stale; fwd-status=${status}; ttl=${leftOf(response, storedForMs)}`;
+    const reply = this.#responses.replyOf(response, storedForMs, this.#conditions, said);
+    return { ...reply, fields: [...fieldsOf(this.#before), ...reply.fields] };
+  }
+
+  #storedOf(status: number, headers: OutgoingHttpHeaders, lifetime: Lifetime): Stored {
+    const fields = storedFields(headers, this.#before);
+    // Node would add it on the way out, and anew with every hit.
+    if (headers['date'] === undefined) fields.push(['date', new Date().toUTCString()]);
+    return { id: randomUUID(), status, fields, ...lifetime };
+  }
+
+  onEnd(body: Uint8Array): void {
+    if (this.#taken === undefined) return;
+    const { stored, lifetime, names } = this.#taken;
+    const { cache } = this.#responses;
+    const { primary, variants } = this.#found;
+    const response = new CachedResponse('response', stored, body);
+    const ttlMs = wholeLifeMs(lifetime);
+    try {
+      if (variants !== undefined && !names.every((name) => variants.names.includes(name))) {
+        // It varies by more than was known: all of the key are asked for anew, and the first says by what.
+        cache.delete(primary);
+        this.#end(this.#load.skip(AGAIN));
+      } else if (variants !== undefined || names.length === 0) {
+        this.#load.setTtlMs(ttlMs);
+        this.#end(response);
+      } else {
+        // Found through what is stored under the key, and that only if nothing invalidated the key since the handler began.
+        const own = { names, generation: randomUUID() };
+        cache.set(variantKey(primary, own, this.#x.message.headers), response, { ttlMs });
+        this.#load.setTtlMs(Math.max(ttlMs, VARIANTS_MS));
+        this.#end(new CachedResponse('variants', own));
+      }
+    } catch (error) {
+      this.#responses.failed(error);
+      this.#end(this.#load.skip(PASS));
+    }
+  }
+
+  onBroken(why: 'tooLarge' | 'truncated' | 'cookie'): void {
+    if (why === 'truncated') this.#end(this.#load.skip(AGAIN));
+    else this.#cannotBeStored();
+  }
+
+  onGone(): void {
+    this.#silence = setTimeout(() => this.#end(this.#load.skip(AGAIN)), SILENCE_MS);
+    this.#silence.unref();
+  }
+
+  #cannotBeStored(): void {
+    const { key, isOccupied } = this.#found;
+    this.#taken = undefined;
+    if (speaksOfResource(this.#status)) {
+      this.#responses.expectPassing(key);
+      try {
+        if (isOccupied) this.#responses.cache.delete(key);
+      } catch (error) {
+        this.#responses.failed(error);
+      }
+    }
+    this.#end(this.#load.skip(PASS));
+  }
+
+  #end(outcome: CachedResponse | Skipped<CachedResponse>): void {
+    clearTimeout(this.#silence);
+    this.#settle(outcome);
+  }
+}
+
+/** Whether a response is about what was asked for. Others, such as a 429, are about the request. */
+function speaksOfResource(status: number): boolean {
+  return (status < 400 && status !== 304) || status === 404 || status === 410;
+}
+
+function fieldsOf(headers: OutgoingHttpHeaders): Field[] {
+  const fields: Field[] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) fields.push([name, Array.isArray(value) ? value : String(value)]);
+  }
+  return fields;
+}

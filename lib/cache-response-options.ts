@@ -1,0 +1,61 @@
+/** What `cacheResponse` is told, and the checks of it. */
+import type { Cache } from './cache.js';
+import type { CachedResponse } from './cache-stored.js';
+import { checkShape, checkSpan, checkWhole, invalid, type Shapes } from './options.js';
+
+/** Options of `cacheResponse`. What a function throws goes to the framework's error handling. */
+export interface CacheResponseOptions<Req> {
+  /** Where responses are kept: with a name, and then with `responseCodec`, for all threads; without one for this thread. */
+  readonly cache: Cache<CachedResponse>;
+  /**
+   * What is one resource. It is asked at once, and for unsafe methods too. A key of more than 2048 characters is not used: such
+   * requests go to their handlers.
+   * @default scheme, host, path, and the query's parameters sorted by name: `http://example.com/list?a=1&b=2`
+   */
+  readonly key?: ((req: Req) => string) | undefined;
+  /** Requests it answers true for go to their handlers, and neither use nor change what is stored. Asked first. Default: none. */
+  readonly skip?: ((req: Req) => boolean) | undefined;
+  /**
+   * How long a response is fresh that says nothing of it, in milliseconds ≥ 0, Infinity allowed. It is for requests that say nothing of
+   * who asks: with Cookie or Authorization it does not apply. Default: such responses are not stored.
+   */
+  readonly ttlMs?: number | undefined;
+  /** A response with a larger body is not stored: a whole number of bytes from 0 to 1073741824. @default 1048576 */
+  readonly maxBodyBytes?: number | undefined;
+  /** Whether responses say in Cache-Status (RFC 9211) where they come from. @default true */
+  readonly cacheStatus?: boolean | undefined;
+  /**
+   * Whether Cache-Control of a request counts (`no-cache`, `no-store`, `max-age`, `min-fresh`, `max-stale`, `only-if-cached`). Where
+   * it does, every client can have the handler run as often as it likes. @default false
+   */
+  readonly honorRequestCacheControl?: boolean | undefined;
+}
+
+/** The default of `maxBodyBytes`. */
+export const MAX_BODY_BYTES = 2 ** 20;
+
+const SHAPES = {
+  cache: 'object',
+  key: 'function',
+  skip: 'function',
+  ttlMs: 'number',
+  maxBodyBytes: 'number',
+  cacheStatus: 'boolean',
+  honorRequestCacheControl: 'boolean',
+} as const satisfies Shapes;
+
+/** Throws InvalidOptionError unless `options` are options of `cacheResponse`; `more` are keys that only one framework has. */
+export function checkCacheResponseOptions(options: object, more: Shapes = {}, prefix = ''): void {
+  const own = checkShape('middleware', options, { ...SHAPES, ...more }, prefix) as Record<string, unknown>;
+  const option = (name: string): string => (prefix ? `${prefix}.${name}` : name);
+  const { cache, ttlMs, maxBodyBytes = MAX_BODY_BYTES } = own;
+  if (!isCache(cache)) throw invalid('middleware', option('cache'), 'a Cache', cache);
+  if (ttlMs !== undefined) checkSpan('middleware', option('ttlMs'), ttlMs);
+  checkWhole('middleware', option('maxBodyBytes'), maxBodyBytes, [0, 2 ** 30]);
+}
+
+// By its methods, not by `instanceof`: a cache of another copy of the package is a cache too.
+function isCache(value: unknown): boolean {
+  const cache = value as Record<string, unknown> | null | undefined;
+  return ['getOrLoad', 'peek', 'get', 'set', 'delete'].every((name) => typeof cache?.[name] === 'function');
+}

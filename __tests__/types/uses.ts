@@ -10,6 +10,8 @@ import {
   type BlockedEvent,
   type BreakerPermit,
   BreakwaterError,
+  Cache,
+  type CachedResponse,
   type Call,
   CircuitBreaker,
   type Decision,
@@ -34,13 +36,14 @@ import {
   RetryBudget,
   type RetryBudgetSnapshot,
   type RetryEvent,
+  responseCodec,
   retry,
   type ShedderMeasure,
   TokenBucket,
   timeout,
 } from 'breakwater';
-import { rateLimit as expressRateLimit } from 'breakwater/express';
-import { rateLimit as fastifyRateLimit } from 'breakwater/fastify';
+import { cacheResponse as expressCache, rateLimit as expressRateLimit } from 'breakwater/express';
+import { cacheResponse as fastifyCache, rateLimit as fastifyRateLimit } from 'breakwater/fastify';
 import express from 'express';
 import Fastify from 'fastify';
 
@@ -286,4 +289,27 @@ export async function middleware(limiter: RateLimiter): Promise<void> {
   server.get('/', { config: { rateLimit: false } }, (request) => request.rateLimit?.remaining ?? null);
   // @ts-expect-error headers has no such word
   await server.register(fastifyRateLimit, { limiter, headers: 'all' });
+}
+
+export async function cachedResponses(): Promise<void> {
+  const pages = new Cache({ name: 'pages', codec: responseCodec, maxBytes: 2 ** 20, ttlMs: 0 });
+  const own = new Cache<CachedResponse>({
+    maxBytes: 2 ** 20,
+    sizeOf: (response) => response.bytes,
+    ttlMs: 0,
+  });
+  const app = express();
+  app.use(expressCache({ cache: pages, key: (req) => req.url ?? '', ttlMs: 1_000 }));
+  app.get('/', expressCache({ cache: own, skip: (req: express.Request) => req.query['fresh'] === '1' }));
+  const status: number | undefined = own.peek('key')?.value?.status;
+  void status;
+  // @ts-expect-error a cache is needed
+  expressCache({ ttlMs: 1_000 });
+  // @ts-expect-error a cache of other values is none
+  expressCache({ cache: new Cache<string>({ maxEntries: 1, ttlMs: 0 }) });
+
+  const server = Fastify();
+  await server.register(fastifyCache, { cache: pages, hook: 'preHandler', key: (request) => request.url });
+  server.get('/', { config: { cacheResponse: { ttlMs: 1_000 } } }, () => 'text');
+  server.get('/never', { config: { cacheResponse: false } }, () => 'text');
 }

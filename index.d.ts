@@ -1059,6 +1059,24 @@ declare class Cache<V = unknown> {
     [Symbol.dispose](): void;
 }
 
+/** A response, or what is known of those of a key. Without a name a cache keeps these by reference: they do not change. */
+declare class CachedResponse {
+    #private;
+    /** The body, as the handler wrote it. Not to be changed. */
+    readonly body: Uint8Array;
+    /** What it weighs, for `sizeOf` of a cache without a name: a whole number ≥ 1. */
+    get bytes(): number;
+    /** The status code; undefined for an entry that only says by which fields responses vary. */
+    get status(): number | undefined;
+}
+/**
+ * The codec of a cache with a name that `cacheResponse` is given.
+ *
+ * @example
+ * const cache = new Cache({ name: 'pages', codec: responseCodec, maxBytes: 64 * 2 ** 20, ttlMs: 0 });
+ */
+declare const responseCodec: CacheCodec<CachedResponse>;
+
 /** The message of `breakwater:bucket:refused`, and the same of every kind that refuses. */
 interface RefusedMessage {
     readonly kind: 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'shedder';
@@ -1820,5 +1838,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, retry, timeout };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
 export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };

@@ -15,8 +15,8 @@ const SMALL_PERCENT: u64 = 10;
 /// Uses that move a newcomer to the main queue.
 const PROMOTED_AT: u8 = 2;
 
-/// How many of the main queue one eviction looks at: where all were used lately, the one after them goes all the same, as a call
-/// must not take long.
+/// How many of a queue one eviction looks at, as a call must not take long: where all of them were used lately, one of the small queue
+/// goes, and if there is none the next one all the same.
 const LOOKS: u32 = 512;
 
 #[derive(Debug, Default)]
@@ -80,13 +80,13 @@ impl S3Fifo {
         self.has_evicted = true;
         let main_room = bounds.measured() - Self::small_room(bounds).min(bounds.measured());
         let small_first = bounds.measure(&self.main) <= main_room;
-        // Whom the small queue had promoted all of is found in the main one.
         small_first
             .then(|| self.evict_small(nodes, bounds, keep))
             .flatten()
-            .or_else(|| self.evict_main(nodes, keep))
+            .or_else(|| self.evict_main(nodes, keep, false))
             .or_else(|| self.evict_small(nodes, bounds, keep))
-            .or_else(|| self.evict_main(nodes, keep))
+            // Whoever was in the small queue is in the main one by now.
+            .or_else(|| self.evict_main(nodes, keep, true))
     }
 
     fn evict_small(&mut self, nodes: &mut Nodes, bounds: &Bounds, keep: u32) -> Option<u32> {
@@ -114,7 +114,8 @@ impl S3Fifo {
         most - most * SMALL_PERCENT / 100
     }
 
-    fn evict_main(&mut self, nodes: &mut Nodes, keep: u32) -> Option<u32> {
+    /// Nobody where all it looks at were used, unless somebody has to go.
+    fn evict_main(&mut self, nodes: &mut Nodes, keep: u32, has_to: bool) -> Option<u32> {
         let mut looks = 0;
         while self.main.tail != NONE {
             let at = self.main.tail;
@@ -125,6 +126,8 @@ impl S3Fifo {
                     return None;
                 }
                 nodes.refresh(&mut self.main, at);
+            } else if uses > 0 && looks > LOOKS && !has_to {
+                return None;
             } else if uses > 0 && looks <= LOOKS {
                 self.uses.set(at, uses - 1);
                 nodes.refresh(&mut self.main, at);

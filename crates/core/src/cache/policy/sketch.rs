@@ -9,6 +9,10 @@ const STEP: usize = 16;
 
 const ONES: u64 = 0x1111_1111_1111_1111;
 
+/// Odd, and of each row its own: keys that meet in one row are apart in the others.
+const ROWS: [u64; 4] =
+    [0xC2B2_AE3D_27D4_EB4F, 0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB, 0x8EBC_6AF0_9C88_C6E3];
+
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
     /// Sixteen counters each.
@@ -30,12 +34,13 @@ impl Sketch {
     /// The word and the shift of a hash in each of four rows.
     fn places(&self, hash: u32) -> [(usize, u32); 4] {
         let mask = self.words.len().saturating_sub(1);
-        let spread = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut spread = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        spread ^= spread >> 32;
         std::array::from_fn(|row| {
-            let own = (spread ^ (row as u64)).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+            let own = spread.wrapping_mul(ROWS[row]);
             // Each row has four counters of every word.
             let counter = 4 * row as u32 + (own >> 62) as u32;
-            ((own >> 20) as usize & mask, 4 * counter)
+            ((own >> 32) as usize & mask, 4 * counter)
         })
     }
 
@@ -75,6 +80,22 @@ impl Sketch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_meet_in_one_row_are_apart_in_the_others() {
+        let mut sketch = Sketch::default();
+        sketch.ensure(1_024);
+        let places: Vec<_> = (0..4_000u32).map(|key| sketch.places(key.wrapping_mul(0x9E37_79B9))).collect();
+        let (mut one, mut more) = (0u32, 0u32);
+        for (at, first) in places.iter().enumerate() {
+            for second in &places[at + 1..] {
+                let same = first.iter().zip(second).filter(|(first, second)| first == second).count();
+                one += u32::from(same > 0);
+                more += u32::from(same > 1);
+            }
+        }
+        assert!(one > 1_000 && more * 100 < one, "{more} of {one}");
+    }
 
     #[test]
     fn counts_up_to_fifteen_and_halves() {

@@ -2,6 +2,7 @@
 // pages are changed. Nobody hangs, gets what is another's, or what is older than a change it has heard of.
 import { once } from 'node:events';
 import http from 'node:http';
+import { Cache, responseCodec } from 'breakwater';
 import { cacheResponse } from 'breakwater/express';
 
 const CONTROLS = [
@@ -104,3 +105,25 @@ export async function responseStorm({ cache, requests, seed = 1, clients = 50, h
   server.close();
   return found;
 }
+
+const none = (figure, value) => ({ figure, value, must: '0', holds: value === 0 });
+
+export const sections = [
+  {
+    title: 'A storm of requests on cached responses',
+    what: '30,000 requests of 50 clients for a few pages of a server with a named cache, while clients go away, handlers fail, break off and refuse to be stored, and pages are changed.',
+    async run() {
+      const cache = new Cache({ name: 'storm:pages', codec: responseCodec, maxBytes: 2 ** 20, ttlMs: 0 });
+      const found = await responseStorm({ cache, requests: 30_000 });
+      cache.dispose();
+      return [
+        { figure: 'whole responses', value: found.whole },
+        { figure: 'handlers that ran', value: found.runs },
+        none('requests that hung', found.hung),
+        none('pages or kinds of others', found.wrong),
+        none('pages older than a change the client had heard of', found.old),
+        none('loads left', found.loading),
+      ];
+    },
+  },
+];

@@ -207,7 +207,7 @@ fn w_tiny_lfu_keeps_what_is_popular_through_a_scan() {
 }
 
 #[test]
-fn one_eviction_looks_at_a_few_hundred_residents_at_most() {
+fn one_eviction_looks_at_a_few_thousand_residents_at_most() {
     // All used, over and over: S3-FIFO has to choose one all the same.
     let bounds = Bounds { entries: 100_000, weight: u64::MAX };
     let mut residents = Residents::new(PolicyKind::S3Fifo, bounds);

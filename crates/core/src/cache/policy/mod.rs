@@ -1,7 +1,7 @@
 //! Who stays and who has to go: an eviction policy over slots. It knows hashes and weights, not keys nor values, and the same code
 //! decides for caches whose values lie in Rust and for those whose values lie in JavaScript.
 //!
-//! Bounded at every instant: room is made before a newcomer is let in. No call looks at more than a few hundred residents for each
+//! Bounded at every instant: room is made before a newcomer is let in. No call looks at more than a few thousand residents for each
 //! that has to go.
 
 mod ghost;

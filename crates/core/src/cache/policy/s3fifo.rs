@@ -17,7 +17,7 @@ const PROMOTED_AT: u8 = 2;
 
 /// How many of a queue one eviction looks at, as a call must not take long: where all of them were used lately, one of the small queue
 /// goes, and if there is none the next one all the same.
-const LOOKS: u32 = 512;
+const LOOKS: u32 = 2_048;
 
 #[derive(Debug, Default)]
 pub(super) struct S3Fifo {

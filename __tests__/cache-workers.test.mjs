@@ -521,6 +521,26 @@ describe('the name', () => {
     cache.dispose();
   });
 
+  it('a codec that fails on some copies: those callers hear of it, all others get theirs', async () => {
+    let copies = 0;
+    const codec = {
+      encode: (value) => String(value),
+      decode: (text) => {
+        copies += 1;
+        if (copies === 3) throw new Error('third');
+        return Number(text);
+      },
+    };
+    const cache = new Cache({ ...OPTIONS, codec, name: 'some copies' });
+    const asked = Array.from({ length: 5 }, () => cache.getOrLoad('key', async () => 7));
+    const outcomes = await Promise.allSettled(asked);
+    assert.deepEqual(
+      outcomes.map(({ value, reason }) => value ?? reason.message),
+      [7, 7, 'third', 7, 7],
+    );
+    cache.dispose();
+  });
+
   it('copies of a Buffer are copies', async () => {
     const cache = new Cache({ ...OPTIONS, codec: 'bytes', name: 'buffers' });
     const original = Buffer.from('abc');

@@ -351,7 +351,7 @@ export class Flights<V> {
     for (const caller of flight.callers) {
       if (caller.settled) continue;
       if (caller.seen >= barrier) this.#askAgain(caller);
-      else this.#resolve(caller, value());
+      else this.#resolveWith(caller, value);
     }
   }
 
@@ -411,7 +411,10 @@ export class Flights<V> {
     if (caller.settled) return;
     if (signal !== undefined) {
       // Its loader may have aborted it.
-      if (signal.aborted) return this.#detach(caller, signal.reason);
+      if (signal.aborted) {
+        this.#detach(caller, signal.reason);
+        return;
+      }
       caller.signal = signal;
       caller.onAbort = () => this.#detach(caller, signal.reason);
       signal.addEventListener('abort', caller.onAbort);
@@ -477,6 +480,18 @@ export class Flights<V> {
     this.store.servedStale();
     this.#resolve(caller, value);
     return true;
+  }
+
+  /** Where a copy cannot be made, this caller alone hears of it. */
+  #resolveWith(caller: Caller<V>, value: () => V | undefined): void {
+    let own: V | undefined;
+    try {
+      own = value();
+    } catch (error) {
+      this.#reject(caller, error);
+      return;
+    }
+    this.#resolve(caller, own);
   }
 
   #resolve(caller: Caller<V>, value: V | undefined): void {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Cache, list } from 'breakwater';
 import { gatedLoader, turn } from './helpers/cache.mjs';
+import { collectGarbage } from './helpers/memory.mjs';
 import { until } from './helpers/promises.mjs';
 import { startThread, withThreads } from './helpers/threads.mjs';
 import { cacheStorm } from './torture/cache.mjs';
@@ -235,6 +236,29 @@ describe('a leader', () => {
     });
   });
 
+  it('whose heir has nobody left who waits passes the load on, and keeps count of who waits', async () => {
+    await together(1, {}, async (cache, [thread]) => {
+      const leader = await startThread();
+      const all = { ...OPTIONS, name: cache.snapshot().name };
+      await leader.run(({ Cache }, kept, all) => {
+        kept.cache = new Cache(all);
+      }, all);
+      await leader.run(lead, 'key');
+      await assert.rejects(
+        cache.getOrLoad('key', () => 'never called', { hardTimeoutMs: 30 }),
+        { code: 'ERR_TIMEOUT' },
+      );
+      assert.equal(cache.snapshot().waiting, 0);
+      await leader.terminate();
+      await until(() => cache.snapshot().loading === 0);
+      await thread.run(lead, 'key');
+      const here = cache.getOrLoad('key', () => 'here');
+      await until(() => cache.snapshot().waiting === 2);
+      await thread.terminate();
+      assert.equal(await here, 'here');
+    });
+  });
+
   it('chosen while its thread is blocked is passed over', async () => {
     await together(1, {}, async (cache, [blocked]) => {
       const leader = await startThread();
@@ -440,6 +464,35 @@ describe('a front', () => {
 });
 
 describe('the name', () => {
+  it('is free again where an option was wrong', () => {
+    const all = { ...OPTIONS, name: 'wrong front' };
+    assert.throws(() => new Cache({ ...all, front: { maxEntries: 0 } }), { option: 'front.maxEntries' });
+    new Cache({ ...all, ttlMs: 5 }).dispose();
+  });
+
+  it('is kept by loads under way, also of a cache that nobody holds', async () => {
+    const gate = gatedLoader();
+    const asked = [];
+    (() => {
+      for (let turn = 0; turn < 50; turn += 1) {
+        const cache = new Cache({ maxEntries: 2, ttlMs: 1_000 });
+        asked.push(cache.getOrLoad(`key ${turn}`, gate));
+      }
+    })();
+    await collectGarbage();
+    const others = Array.from({ length: 50 }, () => new Cache({ maxEntries: 2, ttlMs: 1_000 }));
+    for (const other of others) other.set('own', 1);
+    for (let nth = 0; nth < 50; nth += 1) gate.finish(nth, nth);
+    assert.deepEqual(
+      await Promise.all(asked),
+      Array.from({ length: 50 }, (_, nth) => nth),
+    );
+    for (const other of others) {
+      assert.deepEqual([other.get('own'), other.size, other.snapshot().evictions], [1, 1, 0]);
+      other.dispose();
+    }
+  });
+
   it('means one cache with one set of rules', () => {
     const all = { ...OPTIONS, name: 'one name' };
     const cache = new Cache(all);

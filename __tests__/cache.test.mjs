@@ -977,6 +977,45 @@ for (const [kind, make] of Object.entries(KINDS)) {
         },
       );
 
+      test('a listener that asks while the cache is disposed hears that it was', {}, async (cache) => {
+        let inner;
+        const asked = cache.getOrLoad('key', (load) => {
+          load.signal.addEventListener('abort', () => {
+            inner = cache.getOrLoad('other', () => 1).catch((error) => error.code);
+          });
+          return new Promise(() => {});
+        });
+        cache.dispose();
+        await assert.rejects(asked, { code: 'ERR_DISPOSED' });
+        assert.equal(await inner, 'ERR_DISPOSED');
+      });
+
+      test(
+        'a load beside that hangs is replaced after its lease',
+        { ttlMs: 10, staleWhileRevalidateMs: 1e9, leaseMs: 50 },
+        async (cache, clock) => {
+          cache.set('key', 'old');
+          clock.advance(11);
+          assert.equal(await cache.getOrLoad('key', () => new Promise(() => {})), 'old');
+          clock.advance(60);
+          assert.equal(await cache.getOrLoad('key', () => 'new'), 'old');
+          assert.equal(cache.get('key'), 'new');
+        },
+      );
+
+      test('tags of any number and any text are kept', {}, async (cache) => {
+        const many = Array.from({ length: 2_000 }, (_, nth) => `tag ${nth} ${'x'.repeat(50)}`);
+        cache.set('many', 1, { tags: [...many, 'one'] });
+        cache.set('odd', 1, { tags: ['lone \uD800', '漢字', 'one'] });
+        assert.deepEqual([cache.get('many'), cache.get('odd')], [1, 1]);
+        cache.invalidateTag('one');
+        assert.deepEqual([cache.get('many'), cache.get('odd')], [undefined, undefined]);
+        cache.set('odd', 1, { tags: ['lone \uD800'] });
+        cache.invalidateTag('lone \uD800');
+        assert.equal(cache.get('odd'), undefined);
+        assert.throws(() => cache.set('key', 1, { tags: ['x'.repeat(70_000)] }), { option: 'tags' });
+      });
+
       test('what has no room after reconfigure is told', {}, async () => {
         const told = [];
         await withCache(make, { onEvict: (key) => told.push(key) }, async (cache) => {
@@ -1106,3 +1145,22 @@ for (const [kind, make] of Object.entries(KINDS)) {
     });
   });
 }
+
+describe('a cache in this thread', () => {
+  it('measures a value before it looks whether its load still counts', async () => {
+    const cache = new Cache({
+      maxBytes: 100,
+      ttlMs: 1_000,
+      sizeOf: (_, key) => {
+        cache.delete(key);
+        return 1;
+      },
+    });
+    assert.equal(await cache.getOrLoad('key', () => 'old'), 'old');
+    assert.equal(cache.size, 0);
+    assert.throws(() => new Cache({ maxEntries: 1, ttlMs: 1 }).reconfigure({ maxBytes: 5 }), {
+      option: 'sizeOf',
+    });
+    cache.dispose();
+  });
+});

@@ -40,6 +40,9 @@ class SkippedValue<V> {
 /** Whose signal a signal is. */
 const flightsBySignal = new WeakMap<AbortSignal, Flight<unknown>>();
 
+/** Caches with loads under way: a native part is used again once its cache was collected, and these still come back to it. */
+const busy = new Set<object>();
+
 /** The flight whose loader is being called at the moment. */
 let calling: Flight<unknown> | undefined;
 
@@ -196,7 +199,12 @@ export class Flights<V> {
   readonly #byKey = new Map<string, Flight<V>>();
   readonly #open = new Set<Flight<V>>();
 
-  constructor(store: Store<V>, timeline: Timeline, details: ErrorDetails) {
+  readonly #owner: object;
+  /** Set when the cache is disposed: nothing is loaded any more. */
+  #ended: (() => unknown) | undefined;
+
+  constructor(owner: object, store: Store<V>, timeline: Timeline, details: ErrorDetails) {
+    this.#owner = owner;
     this.store = store;
     this.#timeline = timeline;
     this.details = details;
@@ -229,6 +237,7 @@ export class Flights<V> {
 
   /** Loads for a caller, who is settled sooner or later. */
   ask(caller: Caller<V>, how: How): void {
+    if (this.#ended !== undefined) throw this.#ended();
     const there = this.#byKey.get(caller.key);
     if (there !== undefined && (how !== FORCED || there.forced) && !there.late && there.role !== 'over') {
       const seen = this.store.joinable(there);
@@ -242,6 +251,7 @@ export class Flights<V> {
 
   /** Loads anew beside what is served. */
   refresh(caller: Caller<V>, how: How): void {
+    if (this.#ended !== undefined) return;
     const there = this.#byKey.get(caller.key);
     if (there !== undefined && there.role !== 'over' && !there.late && this.store.joinable(there) >= 0)
       return;
@@ -276,6 +286,7 @@ export class Flights<V> {
     }
     this.#byKey.set(flight.key, flight);
     this.#open.add(flight);
+    busy.add(this.#owner);
     flight.add(caller, this.store.sequence);
     if (background) {
       caller.settled = true;
@@ -288,12 +299,12 @@ export class Flights<V> {
   /** Calls a caller's loader for the flight: by default of the one who has waited longest. */
   lead(flight: Flight<V>, first?: Caller<V>): void {
     const caller = first ?? flight.callers.find(({ settled }) => !settled);
+    flight.role = 'leads';
     if (caller === undefined) {
       this.store.giveUp(flight);
       this.close(flight);
       return;
     }
-    flight.role = 'leads';
     flight.leader = caller;
     flight.began = this.#timeline.now();
     if (flight.waiting > 1) this.#watchLease(flight);
@@ -382,6 +393,7 @@ export class Flights<V> {
   close(flight: Flight<V>): void {
     flight.role = 'over';
     this.#open.delete(flight);
+    if (this.#open.size === 0) busy.delete(this.#owner);
     if (this.#byKey.get(flight.key) === flight) this.#byKey.delete(flight.key);
     if (flight.leaseTimer !== undefined) this.#timeline.cancel(flight.leaseTimer);
   }
@@ -454,7 +466,8 @@ export class Flights<V> {
     if (flight === undefined) return;
     flight.waiting--;
     flight.background ||= goesOn;
-    if (flight.waiting > 0 || flight.background) return;
+    // A load that another thread does goes on without this one.
+    if (flight.waiting > 0 || (flight.background && flight.role === 'leads')) return;
     if (this.store.abandon(flight)) {
       this.close(flight);
       flight.abort(reason);
@@ -512,12 +525,15 @@ export class Flights<V> {
 
   /** Gives everything up. */
   dispose(error: () => unknown): void {
-    for (const flight of [...this.#open]) {
+    this.#ended = error;
+    const flights = [...this.#open];
+    for (const flight of flights) {
       this.store.giveUp(flight);
       this.close(flight);
       for (const caller of flight.callers) if (!caller.settled) this.#reject(caller, error());
-      flight.abort(error());
     }
+    // Whoever hears of it finds everything closed.
+    for (const flight of flights) flight.abort(error());
   }
 }
 

@@ -158,7 +158,8 @@ export class LocalStore<V> implements Store<V> {
       if (now - this.#firstRead < RUN_MS) {
         this.#isRunning = true;
         this.#readAhead = READ_AHEAD;
-        setImmediate(this.#endRun).unref();
+        // It ends in this turn, and keeps nothing alive for longer.
+        setImmediate(this.#endRun);
       }
       this.#firstRead = now;
     }
@@ -466,7 +467,8 @@ export class LocalStore<V> implements Store<V> {
   }
 
   joinable(flight: Flight<V>): number {
-    return this.#flights.get(flight.key) === flight ? this.sequence : -1;
+    const isLate = flight.role === 'leads' && this.#now() - flight.began > this.rules.leaseMs;
+    return this.#flights.get(flight.key) === flight && !isLate ? this.sequence : -1;
   }
 
   land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
@@ -478,27 +480,38 @@ export class LocalStore<V> implements Store<V> {
     const isValid = more === undefined || barrierOf(more.tags) <= began;
     // Which invalidation came first is not known: who has seen any since the load began may have asked after it.
     const barrier = isValid ? Number.POSITIVE_INFINITY : began + 1;
+    // `sizeOf` may do anything, also to this key.
+    const weight = result.kind === 'value' ? this.#weightOf(result.value, key) : 1;
     const counts = this.#done(flight) && result.kind !== 'skipped';
     const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
-    if (counts && isValid && !isLate) this.#keep(key, result, ttlMs, more);
+    if (counts && isValid && !isLate && weight !== undefined) this.#keep(key, result, ttlMs, weight, more);
     return { value, barrier };
   }
 
-  /** Stores what a load came to, if it can be stored. */
-  #keep(key: string, result: Result<V>, ttlMs: number, more: More | undefined): void {
+  /** Undefined: it cannot be measured, and is given and not stored. */
+  #weightOf(value: V, key: string): number | undefined {
+    try {
+      return this.#weigh(value, key);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Stores what a load came to. */
+  #keep(key: string, result: Result<V>, ttlMs: number, weight: number, more: More | undefined): void {
+    const { negativeTtlMs } = this.rules;
     try {
       if (result.kind !== 'absent') {
-        const weight = this.#weigh((result as { value: V }).value, key);
         const ttl = this.#jittered(ttlOf({ ttlMs }, this.rules.ttlMs));
         this.#store(key, (result as { value: V }).value, ttl, weight, more);
-        return;
+      } else if (negativeTtlMs !== undefined) {
+        this.#store(key, ABSENT, this.#jittered(negativeTtlMs), weight, more);
+      } else {
+        const slot = this.#slots.get(key);
+        if (slot !== undefined) this.#remove(slot, 'replaced');
       }
-      const { negativeTtlMs } = this.rules;
-      const slot = this.#slots.get(key);
-      if (negativeTtlMs !== undefined) this.#store(key, ABSENT, this.#jittered(negativeTtlMs), 1, more);
-      else if (slot !== undefined) this.#remove(slot, 'replaced');
     } catch {
-      // A value that cannot be measured, or a key that is too long: given, not stored.
+      // A key that is too long: its value is given, not stored.
     }
   }
 

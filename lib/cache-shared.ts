@@ -339,7 +339,9 @@ export class SharedStore<V> implements Store<V> {
       if (token !== 0) this.#functions.alone(token);
       return { value: copies, barrier: Number.POSITIVE_INFINITY };
     }
-    return { value: copies, barrier: this.#land(token, encoded, result.kind !== 'skipped', stored, tookMs) };
+    const barrier = this.#land(token, encoded, result.kind !== 'skipped', stored, tookMs);
+    // Another leads by now: when this load began is not known there any more. Who had seen more than its leader asked later.
+    return { value: copies, barrier: barrier === 0 ? (flight.leader?.seen ?? 0) + 1 : barrier };
   }
 
   #land(
@@ -436,5 +438,12 @@ function copyOf(encoded: string | Uint8Array): string | Uint8Array {
 }
 
 function jsonOf(tags: readonly string[] | undefined): string | undefined {
-  return tags === undefined || tags.length === 0 ? undefined : JSON.stringify(tags);
+  if (tags === undefined || tags.length === 0) return undefined;
+  // As `invalidateTag` has them, whose tag crosses as UTF-8.
+  return JSON.stringify(tags.map((tag) => wellFormed(tag)));
+}
+
+/** Lone surrogates count as U+FFFD. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
 }

@@ -21,8 +21,9 @@ export class Tags {
   /** Where the sequence stands. */
   sequence = 1;
   readonly #known = new Map<string, Tag>();
-  /** In the order in which they are looked at. */
+  /** All of them, looked at in turn. */
   readonly #suspects: Tag[] = [];
+  #at = 0;
 
   invalidate(name: string, now: number, leaseMs: number): void {
     this.#tidy(now, leaseMs);
@@ -57,11 +58,17 @@ export class Tags {
   /** A tag without entries is forgotten once no load can come with it any more that began before it was invalidated. */
   #tidy(now: number, leaseMs: number): void {
     for (let look = 0; look < LOOKS; look++) {
-      const tag = this.#suspects.shift();
+      if (this.#at >= this.#suspects.length) this.#at = 0;
+      const tag = this.#suspects[this.#at];
       if (tag === undefined) return;
       const isOver = tag.barrier === 0 || now - tag.at > leaseMs;
-      if (tag.uses === 0 && isOver) this.#known.delete(tag.name);
-      else this.#suspects.push(tag);
+      if (tag.uses === 0 && isOver) {
+        this.#known.delete(tag.name);
+        const last = this.#suspects.pop() as Tag;
+        if (last !== tag) this.#suspects[this.#at] = last;
+      } else {
+        this.#at++;
+      }
     }
   }
 }

@@ -74,6 +74,28 @@ const LOAD_SHAPES = {
 /** The cache's own ttl, and no tags. */
 const PLAIN: Stored = { ttlMs: Number.NaN, tags: undefined };
 
+interface Timeouts {
+  readonly softTimeoutMs: number;
+  readonly hardTimeoutMs: number;
+}
+
+const NO_TIMEOUTS: Timeouts = {
+  softTimeoutMs: Number.POSITIVE_INFINITY,
+  hardTimeoutMs: Number.POSITIVE_INFINITY,
+};
+
+/** What a look-up wants that may have to load. */
+interface Asked<V> extends Timeouts {
+  readonly key: string;
+  readonly loader: Loader<V, unknown>;
+  readonly stored: Stored;
+  readonly signal: AbortSignal | undefined;
+  readonly forced: boolean;
+}
+
+/** What there is of a key. */
+type There<V> = V | typeof ABSENT | typeof NOTHING;
+
 /** What the native part calls a codec that it does not know. */
 const CUSTOM = 'custom';
 
@@ -95,10 +117,11 @@ class Found {
 }
 
 function partsOf<V>(
+  owner: object,
   shared: Primitive<'cache', CacheFunctions>,
   store: SharedStore<V>,
 ): [Primitive<'cache', object>, Store<V>, Flights<V>] {
-  const flights = new Flights(store, shared.timeline, shared.details);
+  const flights = new Flights(owner, store, shared.timeline, shared.details);
   store.flights = flights;
   return [shared, store, flights];
 }
@@ -120,8 +143,7 @@ export class Cache<V = unknown> {
   readonly #primitive: Primitive<'cache', object>;
   readonly #store: Store<V>;
   readonly #flights: Flights<V>;
-  readonly #softTimeoutMs: number;
-  readonly #hardTimeoutMs: number;
+  readonly #timeouts: Timeouts;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
@@ -136,28 +158,31 @@ export class Cache<V = unknown> {
         undefined,
         undefined,
       );
-      [this.#primitive, this.#store, this.#flights] = partsOf(shared, store);
-      this.#softTimeoutMs = Number.POSITIVE_INFINITY;
-      this.#hardTimeoutMs = Number.POSITIVE_INFINITY;
+      [this.#primitive, this.#store, this.#flights] = partsOf(this, shared, store);
+      this.#timeouts = NO_TIMEOUTS;
     } else {
       const own = checkShape('cache', options, SHAPES);
       const { name, label, softTimeoutMs, hardTimeoutMs, onEvict } = own;
       for (const [option, value] of Object.entries({ softTimeoutMs, hardTimeoutMs })) {
         if (value !== undefined) checkSpan('cache', option, value, name ?? label);
       }
-      this.#softTimeoutMs = softTimeoutMs ?? Number.POSITIVE_INFINITY;
-      this.#hardTimeoutMs = hardTimeoutMs ?? Number.POSITIVE_INFINITY;
+      this.#timeouts = {
+        softTimeoutMs: softTimeoutMs ?? Number.POSITIVE_INFINITY,
+        hardTimeoutMs: hardTimeoutMs ?? Number.POSITIVE_INFINITY,
+      };
       const gone =
         onEvict &&
         ((key: string, value: V | undefined, reason: EvictReason) =>
           queueMicrotask(() => onEvict(key, value, reason)));
       if (name === undefined) {
         [this.#primitive, this.#store] = this.#openLocal(own, gone);
-        this.#flights = new Flights(this.#store, this.#primitive.timeline, this.#primitive.details);
+        this.#flights = new Flights(this, this.#store, this.#primitive.timeline, this.#primitive.details);
       } else {
+        // What may be wrong is found before the name is taken.
+        const [coding, front] = [codingOf<V>(codecOf(own)), frontOf<V>(own)];
         const shared = this.#openShared(own);
-        const store = new SharedStore<V>(shared, codingOf<V>(codecOf(own)), frontOf<V>(own), gone);
-        [this.#primitive, this.#store, this.#flights] = partsOf(shared, store);
+        const store = new SharedStore<V>(shared, coding, front, gone);
+        [this.#primitive, this.#store, this.#flights] = partsOf(this, shared, store);
       }
     }
     reportUse(this, () => this.#flights.size > 0);
@@ -254,7 +279,17 @@ export class Cache<V = unknown> {
       if (value !== NOTHING && store.standing === FRESH && !store.due) {
         return Promise.resolve(value === ABSENT ? undefined : value);
       }
-      return self.#miss(key, loader, value, PLAIN, undefined, self.#softTimeoutMs, self.#hardTimeoutMs);
+      const { softTimeoutMs, hardTimeoutMs } = self.#timeouts;
+      const asked = {
+        key,
+        loader,
+        stored: PLAIN,
+        signal: undefined,
+        softTimeoutMs,
+        hardTimeoutMs,
+        forced: false,
+      };
+      return self.#miss(asked, value);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -264,43 +299,34 @@ export class Cache<V = unknown> {
     const { word } = this.#primitive;
     const own = checkShape('cache', options, LOAD_SHAPES);
     const { signal, forceRefresh = false, ttlMs, tags } = own;
-    const { softTimeoutMs = this.#softTimeoutMs, hardTimeoutMs = this.#hardTimeoutMs } = own;
+    const { softTimeoutMs = this.#timeouts.softTimeoutMs, hardTimeoutMs = this.#timeouts.hardTimeoutMs } =
+      own;
     checkSignal('cache', signal, word);
     checkSpan('cache', 'softTimeoutMs', softTimeoutMs, word);
     checkSpan('cache', 'hardTimeoutMs', hardTimeoutMs, word);
     const stored = storedOf({ ttlMs, tags }, word);
     if (signal?.aborted) throw signal.reason;
     const store = this.#store;
+    const asked = { key, loader, stored, signal, softTimeoutMs, hardTimeoutMs, forced: forceRefresh };
     if (forceRefresh) {
       store.missed();
-      const there = store.peek(key);
-      return this.#begin(key, loader, there, stored, signal, softTimeoutMs, hardTimeoutMs, true);
+      return this.#begin(asked, store.peek(key));
     }
     const value = store.read(key, 0);
     if (value !== NOTHING && store.standing === FRESH && !store.due) {
       return Promise.resolve(value === ABSENT ? undefined : value);
     }
-    return this.#miss(key, loader, value, stored, signal, softTimeoutMs, hardTimeoutMs);
+    return this.#miss(asked, value);
   }
 
   /** There is nothing, or something that is to be loaded anew. */
-  #miss(
-    key: string,
-    loader: Loader<V, unknown>,
-    value: V | typeof ABSENT | typeof NOTHING,
-    stored: Stored,
-    signal: AbortSignal | undefined,
-    softMs: number,
-    hardMs: number,
-  ): Promise<V | undefined> {
+  #miss(asked: Asked<V>, value: There<V>): Promise<V | undefined> {
     const store = this.#store;
-    if (value === NOTHING || (store.standing === ON_ERROR && store.due)) {
-      return this.#begin(key, loader, value, stored, signal, softMs, hardMs, false);
-    }
+    if (value === NOTHING || (store.standing === ON_ERROR && store.due)) return this.#begin(asked, value);
     const { standing, due } = store;
     if (standing === ON_ERROR) store.servedStale();
     if (due) {
-      const caller = new Caller<V>(key, loader, stored, false, undefined);
+      const caller = new Caller<V>(asked.key, asked.loader, asked.stored, false, undefined);
       if (!this.#flights.isReentrant(caller)) {
         this.#flights.refresh(caller, standing === FRESH ? EARLY : NORMAL);
       }
@@ -308,24 +334,16 @@ export class Cache<V = unknown> {
     return Promise.resolve(value === ABSENT ? undefined : value);
   }
 
-  #begin(
-    key: string,
-    loader: Loader<V, unknown>,
-    value: V | typeof ABSENT | typeof NOTHING,
-    stored: Stored,
-    signal: AbortSignal | undefined,
-    softMs: number,
-    hardMs: number,
-    forced: boolean,
-  ): Promise<V | undefined> {
+  #begin(asked: Asked<V>, there: There<V>): Promise<V | undefined> {
     const flights = this.#flights;
+    const { key, loader, stored, signal, forced } = asked;
     const caller = new Caller<V>(key, loader, stored, forced, signal);
     if (caller.parent !== undefined && flights.isReentrant(caller)) throw flights.reentrant();
     return new Promise((resolve, reject) => {
       caller.resolve = resolve;
       caller.reject = reject;
       flights.ask(caller, forced ? FORCED : NORMAL);
-      flights.guard(caller, signal, softMs, hardMs, value !== NOTHING);
+      flights.guard(caller, signal, asked.softTimeoutMs, asked.hardTimeoutMs, there !== NOTHING);
     });
   }
 

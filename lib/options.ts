@@ -136,10 +136,18 @@ export function checkSpan(kind: Kind, option: string, value: unknown, primitive?
   }
 }
 
+const MAX_TAG_BYTES = 65_535;
+
 /** Tags: strings. A copy of them. */
 export function checkTags(tags: unknown, primitive?: string): readonly string[] {
   if (!(isArray(tags) && (tags as unknown[]).every((tag) => typeof tag === 'string'))) {
     throw invalid('cache', 'tags', 'an array of strings', tags, primitive);
+  }
+  for (const tag of tags as string[]) {
+    // A character has at most three bytes for each of its code units.
+    if (tag.length > MAX_TAG_BYTES / 3 && Buffer.byteLength(tag) > MAX_TAG_BYTES) {
+      throw invalid('cache', 'tags', `strings of at most ${MAX_TAG_BYTES} bytes`, tag, primitive);
+    }
   }
   return [...(tags as string[])];
 }

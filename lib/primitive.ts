@@ -130,6 +130,7 @@ export class Primitive<K extends PrimitiveKind, Functions> {
       return owner;
     } catch (error) {
       found.dispose();
+      native.collected(id, kind, opened.handle);
       throw error;
     }
   }

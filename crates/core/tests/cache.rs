@@ -22,7 +22,7 @@ const LEASE: f64 = 1_000.0;
 
 fn cache(change: impl FnOnce(&mut Options)) -> OnClock<Cache> {
     let times = TimeOptions { ttl_ms: Some(100.0), lease_ms: Some(LEASE), ..TimeOptions::default() };
-    let mut options = Options { max_entries: Some(100.0), times, ..Options::default() };
+    let mut options = Options { max_entries: Some(10_000.0), times, ..Options::default() };
     change(&mut options);
     OnClock::new(|clock| Cache::new(&options.check().unwrap(), clock))
 }
@@ -316,4 +316,114 @@ fn clearing_takes_everything_at_once_and_what_is_loaded_later_stays_away() {
     assert!(!land(&cache, HERE, token, "old").stored);
     assert_eq!(cache.size(), (0, 0));
     cache.validate();
+}
+
+/// So many rounds of two calls at the same instant.
+const ROUNDS: usize = 3_000;
+
+/// Runs both at once, again and again; `check` looks at what came of each round.
+fn at_once(
+    cache: &Cache,
+    first: impl Fn(usize) + Sync,
+    second: impl Fn(usize) + Sync,
+    check: impl Fn(usize),
+) {
+    let gate = std::sync::Barrier::new(3);
+    std::thread::scope(|scope| {
+        for call in [&first as &(dyn Fn(usize) + Sync), &second] {
+            let gate = &gate;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    gate.wait();
+                    call(round);
+                    gate.wait();
+                }
+            });
+        }
+        for round in 0..ROUNDS {
+            gate.wait();
+            gate.wait();
+            check(round);
+        }
+    });
+    cache.validate();
+}
+
+#[test]
+fn threads_of_one_stripe_note_their_hits_beside_each_other() {
+    for policy in ["lru", "wtinylfu"] {
+        let cache = cache(|options| options.policy = Some(policy.to_owned()));
+        set(&cache, "key", "value");
+        let read = |env: EnvId| {
+            let (mut value, mut gone) = (Value::default(), Gone::default());
+            for _ in 0..100 {
+                let read = cache.read(env, b"key", false, &mut value, || 0.5, &mut gone);
+                assert_eq!(read.standing, Standing::Fresh);
+            }
+        };
+        // Environments whose numbers differ by 16 share a stripe.
+        at_once(&cache, |_| read(1), |_| read(17), |_| {});
+        assert_eq!(cache.figures().hits as usize, 2 * 100 * ROUNDS);
+    }
+}
+
+#[test]
+fn a_load_that_finds_nothing_does_not_remove_what_was_set_meanwhile() {
+    let cache = cache(|_| {});
+    let tokens: Vec<_> = (0..ROUNDS).map(|round| lead_of(&cache, &round.to_string())).collect();
+    let nothing = |round: usize| {
+        cache.land(THERE, tokens[round], None, &Stored::default(), (true, 0, 0.5), &mut Gone::default());
+    };
+    let check = |round: usize| assert!(cache.has(round.to_string().as_bytes()), "round {round}");
+    at_once(&cache, nothing, |round| assert!(set(&cache, &round.to_string(), "set")), check);
+}
+
+#[test]
+fn a_load_that_is_fenced_at_the_last_moment_leaves_the_bytes_what_they_were() {
+    let cache = cache(|options| {
+        options.max_entries = None;
+        options.max_bytes = Some(1e9);
+    });
+    let tokens: Vec<_> = (0..ROUNDS)
+        .map(|round| {
+            assert!(set(&cache, &round.to_string(), &"x".repeat(5_000)));
+            lead_of(&cache, &round.to_string())
+        })
+        .collect();
+    let small = |round: usize| {
+        land(&cache, THERE, tokens[round], "small");
+    };
+    let expire = |round: usize| {
+        cache.expire(round.to_string().as_bytes());
+    };
+    at_once(&cache, small, expire, |round| {
+        if round % 100 == 0 {
+            cache.validate();
+        }
+    });
+}
+
+fn lead_of(cache: &Cache, key: &str) -> Token {
+    match cache.join(HERE, key.as_bytes(), true) {
+        Some(Joined::Lead(token)) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_lease_made_shorter_during_a_load_is_that_of_the_load_too() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let times = TimeOptions { ttl_ms: Some(100.0), lease_ms: Some(10.0), ..TimeOptions::default() };
+    cache.reconfigure(HERE, cache.bounds(), times.check().unwrap(), &mut Gone::default());
+    cache.invalidate_tag("tag");
+    cache.at(ms(20));
+    // By now the tag may be forgotten.
+    for other in 0..8 {
+        cache.invalidate_tag(&other.to_string());
+    }
+    let stored = Stored { ttl: None, tags: vec!["tag".to_owned()] };
+    let value = Some((b"old".as_slice(), Encoding::Latin1));
+    let landed = cache.land(HERE, token, value, &stored, (true, 0, 0.5), &mut Gone::default());
+    assert!(!landed.stored);
 }

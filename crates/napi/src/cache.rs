@@ -1,6 +1,11 @@
 //! Cache with a name: its values are in Rust, one for all threads, and so are the loads under way.
 
-use std::{cell::RefCell, ops::Deref, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    ops::Deref,
+    sync::Arc,
+};
 
 use breakwater_core::{
     cache::{
@@ -89,13 +94,19 @@ pub(crate) struct Caching {
     /// The value that was read last.
     pub(crate) value: RefCell<Value>,
     /// Entries that calls of this environment removed, for facades that want to know.
-    gone: RefCell<Vec<(u32, Removed, Reason)>>,
+    gone: RefCell<BTreeMap<u32, VecDeque<(Removed, Reason)>>>,
 }
 
 impl Caching {
+    fn keep(&self, cache: u32, gone: Gone) {
+        self.gone.borrow_mut().entry(cache).or_default().extend(gone.entries);
+    }
+
     /// Nobody wants to know any more what was removed from this cache.
     pub(crate) fn forget(&self, cache: Option<u32>) {
-        self.gone.borrow_mut().retain(|(state, ..)| Some(*state) != cache);
+        if let Some(cache) = cache {
+            self.gone.borrow_mut().remove(&cache);
+        }
     }
 }
 
@@ -108,8 +119,7 @@ pub(crate) fn gone_for(cell: &CacheCell) -> Gone {
 
 pub(crate) fn keep_gone(cell: &CacheCell, state: u32, gone: Gone) {
     if !gone.entries.is_empty() {
-        let entries = gone.entries.into_iter().map(|(removed, reason)| (state, removed, reason));
-        cell.host().caching.gone.borrow_mut().extend(entries);
+        cell.host().caching.keep(state, gone);
     }
 }
 
@@ -251,10 +261,24 @@ bound!(
     }
 );
 
-/// What goes with a value: its time to live at `index`, and its tags as JSON behind that.
-pub(crate) fn stored<const N: usize>(args: &Call<N>, index: usize) -> Stored {
-    let tags = args.with_string(index + 1, |json| serde_json::from_slice(json).unwrap_or_default());
-    Stored { ttl: span(args.number(index)), tags: tags.unwrap_or_default() }
+/// What goes with a value: its time to live at `index`, and its tags as JSON behind that; None if that is no list of strings.
+pub(crate) fn stored<const N: usize>(cell: &CacheCell, args: &Call<N>, index: usize) -> Option<Stored> {
+    let ttl = span(args.number(index));
+    if args.is_undefined(index + 1) {
+        return Some(Stored { ttl, tags: Vec::new() });
+    }
+    let tags = cell.host().hands.with_scratch(|scratch| {
+        let json = match args.text(index + 1, scratch)? {
+            Text::Latin1(text) => text.iter().map(|byte| char::from(*byte)).collect(),
+            Text::Utf16(text) => {
+                let units: Vec<u16> =
+                    text.chunks_exact(2).map(|unit| u16::from_ne_bytes([unit[0], unit[1]])).collect();
+                String::from_utf16_lossy(&units)
+            }
+        };
+        serde_json::from_str(&json).ok()
+    })?;
+    Some(Stored { ttl, tags })
 }
 
 pub(crate) const NOT_THE_TYPE: f64 = 5.0;
@@ -284,7 +308,7 @@ bound!(
     CacheCell,
     4,
     |cell, args: Call<4>| {
-        let stored = stored(&args, 2);
+        let Some(stored) = stored(cell, &args, 2) else { return Some(NOT_THE_TYPE) };
         with_key(&args, 0, |key| {
             cell.with_state(|state, _| {
                 let mut gone = gone_for(cell);
@@ -409,8 +433,7 @@ bound!(
         let host = cell.host();
         let own = cell.with_state(|state, _| state.id)?;
         let mut gone = host.caching.gone.borrow_mut();
-        let at = gone.iter().position(|(state, ..)| *state == own)?;
-        let (_, removed, reason) = gone.remove(at);
+        let (removed, reason) = gone.get_mut(&own)?.pop_front()?;
         let reason = match reason {
             Reason::Evicted => 0.0,
             Reason::Expired => 1.0,
@@ -530,8 +553,7 @@ pub fn reconfigure_cache(env: Env, host_id: u32, handle: u32, options: CacheOpti
     let Some(state) = host.caches.state(handle as usize) else { return Ok(false) };
     let mut gone = Gone::new(host.caches.told(handle as usize) == WANTS_GONE);
     state.core.reconfigure(host.id, rules.bounds, rules.times, &mut gone);
-    let entries = gone.entries.into_iter().map(|(removed, reason)| (state.id, removed, reason));
-    host.caching.gone.borrow_mut().extend(entries);
+    host.caching.keep(state.id, gone);
     Ok(true)
 }
 

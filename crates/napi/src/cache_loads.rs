@@ -65,7 +65,8 @@ bound!(
     6,
     |cell, args: Call<6>| {
         let (token, took) = (args.number(0) as u64, span(args.number(2)).unwrap_or(0));
-        let (stored, keep) = (stored(&args, 3), args.number(5) != 0.0);
+        let Some(stored) = stored(cell, &args, 3) else { return Some(NOT_THE_TYPE) };
+        let keep = args.number(5) != 0.0;
         let host = cell.host();
         let land = |value: Option<(&[u8], Encoding)>| {
             cell.with_arc(|state| {

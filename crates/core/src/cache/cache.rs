@@ -291,8 +291,11 @@ impl Cache {
         }
         let mut noted = stripe.noted.lock();
         let len = noted.len;
-        noted.slots[len] = slot;
-        noted.len = len + 1;
+        // Where another thread is about to tell what is noted, there may be no room: then this hit is not told.
+        if let Some(place) = noted.slots.get_mut(len) {
+            *place = slot;
+            noted.len = len + 1;
+        }
         if noted.len == NOTED {
             drop(noted);
             drop(self.keeper(env));
@@ -352,7 +355,7 @@ impl Cache {
         let is_stored = match new {
             Some(new) => self.store(&mut keeper, new, hash, now, None, gone),
             None => {
-                self.remove_key(&mut keeper, key, hash, Reason::Replaced, gone);
+                self.remove_key(&mut keeper, key, hash, None, Reason::Replaced, gone);
                 false
             }
         };
@@ -378,35 +381,33 @@ impl Cache {
             let table = shard.read();
             table.find(new.key(), hash).map(|at| (at, table.look(at, now)))
         };
+        if token.is_some_and(|token| !shard.read().flights.counts(token)) {
+            return false;
+        }
         let weight = u32::try_from(new.bytes()).unwrap_or(u32::MAX);
         let slot_there = found.and_then(|(_, seen)| seen).map(|seen| seen.slot);
         let Keeper { eviction, evicted, .. } = keeper;
-        let mut evict = |slot: Slot, whole: u32| {
-            let mut table = self.shards[shard_of(whole)].write();
-            if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
-                *evicted += 1;
-                drop(table);
-                gone.add(removed, Reason::Evicted);
-            }
-        };
+        let mut evict = |slot, whole| self.evict(slot, whole, evicted, gone);
         let slot = match slot_there {
             Some(slot) => eviction.reweigh(slot, weight, &mut evict).then_some(slot),
             None => eviction.admit(hash.whole(), weight, &mut evict),
         };
         let Some(slot) = slot else {
-            let key = new.key().to_vec();
-            self.remove_key(keeper, &key, hash, Reason::Replaced, gone);
+            self.remove_key(keeper, new.key(), hash, token, Reason::Replaced, gone);
             return false;
         };
         keeper.version = keeper.version.wrapping_add(1);
         let mut table = shard.write();
-        if let Some(token) = token
-            && !table.flights.find(token).is_some_and(|(.., counts)| counts)
-        {
-            // Fenced at the last moment, by a load that was begun after it: what is there stays.
+        if token.is_some_and(|token| !table.flights.counts(token)) {
+            // Fenced at the last moment, by who expired the key or loads it anew: what is there stays, and weighs what it did.
+            let weight = found.map(|(at, _)| u32::try_from(table.bytes(at)).unwrap_or(u32::MAX));
             drop(table);
-            if slot_there.is_none() {
-                keeper.eviction.remove(slot);
+            match weight {
+                Some(weight) => {
+                    let Keeper { eviction, evicted, .. } = keeper;
+                    eviction.reweigh(slot, weight, &mut |slot, whole| self.evict(slot, whole, evicted, gone));
+                }
+                None => keeper.eviction.remove(slot),
             }
             return false;
         }
@@ -424,25 +425,40 @@ impl Cache {
         true
     }
 
+    /// The policy wants the entry in this slot to go.
+    fn evict(&self, slot: Slot, whole: u32, evicted: &mut u64, gone: &mut Gone) {
+        let mut table = self.shards[shard_of(whole)].write();
+        if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
+            drop(table);
+            *evicted += 1;
+            gone.add(removed, Reason::Evicted);
+        }
+    }
+
     /// Removes a key, and wins over a load under way. Whether there was a value to be served.
     pub fn delete(&self, env: EnvId, key: &[u8], gone: &mut Gone) -> bool {
         let hash = self.hashing.hash(key);
         let mut keeper = self.keeper(env);
         let seen = self.shard(hash).read().look_up(key, hash, self.clock.now());
-        self.remove_key(&mut keeper, key, hash, Reason::Deleted, gone);
+        self.remove_key(&mut keeper, key, hash, None, Reason::Deleted, gone);
         self.shard(hash).write().flights.fence(key);
         seen.is_some_and(|seen| seen.standing != Standing::Dead && seen.encoding.is_some())
     }
 
+    /// Removes a key; for a flight only if that still counts.
     pub(super) fn remove_key(
         &self,
         keeper: &mut Keeper,
         key: &[u8],
         hash: Hash,
+        token: Option<Token>,
         reason: Reason,
         gone: &mut Gone,
     ) {
         let mut table = self.shard(hash).write();
+        if token.is_some_and(|token| !table.flights.counts(token)) {
+            return;
+        }
         let Some(at) = table.find(key, hash) else { return };
         self.remove_at(keeper, &mut table, at, reason, gone);
     }
@@ -520,14 +536,7 @@ impl Cache {
             shard.write().times = times;
         }
         let Keeper { eviction, evicted, .. } = &mut *keeper;
-        eviction.set_bounds(bounds, &mut |slot, whole| {
-            let mut table = self.shards[shard_of(whole)].write();
-            if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
-                *evicted += 1;
-                drop(table);
-                gone.add(removed, Reason::Evicted);
-            }
-        });
+        eviction.set_bounds(bounds, &mut |slot, whole| self.evict(slot, whole, evicted, gone));
     }
 
     /// Entries, and what they count.

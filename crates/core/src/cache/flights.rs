@@ -6,14 +6,16 @@
 //! back within its lease, the one who has waited longest is promoted: that is an outcome too, and one that is not fetched in time
 //! goes to the next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::tags::Sequence;
 use crate::{
     clock::Nanos,
     encoding::Encoding,
     room::{EnvId, OFFER_LASTS, Offer, Ticket, Why, Woken},
-    sync::Arc,
 };
 
 /// What a leader has to show. Tokens and tickets are of one sequence.
@@ -48,6 +50,8 @@ struct Flight {
     forced: bool,
     /// What the sequence of invalidations was when it began.
     began: Sequence,
+    /// When its leader began.
+    began_at: Nanos,
     /// Its leader is waited for until then; while its promotion is not fetched, since when that is so.
     until: Nanos,
     /// The ticket of a leader that does not know it yet.
@@ -117,8 +121,17 @@ impl Flights {
         self.by_key.insert(key.clone(), token);
         let until = now.saturating_add(lease);
         let (promoted, abandoned) = (None, false);
-        let flight =
-            Flight { key, leader: env, forced, began: seen, until, promoted, abandoned, waiters: heirs };
+        let flight = Flight {
+            key,
+            leader: env,
+            forced,
+            began: seen,
+            began_at: now,
+            until,
+            promoted,
+            abandoned,
+            waiters: heirs,
+        };
         self.flights.insert(token, flight);
         Joined::Lead(token)
     }
@@ -126,12 +139,18 @@ impl Flights {
     /// The key of a flight, what the sequence was when it began, and whether its value is to be stored: not once it was fenced.
     pub(super) fn find(&self, token: Token) -> Option<(Arc<[u8]>, Sequence, bool)> {
         let flight = self.flights.get(&token)?;
-        Some((flight.key.clone(), flight.began, self.by_key.get(&flight.key) == Some(&token)))
+        Some((flight.key.clone(), flight.began, self.counts(token)))
     }
 
-    /// Whether a flight's lease is over.
-    pub(super) fn is_late(&self, token: Token, now: Nanos) -> bool {
-        self.flights.get(&token).is_none_or(|flight| now > flight.until)
+    /// Whether the value of a flight is to be stored.
+    pub(super) fn counts(&self, token: Token) -> bool {
+        self.flights.get(&token).is_some_and(|flight| self.by_key.get(&flight.key) == Some(&token))
+    }
+
+    /// Whether a flight's lease is over, that of its beginning or the one in force.
+    pub(super) fn is_late(&self, token: Token, now: Nanos, lease: Nanos) -> bool {
+        let late = |flight: &Flight| now > flight.until || now.saturating_sub(flight.began_at) > lease;
+        self.flights.get(&token).is_none_or(late)
     }
 
     /// Nobody joins the flight of this key any more, and its value is not stored.
@@ -218,6 +237,7 @@ impl Flights {
             flight.until = now.saturating_add(lease);
             // It loads from now on: what was invalidated before does not concern it.
             flight.began = seen;
+            flight.began_at = now;
         }
         Some((outcome, barrier))
     }

@@ -1,5 +1,7 @@
 //! Loads through a cache: who loads, who waits, and what becomes of what they come to. See [`super::flights`].
 
+use std::sync::Arc;
+
 use super::{
     Cache, Gone, Reason, Stored,
     flights::{Flights, Joined, Outcome, Token},
@@ -11,7 +13,7 @@ use crate::{
     clock::Nanos,
     encoding::Encoding,
     room::{EnvId, Ticket, Woken},
-    sync::{Arc, Ordering},
+    sync::Ordering,
 };
 
 /// How a load ended that came to a value.
@@ -19,11 +21,15 @@ use crate::{
 pub struct Landed {
     /// Whether the value was stored.
     pub stored: bool,
-    /// Who asked after this in the leader's environment has to ask again: what they would get was invalidated before.
+    /// Who asked after this in the leader's environment has to ask again: what they would get was invalidated before. 0 if another leads
+    /// the load by now: then whoever has seen more than the leader.
     pub barrier: Sequence,
     /// Who waited for it.
     pub woken: Woken,
 }
+
+/// The barrier of a load that another leads by now: when it began is not known any more.
+const UNKNOWN: Sequence = 0;
 
 impl Cache {
     /// Where the sequence of invalidations stands.
@@ -82,10 +88,15 @@ impl Cache {
         let shard = self.shard_of_number(token);
         let (found, times, is_late, is_awaited) = {
             let Table { flights, times, .. } = &*shard.read();
-            (flights.find(token), *times, flights.is_late(token, now), flights.has_waiters(token))
+            (
+                flights.find(token),
+                *times,
+                flights.is_late(token, now, times.lease),
+                flights.has_waiters(token),
+            )
         };
         let Some((key, began, counts)) = found else {
-            return Landed { stored: false, barrier: Sequence::MAX, woken: Woken::default() };
+            return Landed { stored: false, barrier: UNKNOWN, woken: Woken::default() };
         };
         let tagged =
             || (!stored.tags.is_empty()).then(|| self.tags.tagged(&stored.tags, began, now, times.lease));
@@ -108,7 +119,7 @@ impl Cache {
             match new {
                 Some(new) => is_stored = self.store(&mut keeper, new, hash, now, Some(token), gone),
                 // There is no value any more, and nobody wants to remember that; or it is too large.
-                None => self.remove_key(&mut keeper, &key, hash, Reason::Replaced, gone),
+                None => self.remove_key(&mut keeper, &key, hash, Some(token), Reason::Replaced, gone),
             }
             self.sweep(&mut keeper, now, gone);
         }

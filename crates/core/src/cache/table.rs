@@ -1,7 +1,7 @@
 //! One shard of a named cache: its entries and how they are found. The keys of an entry and its value are one piece of memory; a
 //! large value is apart, shared with whoever is reading it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use siphasher::sip::SipHasher13;
 
@@ -18,7 +18,6 @@ use crate::{
     clock::{NANOS_PER_MILLI, Nanos},
     encoding::Encoding,
     rng::Rng,
-    sync::Arc,
 };
 
 /// The longest key, in bytes of UTF-8.
@@ -376,6 +375,11 @@ impl Table {
     #[inline]
     pub(super) fn look_up(&self, key: &[u8], hash: Hash, now: Nanos) -> Option<Seen> {
         self.look(self.find(key, hash)?, now)
+    }
+
+    /// What an entry counts.
+    pub(super) fn bytes(&self, at: u32) -> u64 {
+        self.get(at).map_or(0, |entry| entry.bytes(self, at))
     }
 
     /// Copies the value of an entry.

@@ -4,11 +4,14 @@
 //! A tag is kept while an entry has it; one that no entry has, for as long as a load that began before its invalidation may still
 //! come with it: a lease.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     clock::Nanos,
-    sync::{Arc, AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering},
 };
 
 /// A place in the order of invalidations.

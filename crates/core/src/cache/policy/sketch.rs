@@ -23,11 +23,15 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    /// Has room for so many residents; what was counted is forgotten when it grows.
+    /// Has room for so many residents. When it grows each word stands for two from then on, with what was counted for both.
     pub(super) fn ensure(&mut self, residents: u64) {
         let words = residents.clamp(8, 1 << 28).next_power_of_two() as usize;
-        if words > self.words.len() {
+        if self.words.is_empty() {
             *self = Self { words: vec![0; words], counted: 0, halving: words };
+        }
+        while words > self.words.len() {
+            self.words.extend_from_within(..);
+            self.halving = self.words.len();
         }
     }
 

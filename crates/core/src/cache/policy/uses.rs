@@ -1,9 +1,9 @@
 //! How often each resident was used since it came, up to three: a byte for each slot, apart from everything else, so that a hit notes
 //! itself without a lock and in memory that stays in the processor's cache.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crate::sync::{Arc, AtomicU8, Ordering};
+use crate::sync::{AtomicU8, Ordering};
 
 /// Uses that are told apart.
 const MOST: u8 = 3;

@@ -61,7 +61,8 @@ impl WTinyLfu {
     }
 
     pub(super) fn add(&mut self, nodes: &mut Nodes, bounds: &Bounds, at: u32, residents: u64) {
-        let residents = if bounds.entries == u64::MAX { residents + 1 } else { bounds.entries };
+        // By weight, how many fit is not known beforehand.
+        let residents = if bounds.weight == u64::MAX { bounds.entries } else { residents };
         self.sketch.ensure(residents);
         if let Some(node) = nodes.get(at) {
             self.sketch.count(node.hash);

@@ -22,7 +22,7 @@ import {
   type Stored,
   tooLong,
 } from './cache-store.js';
-import { barrierOf, type Tag, Tags } from './cache-tags.js';
+import { barrierOf, isValid, type More, Tags } from './cache-tags.js';
 import { loopTime, type Timeline } from './clock.js';
 import { host } from './host.js';
 import { invalid } from './options.js';
@@ -44,18 +44,6 @@ const TOLD = 510;
 const MAX_WEIGHT = 2 ** 32 - 1;
 
 const NO_KEY = -2;
-
-/** What only some entries have. */
-interface More {
-  /** How long it took to load. */
-  tookMs: number;
-  /** Loading it anew has failed, and is tried again then. */
-  retryAt: number;
-  /** Its time to live was ended by hand. */
-  wasEnded: boolean;
-  readonly tags: readonly Tag[];
-  readonly seen: number;
-}
 
 type Residents = Primitive<'cache', ResidentsFunctions>;
 
@@ -591,8 +579,4 @@ export class LocalStore<V> implements Store<V> {
 
 function ttlOf({ ttlMs }: { readonly ttlMs: number }, own: number): number {
   return Number.isNaN(ttlMs) ? own : ttlMs;
-}
-
-function isValid(more: More): boolean {
-  return more.tags.length === 0 || barrierOf(more.tags) <= more.seen;
 }

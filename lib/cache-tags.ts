@@ -79,3 +79,20 @@ export function barrierOf(tags: readonly Tag[]): number {
   for (const { barrier } of tags) if (barrier > highest) highest = barrier;
   return highest;
 }
+
+/** What only some entries have. */
+export interface More {
+  /** How long it took to load. */
+  tookMs: number;
+  /** Loading it anew has failed, and is tried again then. */
+  retryAt: number;
+  /** Its time to live was ended by hand. */
+  wasEnded: boolean;
+  readonly tags: readonly Tag[];
+  readonly seen: number;
+}
+
+/** Whether no tag says that it is not. */
+export function isValid(more: More): boolean {
+  return more.tags.length === 0 || barrierOf(more.tags) <= more.seen;
+}

@@ -1,5 +1,8 @@
 //! The one switch between std, loom and shuttle.
 
+/// Memory that is only read, or made once: no checker has to follow it.
+pub use std::sync::{Arc as Shared, OnceLock};
+
 #[cfg(loom)]
 pub use loom::{
     hint::spin_loop,

@@ -4,7 +4,7 @@
 //! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `cache.rs`,
 //!   `monitor.rs`, `shedder.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
-//! - `cache_loads.rs`: loads through caches; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
+//! - `cache_loads.rs`: loads through caches; `cache_gone.rs`: what they removed; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
 //! - `error.rs`: how what went wrong reaches the facade.
@@ -17,6 +17,7 @@ mod bucket;
 mod budget;
 mod bulkhead;
 mod cache;
+mod cache_gone;
 mod cache_loads;
 mod cache_rules;
 mod clock;

@@ -6,16 +6,14 @@
 //! back within its lease, the one who has waited longest is promoted: that is an outcome too, and one that is not fetched in time
 //! goes to the next.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::tags::Sequence;
 use crate::{
     clock::Nanos,
     encoding::Encoding,
     room::{EnvId, OFFER_LASTS, Offer, Ticket, Why, Woken},
+    sync::Shared,
 };
 
 /// What a leader has to show. Tokens and tickets are of one sequence.
@@ -25,11 +23,11 @@ pub type Token = u64;
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// This value.
-    Value(Arc<[u8]>, Encoding),
+    Value(Shared<[u8]>, Encoding),
     /// There is none.
     Absent,
     /// It failed, with an error in this form.
-    Failed(Arc<[u8]>, Encoding),
+    Failed(Shared<[u8]>, Encoding),
     /// There is a value that cannot be handed over: everybody loads for itself.
     Alone,
     /// The waiter leads from now on.
@@ -44,7 +42,7 @@ struct Waiter {
 
 #[derive(Debug)]
 struct Flight {
-    key: Arc<[u8]>,
+    key: Shared<[u8]>,
     leader: EnvId,
     /// Asked for a value that is loaded from now on.
     forced: bool,
@@ -80,7 +78,7 @@ struct Arrived {
 
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    by_key: BTreeMap<Arc<[u8]>, Token>,
+    by_key: BTreeMap<Shared<[u8]>, Token>,
     flights: BTreeMap<Token, Flight>,
     /// Whose flight a waiter's is.
     tickets: BTreeMap<Ticket, Token>,
@@ -117,7 +115,7 @@ impl Flights {
         for waiter in &heirs {
             self.tickets.insert(waiter.ticket, token);
         }
-        let key: Arc<[u8]> = key.into();
+        let key: Shared<[u8]> = key.into();
         self.by_key.insert(key.clone(), token);
         let until = now.saturating_add(lease);
         let (promoted, abandoned) = (None, false);
@@ -137,7 +135,7 @@ impl Flights {
     }
 
     /// The key of a flight, what the sequence was when it began, and whether its value is to be stored: not once it was fenced.
-    pub(super) fn find(&self, token: Token) -> Option<(Arc<[u8]>, Sequence, bool)> {
+    pub(super) fn find(&self, token: Token) -> Option<(Shared<[u8]>, Sequence, bool)> {
         let flight = self.flights.get(&token)?;
         Some((flight.key.clone(), flight.began, self.counts(token)))
     }

@@ -1,7 +1,5 @@
 //! Loads through a cache: who loads, who waits, and what becomes of what they come to. See [`super::flights`].
 
-use std::sync::Arc;
-
 use super::{
     Cache, Gone, Reason, Stored,
     flights::{Flights, Joined, Outcome, Token},
@@ -13,7 +11,7 @@ use crate::{
     clock::Nanos,
     encoding::Encoding,
     room::{EnvId, Ticket, Woken},
-    sync::Ordering,
+    sync::{Ordering, Shared},
 };
 
 /// How a load ended that came to a value.
@@ -124,11 +122,11 @@ impl Cache {
             self.sweep(&mut keeper, now, gone);
         }
         // Copied outside the lock for those who wait already.
-        let shared = value.filter(|_| is_awaited).map(|(bytes, _)| Arc::from(bytes));
+        let shared = value.filter(|_| is_awaited).map(|(bytes, _)| Shared::from(bytes));
         let mut table = shard.write();
         let outcome = match value {
             Some((bytes, encoding)) if table.flights.has_waiters(token) => {
-                Outcome::Value(shared.unwrap_or_else(|| Arc::from(bytes)), encoding)
+                Outcome::Value(shared.unwrap_or_else(|| Shared::from(bytes)), encoding)
             }
             _ => Outcome::Absent,
         };

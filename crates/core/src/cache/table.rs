@@ -1,7 +1,7 @@
 //! One shard of a named cache: its entries and how they are found. The keys of an entry and its value are one piece of memory; a
 //! large value is apart, shared with whoever is reading it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use siphasher::sip::SipHasher13;
 
@@ -18,6 +18,7 @@ use crate::{
     clock::{NANOS_PER_MILLI, Nanos},
     encoding::Encoding,
     rng::Rng,
+    sync::Shared,
 };
 
 /// The longest key, in bytes of UTF-8.
@@ -94,7 +95,7 @@ pub(super) struct Newcomer {
     pub(super) key_len: usize,
     /// None: it is remembered that there is none.
     pub(super) encoding: Option<Encoding>,
-    pub(super) large: Option<Arc<[u8]>>,
+    pub(super) large: Option<Shared<[u8]>>,
     pub(super) ttl: Nanos,
     /// How long it took to load.
     pub(super) took: Nanos,
@@ -126,7 +127,7 @@ impl Newcomer {
         slot: Slot,
         version: u32,
         now: Nanos,
-    ) -> (Entry, Option<Arc<[u8]>>, Option<Tagged>) {
+    ) -> (Entry, Option<Shared<[u8]>>, Option<Tagged>) {
         let mut flags = self.encoding.map_or(ABSENT, |encoding| encoding.bits() as u8);
         flags |= if self.large.is_some() { LARGE } else { 0 };
         flags |= if self.tagged.is_some() { TAGGED } else { 0 };
@@ -150,7 +151,7 @@ impl Newcomer {
 #[derive(Debug, Default)]
 pub struct Value {
     small: Vec<u8>,
-    large: Option<Arc<[u8]>>,
+    large: Option<Shared<[u8]>>,
 }
 
 impl Value {
@@ -160,7 +161,7 @@ impl Value {
     }
 
     /// These bytes instead.
-    pub(super) fn share(&mut self, bytes: Arc<[u8]>) {
+    pub(super) fn share(&mut self, bytes: Shared<[u8]>) {
         self.large = Some(bytes);
     }
 
@@ -285,7 +286,7 @@ pub(super) struct Table {
     buckets: Buckets,
     free: u32,
     len: u64,
-    large: BTreeMap<u32, Arc<[u8]>>,
+    large: BTreeMap<u32, Shared<[u8]>>,
     tagged: BTreeMap<u32, Tagged>,
     pub(super) flights: Flights,
     pub(super) times: Times,
@@ -429,7 +430,7 @@ impl Table {
         Removed { data: old.data, key_len: old.key_len.into(), flags: old.flags, large }
     }
 
-    fn attach(&mut self, at: u32, large: Option<Arc<[u8]>>, tagged: Option<Tagged>) {
+    fn attach(&mut self, at: u32, large: Option<Shared<[u8]>>, tagged: Option<Tagged>) {
         if let Some(large) = large {
             self.large.insert(at, large);
         }
@@ -515,7 +516,7 @@ pub struct Removed {
     data: Box<[u8]>,
     key_len: usize,
     flags: u8,
-    large: Option<Arc<[u8]>>,
+    large: Option<Shared<[u8]>>,
 }
 
 impl Removed {

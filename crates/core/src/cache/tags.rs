@@ -4,14 +4,11 @@
 //! A tag is kept while an entry has it; one that no entry has, for as long as a load that began before its invalidation may still
 //! come with it: a lease.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     clock::Nanos,
-    sync::{AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering, Shared},
 };
 
 /// A place in the order of invalidations.
@@ -30,7 +27,7 @@ pub(super) struct Tag {
 #[derive(Debug)]
 pub(super) struct Tagged {
     pub(super) seen: Sequence,
-    pub(super) tags: Box<[Arc<Tag>]>,
+    pub(super) tags: Box<[Shared<Tag>]>,
 }
 
 impl Tagged {
@@ -46,7 +43,7 @@ impl Tagged {
 
 #[derive(Debug, Default)]
 struct Known {
-    tags: BTreeMap<Box<str>, Arc<Tag>>,
+    tags: BTreeMap<Box<str>, Shared<Tag>>,
     /// Those that may not be needed any more, in the order in which they are looked at.
     suspects: VecDeque<Box<str>>,
 }
@@ -99,11 +96,11 @@ impl Tags {
 }
 
 impl Known {
-    fn tag(&mut self, name: &str) -> Arc<Tag> {
+    fn tag(&mut self, name: &str) -> Shared<Tag> {
         if let Some(tag) = self.tags.get(name) {
             return tag.clone();
         }
-        let tag = Arc::new(Tag { barrier: AtomicU64::new(0), at: AtomicU64::new(0) });
+        let tag = Shared::new(Tag { barrier: AtomicU64::new(0), at: AtomicU64::new(0) });
         self.tags.insert(name.into(), tag.clone());
         self.suspects.push_back(name.into());
         tag
@@ -115,7 +112,7 @@ impl Known {
             let Some(tag) = self.tags.get(&name) else { continue };
             let was_invalidated = tag.barrier.load(Ordering::Relaxed) > 0;
             let over = now.saturating_sub(tag.at.load(Ordering::Relaxed)) > lease;
-            if Arc::strong_count(tag) == 1 && (!was_invalidated || over) {
+            if Shared::strong_count(tag) == 1 && (!was_invalidated || over) {
                 self.tags.remove(&name);
             } else {
                 self.suspects.push_back(name);

@@ -34,7 +34,8 @@ use super::{
     registry::{self, Kind, Shared},
 };
 use crate::{
-    cache::{Caching, Kept},
+    cache::Kept,
+    cache_gone::Caching,
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     hands::Hands,

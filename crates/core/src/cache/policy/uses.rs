@@ -1,9 +1,7 @@
 //! How often each resident was used since it came, up to three: a byte for each slot, apart from everything else, so that a hit notes
 //! itself without a lock and in memory that stays in the processor's cache.
 
-use std::sync::{Arc, OnceLock};
-
-use crate::sync::{AtomicU8, Ordering};
+use crate::sync::{AtomicU8, OnceLock, Ordering, Shared};
 
 /// Uses that are told apart.
 const MOST: u8 = 3;
@@ -15,7 +13,7 @@ const SEGMENTS: usize = (u32::BITS - FIRST_BITS + 1) as usize;
 /// Shared by who notes hits and the policy that asks.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
-    segments: Arc<[OnceLock<Box<[AtomicU8]>>; SEGMENTS]>,
+    segments: Shared<[OnceLock<Box<[AtomicU8]>>; SEGMENTS]>,
 }
 
 #[inline]

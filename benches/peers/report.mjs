@@ -26,6 +26,7 @@ export function report(machine, rows) {
       'pipeline',
       'policies',
       'queue',
+      'cache',
       'shedder',
     ].map((word) => calls(figures, runtimes, word)),
     bare(figures, runtimes),
@@ -34,6 +35,11 @@ export function report(machine, rows) {
       ['resident bytes a key', 'rssPerKey', 1],
       ['heap bytes a key', 'heapPerKey', 1],
       ['keys known', 'knownShare', '%'],
+    ]),
+    table(figures, runtimes, '### A million cached entries of 1 KB', /^memory\/cache/, [
+      ['resident bytes an entry beyond key and value', 'rssPerEntryBeyond', 1],
+      ['longest 100 calls, ms', 'longest100CallsMs', 1],
+      ['longest collection, ms', 'longestGcMs', 1],
     ]),
     table(figures, runtimes, '### A million queued messages of 1 KB', /^memory\/queued/, [
       ['resident bytes a message', 'rssPerMessage', 0],

@@ -163,7 +163,7 @@ const none = (figure, value) => ({ figure, value, must: '0', holds: value === 0 
 export const sections = [
   {
     title: 'Threads killed while they load through a cache',
-    what: '60 s of worker.terminate() at random instants, on average every 60 ms: 4 threads and this one ask for 24 keys of one named cache with room for half of them, 20 callers at a time, with loads that take up to 4 ms, fail, skip or are aborted, while keys are deleted and tags invalidated; whoever is killed is replaced.',
+    what: '60 s of worker.terminate() at random instants, about ten a second: 4 threads and this one ask for 24 keys of one named cache with room for half of them, 20 callers at a time, with loads that take up to 4 ms, fail, skip or are aborted, while keys are deleted and tags invalidated; whoever is killed is replaced.',
     async run() {
       const storm = await cacheStorm({ ms: 60_000, killEveryMs: 30 });
       return [

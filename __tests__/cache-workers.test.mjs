@@ -62,6 +62,19 @@ const lead = (_, kept, key) => {
     .catch(() => {});
 };
 
+/** A thread more, to be terminated by the test: it leads the load of `key`. */
+async function startLeader(cache) {
+  const leader = await startThread();
+  await leader.run(
+    ({ Cache }, kept, all) => {
+      kept.cache = new Cache(all);
+    },
+    { ...OPTIONS, name: cache.snapshot().name },
+  );
+  await leader.run(lead, 'key');
+  return leader;
+}
+
 describe('a cache of four threads', () => {
   it('loads once for 4 × 1,000 callers of one key, and each gets a copy of its own', async () => {
     await together(4, {}, async (_cache, threads) => {
@@ -129,15 +142,7 @@ describe('a cache of four threads', () => {
 describe('a leader', () => {
   it('that is terminated leaves the load to one of those who wait, within 50 ms', async () => {
     await together(2, {}, async (cache, [waiting]) => {
-      const leader = await startThread();
-      const { name } = cache.snapshot();
-      await leader.run(
-        ({ Cache }, kept, all) => {
-          kept.cache = new Cache(all);
-        },
-        { ...OPTIONS, name },
-      );
-      await leader.run(lead, 'key');
+      const leader = await startLeader(cache);
       await until(() => cache.snapshot().loading === 1);
       let begun;
       const here = cache.getOrLoad('key', async () => {
@@ -238,12 +243,7 @@ describe('a leader', () => {
 
   it('whose heir has nobody left who waits passes the load on, and keeps count of who waits', async () => {
     await together(1, {}, async (cache, [thread]) => {
-      const leader = await startThread();
-      const all = { ...OPTIONS, name: cache.snapshot().name };
-      await leader.run(({ Cache }, kept, all) => {
-        kept.cache = new Cache(all);
-      }, all);
-      await leader.run(lead, 'key');
+      const leader = await startLeader(cache);
       await assert.rejects(
         cache.getOrLoad('key', () => 'never called', { hardTimeoutMs: 30 }),
         { code: 'ERR_TIMEOUT' },
@@ -261,12 +261,7 @@ describe('a leader', () => {
 
   it('chosen while its thread is blocked is passed over', async () => {
     await together(1, {}, async (cache, [blocked]) => {
-      const leader = await startThread();
-      const all = { ...OPTIONS, name: cache.snapshot().name };
-      await leader.run(({ Cache }, kept, all) => {
-        kept.cache = new Cache(all);
-      }, all);
-      await leader.run(lead, 'key');
+      const leader = await startLeader(cache);
       const there = blocked.run((_, kept) => {
         const asked = kept.cache.getOrLoad('key', () => 'blocked one');
         const end = performance.now() + 1_500;

@@ -70,6 +70,7 @@ export class SharedStore<V> implements Store<V> {
   readonly #gone: Gone<V> | undefined;
   /** Flights of this thread, by token or ticket. */
   readonly #byNumber = new Map<number, Flight<V>>();
+  #listening = 0;
   #awaited = 0;
   readonly #lookout = new Lookout(() => {
     if (this.#awaited === 0) return false;
@@ -235,8 +236,6 @@ export class SharedStore<V> implements Store<V> {
     return code as typeof LEAD | typeof WAIT;
   }
 
-  #listening = 0;
-
   /** Whether mail may come: for who waits, and for a leader that others wait for. */
   #listenFor(change: 1 | -1): void {
     this.#listening += change;
@@ -299,7 +298,7 @@ export class SharedStore<V> implements Store<V> {
 
   /** What another thread has loaded goes to all who wait here. What cannot be decoded, everybody loads for itself. */
   #deliver(flight: Flight<V>, encoded: string | Uint8Array, barrier: number): void {
-    let first: { value: V } | undefined;
+    let first: { readonly value: V };
     try {
       first = { value: this.#coding.decode(encoded) };
     } catch {
@@ -311,12 +310,10 @@ export class SharedStore<V> implements Store<V> {
   }
 
   /** For each who asks its own: the first is decoded already. */
-  #copies(first: { readonly value: V } | undefined, encoded: string | Uint8Array): () => V {
-    let next = first;
+  #copies(first: { readonly value: V }, encoded: string | Uint8Array): () => V {
+    let next: typeof first | undefined = first;
     return () => {
-      if (next === undefined) {
-        return this.#coding.decode(copyOf(encoded));
-      }
+      if (next === undefined) return this.#coding.decode(copyOf(encoded));
       const { value } = next;
       next = undefined;
       return value;

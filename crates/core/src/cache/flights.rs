@@ -267,10 +267,9 @@ impl Flights {
     /// Another leads a flight: the one who has waited longest. Without anybody it is over.
     pub(super) fn hand_over(&mut self, token: Token, now: Nanos, mut next: impl FnMut() -> u64) -> Woken {
         let mut woken = Woken::default();
-        let current = self.flights.get(&token).map(|flight| self.by_key.get(&flight.key) == Some(&token));
+        let current = self.counts(token);
         let Some(mut flight) = self.flights.remove(&token) else { return woken };
         let key = flight.key.clone();
-        let current = current == Some(true);
         let Some(heir) = flight.waiters.pop_front() else {
             if current {
                 self.by_key.remove(&key);

@@ -7,7 +7,7 @@ import { Readable, Writable } from 'node:stream';
  * the prototype chain. An error that crossed threads is a plain Error with its `code`: test `code` there.
  */
 /** What a primitive is: the first word of its snapshot, its errors and its diagnostics channels. */
-type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'cache' | 'monitor' | 'shedder' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
+type Kind = 'bucket' | 'limiter' | 'breaker' | 'budget' | 'throttle' | 'bulkhead' | 'queue' | 'cache' | 'monitor' | 'shedder' | 'schema' | 'retry' | 'timeout' | 'hedge' | 'fallback' | 'pipeline' | 'keyed' | 'clock' | 'policy' | 'middleware' | 'binding';
 /** Fields shared by all errors. */
 interface ErrorDetails {
     readonly kind: Kind;
@@ -76,6 +76,53 @@ declare class InvalidOptionError extends BreakwaterError {
 declare class NameConflictError extends BreakwaterError {
     readonly option: string;
     constructor(option: string, message: string, details: ErrorDetails);
+}
+/** One thing that is wrong with a document, as users of ajv know it. */
+interface Issue {
+    /** The value that is wrong: a JSON Pointer into the document. Cut after 256 bytes. */
+    readonly instancePath: string;
+    /** The keyword that says so: a URI fragment into the schema. Empty if the text is no document, or breaks a limit. */
+    readonly schemaPath: string;
+    /** The keyword, or what else was broken: 'syntax', 'encoding', 'budget', 'numberRange', or the option whose limit was passed. */
+    readonly keyword: string;
+    /** What the value must be, in English. */
+    readonly message: string;
+    /** What the message is made from, by keyword as ajv has it; `offset`, a byte of the text, where that is wrong. */
+    readonly params: Readonly<Record<string, unknown>>;
+    /** The value itself, with `maskValues: false`, if it is short. */
+    readonly data?: unknown;
+}
+/** Why a document is not valid. */
+interface ValidationFailure {
+    readonly valid: false;
+    /** 'syntax': it is no JSON that all parsers read alike. 'limit': it is too long, too deep or too costly. 'schema': it does not match. */
+    readonly reason: 'syntax' | 'limit' | 'schema';
+    /** At least one, and no more than `maxErrors`. */
+    readonly errors: readonly Issue[];
+    /** There may be more. */
+    readonly truncated: boolean;
+}
+/** A document is not valid. */
+declare class ValidationError extends BreakwaterError {
+    readonly reason: ValidationFailure['reason'];
+    readonly errors: readonly Issue[];
+    readonly truncated: boolean;
+    constructor({ reason, errors, truncated }: Omit<ValidationFailure, 'valid'>, details: ErrorDetails);
+}
+/** A schema does not compile. */
+declare class SchemaError extends BreakwaterError {
+    /** Where in the schema: a JSON Pointer. */
+    readonly pointer: string;
+    /** The keyword that is wrong there, or empty. */
+    readonly keyword: string;
+    /** Of `refs`, the schema it is in; undefined for the schema itself, and where that is not known. */
+    readonly uri: string | undefined;
+    constructor(said: {
+        pointer: string;
+        keyword: string;
+        uri?: string | undefined;
+        message: string;
+    }, details: ErrorDetails);
 }
 /** The object was disposed: by `dispose()`, or while this call waited. */
 declare class DisposedError extends BreakwaterError {
@@ -203,7 +250,7 @@ type FailureVerdict = boolean | 'ignore' | {
 type IsFailure = (error: unknown, result: unknown, call: Call) => FailureVerdict;
 
 /** The kinds that have a native part. */
-type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'monitor' | 'shedder' | 'queue' | 'cache' | 'residents' | 'clock';
+type NativeKind = 'bucket' | 'limiter' | 'breaker' | 'backoff' | 'budget' | 'throttle' | 'bulkhead' | 'monitor' | 'shedder' | 'schema' | 'queue' | 'cache' | 'residents' | 'clock';
 /** A name in use. */
 interface NameInUse {
     readonly kind: NativeKind;
@@ -1652,6 +1699,163 @@ interface RetryOptions {
  */
 declare function retry(options?: RetryOptions): Policy;
 
+/**
+ * A valid document. Its bytes are read where they lie and must not be changed while it is in use. The native side keeps the last few
+ * documents of a thread; an older one is read again when it is asked something.
+ */
+declare class ValidDocument<T> {
+    #private;
+    /** The bytes it was opened from; of a string its UTF-8. */
+    get bytes(): Uint8Array;
+    /**
+     * The value that a JSON Pointer (RFC 6901: `'/customer/id'`, `'/items/0'`, `''` for all of it) leads to, as JSON.parse gives it; undefined
+     * if there is none. @throws {InvalidOptionError} if it is no pointer.
+     */
+    get(pointer: string): unknown;
+    /** What several pointers lead to, in their order. @throws {InvalidOptionError} if one is no pointer. */
+    pick<const Pointers extends readonly string[]>(pointers: Pointers): {
+        -readonly [I in keyof Pointers]: unknown;
+    };
+    /** The whole of it, parsed when first asked for: the same object each time. */
+    toObject(): T;
+}
+
+/** A schema as JSON Schema writes it. */
+type JsonSchema = boolean | {
+    readonly [keyword: string]: unknown;
+};
+/** The drafts there are. */
+type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
+/** What validate answers. */
+type Validation = {
+    readonly valid: true;
+} | ValidationFailure;
+/**
+ * What other libraries expose of their schemas: Standard Schema v1 with its JSON Schema part (zod 4, arktype 2, and valibot with
+ * @valibot/to-json-schema). What they do beyond JSON Schema, such as transforms and refinements, is not checked here.
+ */
+interface StandardSchema<Input = unknown, Output = Input> {
+    readonly '~standard': {
+        readonly version: 1;
+        readonly vendor: string;
+        readonly jsonSchema?: {
+            readonly input: (options: {
+                readonly target: 'draft-2020-12';
+            }) => Record<string, unknown>;
+            readonly output: (options: {
+                readonly target: 'draft-2020-12';
+            }) => Record<string, unknown>;
+        } | undefined;
+        readonly types?: {
+            readonly input: Input;
+            readonly output: Output;
+        } | undefined;
+    };
+}
+/** Options of Schema. */
+interface SchemaOptions {
+    /** The draft of a schema that has no `$schema`. @default '2020-12' */
+    readonly draft?: SchemaDraft | undefined;
+    /**
+     * The schemas that `$ref` may lead to, by URI: `'https://example.com/money.json'`, or a plain name such as `'orders@2'`. Nothing is
+     * ever fetched.
+     */
+    readonly refs?: {
+        readonly [uri: string]: JsonSchema;
+    } | undefined;
+    /** Whether `format` is checked. Formats that are not known never are. @default true */
+    readonly formats?: boolean | undefined;
+    /**
+     * Whether a member is refused that no schema names which applies to its object, unless one of them has `additionalProperties` or
+     * `unevaluatedProperties`. @default false
+     */
+    readonly rejectUnknown?: boolean | undefined;
+    /**
+     * Two members of one name: 'reject', as parsers do not agree on which one counts; or 'last' counts, as for JSON.parse.
+     * @default 'reject'
+     */
+    readonly duplicateKeys?: 'reject' | 'last' | undefined;
+    /** Whether `__proto__`, and `prototype` in a `constructor`, may be names of members. @default 'allow' */
+    readonly protoKeys?: 'allow' | 'reject' | undefined;
+    /**
+     * 'linear': regular expressions take time linear in the text, and those with look-around or back-references do not compile.
+     * 'backtracking': they do, and end with no match after 10,000 steps. @default 'linear'
+     */
+    readonly regex?: 'linear' | 'backtracking' | undefined;
+    /** The longest document, in bytes of UTF-8: from 1 to 2^30. @default 1048576 */
+    readonly maxBytes?: number | undefined;
+    /** How deep arrays and objects may be nested: from 1 to 512. @default 128 */
+    readonly maxDepth?: number | undefined;
+    /** How many issues are told: from 1 to 100. Finding all of a hostile document costs more than reading it. @default 1 */
+    readonly maxErrors?: number | undefined;
+    /** Whether issues keep the values to themselves. Names of members are told either way. @default true */
+    readonly maskValues?: boolean | undefined;
+    /** Names the schema in errors. */
+    readonly label?: string | undefined;
+}
+
+/**
+ * A JSON Schema, compiled. Documents are strings or bytes (Buffer, Uint8Array); what is not UTF-8, not JSON to the letter or beyond a
+ * limit is never valid. Drafts 4, 6, 7, 2019-09 and 2020-12, to the last test of the official suite.
+ *
+ * ```js
+ * const order = new Schema({ type: 'object', required: ['id'], properties: { id: { type: 'integer' } } });
+ * order.isValid(Buffer.from('{"id":1}')); // true
+ * order.parse('{"id":"1"}'); // ValidationError: the document /id must be integer
+ * ```
+ */
+declare class Schema<T = unknown> {
+    #private;
+    /**
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
+     * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
+     */
+    constructor(schema: JsonSchema | StandardSchema, options?: SchemaOptions);
+    /** Whether a document is valid. @throws {InvalidOptionError | DisposedError} */
+    isValid(document: Uint8Array | string): boolean;
+    /** Whether a document is valid, or why not. @throws {InvalidOptionError | DisposedError} */
+    validate(document: Uint8Array | string): Validation;
+    /** A valid document, parsed. @throws {ValidationError | InvalidOptionError | DisposedError} */
+    parse(document: Uint8Array | string): T;
+    /**
+     * A valid document, unparsed: for those who need a few fields of it. Its bytes must not be changed while it is in use.
+     * @throws {ValidationError | InvalidOptionError | DisposedError}
+     */
+    open(document: Uint8Array | string): ValidDocument<T>;
+    /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
+    validateMany(documents: Iterable<Uint8Array | string>): Validation[];
+    /**
+     * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle) is
+     * not. For small schemas a code generator such as ajv is several times faster at this.
+     * @throws {DisposedError}
+     */
+    check(value: unknown): value is T;
+    /** Standard Schema v1, with its JSON Schema part. Values are checked as `check` does it, and given back as they are. */
+    get '~standard'(): {
+        readonly version: 1;
+        readonly vendor: "breakwater";
+        readonly validate: (value: unknown) => StandardResult<T>;
+        readonly jsonSchema: {
+            readonly input: () => Record<string, unknown>;
+            readonly output: () => Record<string, unknown>;
+        };
+    };
+    /** Lets go of the compiled schema: later calls throw DisposedError; open documents stay. A second call does nothing. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface StandardResultIssue {
+    readonly message: string;
+    readonly path: readonly string[];
+}
+/** What a Standard Schema answers. */
+type StandardResult<T> = {
+    readonly value: T;
+    readonly issues?: undefined;
+} | {
+    readonly issues: readonly StandardResultIssue[];
+};
+
 /** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
 interface LoadShedderBounds {
     /**
@@ -1838,5 +2042,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, TimeoutError, TokenBucket, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, WaitOptions };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, Validation, ValidationFailure, WaitOptions };

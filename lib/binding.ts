@@ -1,5 +1,6 @@
 /** What the native binary exports: types only. `native.ts` loads it, and checks its `ABI` before anything else is used. */
 import type { NativeCaches } from './binding-cache.js';
+import type { NativeSchemas } from './binding-schema.js';
 
 /** A limit as it crosses the border, its types checked. */
 export interface NativeLimit {
@@ -432,7 +433,7 @@ export interface LimitsInForce {
   readonly limits: readonly { readonly limit: number; readonly windowMs: number; readonly label?: string }[];
 }
 
-export interface Native extends NativeCaches {
+export interface Native extends NativeCaches, NativeSchemas {
   /** The binary's side of the contract number. */
   readonly ABI: number;
   openHost(onMail: () => void): {

@@ -16,6 +16,7 @@ export type Kind =
   | 'cache'
   | 'monitor'
   | 'shedder'
+  | 'schema'
   | 'retry'
   | 'timeout'
   | 'hedge'
@@ -174,6 +175,69 @@ export class NameConflictError extends BreakwaterError {
   }
 }
 
+/** One thing that is wrong with a document, as users of ajv know it. */
+export interface Issue {
+  /** The value that is wrong: a JSON Pointer into the document. Cut after 256 bytes. */
+  readonly instancePath: string;
+  /** The keyword that says so: a URI fragment into the schema. Empty if the text is no document, or breaks a limit. */
+  readonly schemaPath: string;
+  /** The keyword, or what else was broken: 'syntax', 'encoding', 'budget', 'numberRange', or the option whose limit was passed. */
+  readonly keyword: string;
+  /** What the value must be, in English. */
+  readonly message: string;
+  /** What the message is made from, by keyword as ajv has it; `offset`, a byte of the text, where that is wrong. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** The value itself, with `maskValues: false`, if it is short. */
+  readonly data?: unknown;
+}
+
+/** Why a document is not valid. */
+export interface ValidationFailure {
+  readonly valid: false;
+  /** 'syntax': it is no JSON that all parsers read alike. 'limit': it is too long, too deep or too costly. 'schema': it does not match. */
+  readonly reason: 'syntax' | 'limit' | 'schema';
+  /** At least one, and no more than `maxErrors`. */
+  readonly errors: readonly Issue[];
+  /** There may be more. */
+  readonly truncated: boolean;
+}
+
+/** A document is not valid. */
+export class ValidationError extends BreakwaterError {
+  readonly reason: ValidationFailure['reason'];
+  readonly errors: readonly Issue[];
+  readonly truncated: boolean;
+
+  constructor({ reason, errors, truncated }: Omit<ValidationFailure, 'valid'>, details: ErrorDetails) {
+    const [first] = errors;
+    const place = first?.instancePath ? `${first.instancePath} ` : '';
+    super(`the document ${place}${first?.message ?? 'is not valid'}`, details);
+    this.reason = reason;
+    this.errors = errors;
+    this.truncated = truncated;
+  }
+}
+
+/** A schema does not compile. */
+export class SchemaError extends BreakwaterError {
+  /** Where in the schema: a JSON Pointer. */
+  readonly pointer: string;
+  /** The keyword that is wrong there, or empty. */
+  readonly keyword: string;
+  /** Of `refs`, the schema it is in; undefined for the schema itself, and where that is not known. */
+  readonly uri: string | undefined;
+
+  constructor(
+    said: { pointer: string; keyword: string; uri?: string | undefined; message: string },
+    details: ErrorDetails,
+  ) {
+    super(said.message, details);
+    this.pointer = said.pointer;
+    this.keyword = said.keyword;
+    this.uri = said.uri;
+  }
+}
+
 /** The object was disposed: by `dispose()`, or while this call waited. */
 export class DisposedError extends BreakwaterError {}
 
@@ -194,5 +258,7 @@ brand(TimeoutError, 'ERR_TIMEOUT');
 brand(ReentrantLoadError, 'ERR_REENTRANT_LOAD');
 brand(InvalidOptionError, 'ERR_INVALID_OPTION');
 brand(NameConflictError, 'ERR_NAME_CONFLICT');
+brand(ValidationError, 'ERR_VALIDATION');
+brand(SchemaError, 'ERR_SCHEMA');
 brand(DisposedError, 'ERR_DISPOSED');
 brand(NativeBindingError, 'ERR_NATIVE_BINDING');

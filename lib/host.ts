@@ -46,6 +46,7 @@ export type NativeKind =
   | 'bulkhead'
   | 'monitor'
   | 'shedder'
+  | 'schema'
   | 'queue'
   | 'cache'
   | 'residents'

@@ -65,6 +65,7 @@ export {
   DrainingError,
   type ErrorDetails,
   InvalidOptionError,
+  type Issue,
   type Kind,
   NameConflictError,
   NativeBindingError,
@@ -75,7 +76,10 @@ export {
   RateLimitedError,
   ReentrantLoadError,
   RefusedError,
+  SchemaError,
   TimeoutError,
+  ValidationError,
+  type ValidationFailure,
 } from './errors.js';
 export type { Policy } from './execute.js';
 export { type FallbackOptions, fallback } from './fallback.js';
@@ -111,6 +115,15 @@ export {
   type PushOptions,
 } from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
+export { Schema } from './schema.js';
+export type { ValidDocument } from './schema-document.js';
+export type {
+  JsonSchema,
+  SchemaDraft,
+  SchemaOptions,
+  StandardSchema,
+  Validation,
+} from './schema-options.js';
 export {
   LoadShedder,
   type LoadShedderBounds,

@@ -8,6 +8,7 @@ import {
   InvalidOptionError,
   type Kind,
   NameConflictError,
+  SchemaError,
 } from './errors.js';
 
 /** What a key of an options object may hold. */
@@ -171,6 +172,15 @@ export function fromNative(error: unknown, details: ErrorDetails): unknown {
   if (code === 'ERR_INVALID_OPTION') {
     const { option, expected, got } = JSON.parse(message) as Record<string, string>;
     return new InvalidOptionError(option as string, expected as string, got as string, details);
+  }
+  if (code === 'ERR_SCHEMA') {
+    const { uri, ...said } = JSON.parse(message) as {
+      pointer: string;
+      keyword: string;
+      uri: string | null;
+      message: string;
+    };
+    return new SchemaError({ ...said, uri: uri ?? undefined }, details);
   }
   if (code === 'ERR_NAME_CONFLICT') {
     const { option } = JSON.parse(message) as { option: string };

@@ -145,6 +145,14 @@ impl Scratch {
     }
 }
 
+/// Why a document could not be read.
+pub(crate) enum Unread {
+    /// It is neither a string nor bytes.
+    Neither,
+    /// It is longer than it may be.
+    TooLong,
+}
+
 /// Text as it was read: what it is in JavaScript, lone surrogates included.
 pub(crate) enum Text<'a> {
     /// All code units are below 256.
@@ -261,6 +269,55 @@ impl<const N: usize> Call<N> {
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.add(offset), bytes.len()) };
         }
         true
+    }
+
+    /// Null.
+    pub(crate) fn null(&self) -> Answer {
+        let mut value = ptr::null_mut();
+        // SAFETY: the environment is that of the call under way, and the result points to a local.
+        unsafe { sys::napi_get_null(self.env, &mut value) };
+        Answer::Value(value)
+    }
+
+    /// A string of UTF-8, by the shortest way.
+    pub(crate) fn string(&self, text: &[u8]) -> Answer {
+        if text.is_ascii() { self.latin1(text) } else { self.utf8(text) }
+    }
+
+    /// Reads the argument at `index`, a string as UTF-8 or bytes, into `copy`: whether it is a string. Nothing longer than `max`.
+    pub(crate) fn json(&self, index: usize, copy: &mut Vec<u8>, max: usize) -> Result<bool, Unread> {
+        copy.clear();
+        if let Some((data, len)) = self.memory(index) {
+            if len > max {
+                return Err(Unread::TooLong);
+            }
+            copy.reserve(len);
+            if len > 0 {
+                // SAFETY: as in `bytes`.
+                unsafe {
+                    ptr::copy_nonoverlapping(data, copy.as_mut_ptr(), len);
+                    copy.set_len(len);
+                }
+            }
+            return Ok(false);
+        }
+        copy.reserve(TEXT_BYTES);
+        if self.read_utf8(index, copy).ok_or(Unread::Neither)? {
+            return if copy.len() > max { Err(Unread::TooLong) } else { Ok(true) };
+        }
+        let mut len = 0;
+        // SAFETY: a null buffer asks for the length; the environment and the argument belong to the call under way.
+        unsafe {
+            let value = self.args[index];
+            sys::napi_get_value_string_utf8(self.env, value, ptr::null_mut(), 0, &mut len);
+        }
+        if len > max {
+            return Err(Unread::TooLong);
+        }
+        copy.clear();
+        copy.reserve(len + UTF8_SLACK);
+        self.read_utf8(index, copy).ok_or(Unread::Neither)?;
+        Ok(true)
     }
 
     /// A string of Latin-1 bytes.

@@ -36,12 +36,14 @@ use super::{
 use crate::{
     cache::Kept,
     cache_gone::Caching,
+    documents::Documents,
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     hands::Hands,
     limiter::{Reservations, own_bytes},
     monitor::{self, EventLoop},
     overlays::Overlays,
+    programs::Programmed,
     queue::Posted,
     residents::Residents,
     shedder::Shedding,
@@ -79,6 +81,8 @@ pub(crate) struct Host {
     pub(crate) caches: Pool<Kept>,
     /// Each is of one cache without a name.
     pub(crate) residents: Pool<RefCell<Residents>>,
+    pub(crate) schemas: Pool<Programmed>,
+    pub(crate) documents: Documents,
     pub(crate) caching: Caching,
     pub(crate) hands: Hands,
     pub(crate) reservations: Reservations,
@@ -157,6 +161,7 @@ impl Host {
         drop((self.backoffs.empty_all(), self.budgets.empty_all(), self.throttles.empty_all()));
         self.event_loop.end(self.id);
         drop((self.shedders.empty_all(), self.monitors.empty_all(), self.residents.empty_all()));
+        drop(self.schemas.empty_all());
         let buckets = self.buckets.empty_all().into_iter().map(|bucket| bucket as Arc<dyn Waits>);
         let queues = self.queues.empty_all().into_iter().map(|queue| queue as Arc<dyn Waits>);
         let caches = self.caches.empty_all().into_iter().map(|cache| cache as Arc<dyn Waits>);
@@ -309,6 +314,8 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         queues: Pool::default(),
         caches: Pool::default(),
         residents: Pool::default(),
+        schemas: Pool::default(),
+        documents: Documents::default(),
         caching: Caching::default(),
         hands: Hands::default(),
         reservations: Reservations::default(),
@@ -450,6 +457,14 @@ fn with_pool(host: &Host, kind: &str, handle: usize, free: bool) {
             host.residents.empty(handle);
             if free {
                 host.residents.free(handle);
+            }
+        }
+        "schema" => {
+            if let Some(state) = host.schemas.empty(handle) {
+                host.weigh(-state.core.bytes());
+            }
+            if free {
+                host.schemas.free(handle);
             }
         }
         // It has no name to let go of.

@@ -1,0 +1,179 @@
+//! Documents of one environment: the one being looked at, and the last few that were opened.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
+
+use breakwater_schema::{
+    document::{self, Fault, FaultKind, Reader, Spent, ValueKind},
+    issues::Issues,
+    options::Options,
+    program::Program,
+};
+use serde_json::{Value, json};
+
+use crate::fast::{Answer, Call};
+
+/// How many opened documents are kept, and how many bytes of text in all; the last one is, however long. One that is not kept any
+/// more is read again by whoever wants to see it.
+const KEPT: usize = 8;
+const KEPT_BYTES: usize = 4 << 20;
+
+/// Memory for a text and its tape.
+#[derive(Default)]
+pub(crate) struct Source {
+    pub(crate) bytes: Vec<u8>,
+    reader: Reader,
+    failure: String,
+}
+
+/// Memory that a text leaves behind.
+const REST_BYTES: usize = 1 << 20;
+
+impl Source {
+    /// Whether the text has a U+FFFD: what half a surrogate pair is read as.
+    pub(crate) fn may_have_halves(&self) -> bool {
+        !self.bytes.is_ascii() && self.bytes.windows(3).any(|bytes| bytes == [0xEF, 0xBF, 0xBD])
+    }
+
+    pub(crate) fn is_valid(&mut self, program: &Program) -> bool {
+        let Self { bytes, reader, .. } = self;
+        reader.read(bytes, program.limits()).is_ok_and(|document| program.is_valid(&document) == Ok(true))
+    }
+
+    /// Whether the document is valid; else its failure is known.
+    pub(crate) fn validate(&mut self, program: &Program) -> bool {
+        let Self { bytes, reader, failure } = self;
+        let said = match reader.read(bytes, program.limits()) {
+            Err(fault) => faulty(&fault),
+            Ok(document) => match program.is_valid(&document) {
+                Ok(true) => return true,
+                Ok(false) => refused(&program.issues(&document)),
+                Err(Spent) => spent(),
+            },
+        };
+        *failure = said.to_string();
+        false
+    }
+
+    /// Reads what was valid before.
+    pub(crate) fn read_again(&mut self) -> bool {
+        let limits = Options::widest();
+        self.reader.read(&self.bytes, &limits).is_ok()
+    }
+
+    pub(crate) fn too_long(&mut self, max: usize) {
+        let fault = Fault { kind: FaultKind::Bytes, offset: max, path: String::new() };
+        self.failure = faulty(&fault).to_string();
+    }
+
+    pub(crate) fn failure(&self) -> &str {
+        &self.failure
+    }
+
+    fn rest(&mut self) {
+        if self.bytes.capacity() > REST_BYTES {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+fn faulty(fault: &Fault) -> Value {
+    let Fault { kind, offset, path } = fault;
+    let reason = if kind.is_limit() { "limit" } else { "syntax" };
+    let issue = json!({
+        "instancePath": path, "schemaPath": "", "keyword": kind.keyword(), "params": { "offset": offset },
+        "message": kind.to_string(),
+    });
+    json!({ "reason": reason, "errors": [issue], "truncated": false })
+}
+
+fn spent() -> Value {
+    let issue = json!({
+        "instancePath": "", "schemaPath": "", "keyword": "budget", "params": {},
+        "message": "must NOT take more steps to validate than a document of its size may",
+    });
+    json!({ "reason": "limit", "errors": [issue], "truncated": false })
+}
+
+fn refused(issues: &Issues) -> Value {
+    let list: Vec<Value> = issues.list.iter().map(|issue| issue.to_json()).collect();
+    json!({ "reason": "schema", "errors": list, "truncated": issues.truncated })
+}
+
+/// A document that was opened.
+struct Kept {
+    number: u64,
+    text: String,
+    reader: Reader,
+}
+
+/// The documents of one environment.
+#[derive(Default)]
+pub(crate) struct Documents {
+    source: RefCell<Source>,
+    kept: RefCell<VecDeque<Kept>>,
+    opened: Cell<u64>,
+}
+
+/// Numbers of documents begin here: what is below says why there is none.
+const FIRST: u64 = 2;
+
+/// What `get` found, as a register says it.
+const MISSING: f64 = 0.0;
+const VALUE: f64 = 1.0;
+const JSON: f64 = 2.0;
+const GONE: f64 = 3.0;
+const NO_POINTER: f64 = 4.0;
+
+impl Documents {
+    pub(crate) fn with_source<R>(&self, body: impl FnOnce(&mut Source) -> R) -> R {
+        let mut source = self.source.borrow_mut();
+        let answer = body(&mut source);
+        source.rest();
+        answer
+    }
+
+    /// Keeps the document that was read last: its number.
+    pub(crate) fn keep(&self) -> f64 {
+        let mut source = self.source.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
+        // The oldest one's memory is used again, if there are enough.
+        let spare = if kept.len() >= KEPT { kept.pop_front() } else { None };
+        let (memory, spare) = spare.map_or_else(Default::default, |old| (old.text.into_bytes(), old.reader));
+        let reader = std::mem::replace(&mut source.reader, spare);
+        let bytes = std::mem::replace(&mut source.bytes, memory);
+        // It was read, so it is UTF-8.
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let number = self.opened.get().max(FIRST);
+        self.opened.set(number + 1);
+        kept.push_back(Kept { number, text, reader });
+        while kept.len() > 1 && kept.iter().map(|kept| kept.text.len()).sum::<usize>() > KEPT_BYTES {
+            kept.pop_front();
+        }
+        number as f64
+    }
+
+    /// What a pointer leads to in the document of this number, and how the register says it.
+    pub(crate) fn get<const N: usize>(&self, number: f64, pointer: &[u8], call: &Call<N>) -> (f64, Answer) {
+        let kept = self.kept.borrow();
+        let Some(kept) = kept.iter().rev().find(|kept| kept.number as f64 == number) else {
+            return (GONE, Answer::Undefined);
+        };
+        let document = kept.reader.document(&kept.text);
+        let pointer = std::str::from_utf8(pointer).unwrap_or("");
+        let node = match document.at(pointer) {
+            Some(node) => node,
+            None if document::is_pointer(pointer) => return (MISSING, Answer::Undefined),
+            None => return (NO_POINTER, Answer::Undefined),
+        };
+        match node.kind() {
+            ValueKind::Null => (VALUE, call.null()),
+            ValueKind::Boolean => (VALUE, (node.boolean() == Some(true)).into()),
+            ValueKind::Number => (VALUE, node.double().unwrap_or(0.0).into()),
+            ValueKind::String => (VALUE, call.utf8(node.string().unwrap_or("").as_bytes())),
+            ValueKind::Array | ValueKind::Object => (JSON, call.utf8(node.raw().as_bytes())),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A JSON text, read once and looked at where it lies.
+//!
+//! [`Reader::read`] checks the grammar, the encoding and the [`Limits`] in one pass and leaves a tape: one entry for each value, key
+//! and end. A [`Node`] is a place on it. Nothing is built from the text but the strings that have escapes, and the memory is kept
+//! from one document to the next. Every look at a node is counted (see [`Meter`]), so that no schema can make a small document
+//! cost much.
+//!
+//! ```
+//! use breakwater_schema::document::{DuplicateKeys, Limits, Reader};
+//!
+//! let limits = Limits {
+//!     max_bytes: 1 << 20,
+//!     max_depth: 128,
+//!     duplicate_keys: DuplicateKeys::Reject,
+//!     refuse_proto_keys: true,
+//! };
+//! let mut reader = Reader::default();
+//! let document = reader.read(br#"{"order": {"id": 17}}"#, &limits)?;
+//! assert_eq!(document.at("/order/id").map(|node| node.raw()), Some("17"));
+//! let fault = reader.read(br#"{"order": {"id": 17}"#, &limits).unwrap_err();
+//! assert_eq!((fault.offset, fault.path.as_str()), (20, "/order"));
+//! # Ok::<(), breakwater_schema::document::Fault>(())
+//! ```
+
+mod equal;
+mod limits;
+mod members;
+mod meter;
+mod node;
+mod number;
+pub(crate) mod pointer;
+mod read;
+mod tape;
+mod text;
+mod view;
+
+pub(crate) use equal::duplicate;
+pub use limits::{DuplicateKeys, Fault, FaultKind, Limits};
+pub use meter::Spent;
+pub use node::{Node, ValueKind};
+pub use read::Reader;
+pub(crate) use view::{Bytes, fill_names, value_of};
+
+use meter::Meter;
+use tape::Tape;
+
+/// Whether a text is a JSON Pointer.
+pub fn is_pointer(text: &str) -> bool {
+    pointer::steps(text).is_some()
+}
+
+/// A document that was read.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    tape: &'a Tape,
+    pub(crate) meter: Meter,
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
+        Self { text, tape, meter: Meter::default() }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Its outermost value.
+    pub fn root(&self) -> Node<'_> {
+        Node::new(self, 0)
+    }
+
+    /// How many entries it has: values, names and ends.
+    pub fn entries(&self) -> usize {
+        self.tape.entries.len()
+    }
+
+    /// The value that a JSON Pointer leads to.
+    pub fn at(&self, pointer: &str) -> Option<Node<'_>> {
+        let steps = pointer::steps(pointer)?;
+        steps.iter().try_fold(self.root(), |node, step| match node.kind() {
+            ValueKind::Object => node.member(step),
+            ValueKind::Array => node.element(pointer::index(step)?),
+            _ => None,
+        })
+    }
+}

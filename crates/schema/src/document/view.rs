@@ -1,0 +1,283 @@
+//! A document as the engine sees it. `serde_json::Value`, which it would take as well, is no way to read what comes in: building one
+//! takes three to five times as long as all that is done here.
+
+use std::{borrow::Cow, cell::Cell};
+
+use jsonschema::{
+    JsonType,
+    json::{Array, Json, Node as View, NodeIdentity, Object},
+};
+use jsonschema_value::LazyInstance;
+use serde_json::{Map, Value};
+
+use super::{
+    Document, equal,
+    node::{Members, Node, ValueKind},
+    number::Number,
+    tape::{ASCII, Entry, Kind, Tape, hash_of},
+};
+
+/// Documents that were read from bytes.
+#[derive(Debug)]
+pub(crate) enum Bytes {}
+
+/// A property's name and its hash.
+#[derive(Debug)]
+pub(crate) struct PreparedKey {
+    hash: u32,
+    name: Box<str>,
+}
+
+/// A document that is one string: the name of a member, for `propertyNames`.
+#[derive(Debug, Default)]
+pub(crate) struct NameBuffer {
+    text: String,
+    tape: Tape,
+}
+
+thread_local! {
+    /// The fuel that is left for names: they are documents of their own.
+    static NAMES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What may be spent on the names of members from now on.
+pub(crate) fn fill_names(fuel: u64) {
+    NAMES.set(fuel);
+}
+
+impl Json for Bytes {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = PreparedKey;
+    type StringBuffer = NameBuffer;
+
+    // A lookup walks the members of all but large objects.
+    const KEYS_PER_LOOKUP: usize = 2;
+
+    fn prepare_key(key: &str) -> PreparedKey {
+        PreparedKey { hash: hash_of(key.as_bytes()), name: key.into() }
+    }
+
+    fn with_string_node<T>(buffer: &mut NameBuffer, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        let NameBuffer { text, tape } = buffer;
+        text.clear();
+        text.push_str(string);
+        tape.clear();
+        let flags = if text.is_ascii() { ASCII } else { 0 };
+        tape.entries.push(Entry { flags, a: text.len() as u32, ..Entry::new(Kind::String, 0) });
+        let document = Document::new(text, tape);
+        document.meter.fill(NAMES.get());
+        document.meter.report(usize::MAX);
+        let outcome = f(document.root());
+        NAMES.set(document.meter.left());
+        outcome
+    }
+}
+
+/// Work on a string costs by its length: so many bytes a unit.
+const BYTES_A_UNIT: u64 = 64;
+
+impl<'a> View<'a, Bytes> for Node<'a> {
+    type Object = Self;
+    type Array = Self;
+    type Number = Number<'a>;
+
+    #[inline]
+    fn as_object(&self) -> Option<Self> {
+        let meter = &self.document.meter;
+        meter.enter();
+        (self.entry().kind == Kind::Object && !meter.is_mute()).then_some(*self)
+    }
+
+    #[inline]
+    fn as_array(&self) -> Option<Self> {
+        let meter = &self.document.meter;
+        meter.enter();
+        (self.entry().kind == Kind::Array && !meter.is_mute()).then_some(*self)
+    }
+
+    #[inline]
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        let text = self.string();
+        let cost = text.map_or(0, |text| text.len() as u64 / BYTES_A_UNIT);
+        self.document.meter.spend(1 + cost);
+        text.map(Cow::Borrowed)
+    }
+
+    #[inline]
+    fn as_number(&self) -> Option<Number<'a>> {
+        self.document.meter.spend(1);
+        self.number()
+    }
+
+    #[inline]
+    fn as_boolean(&self) -> Option<bool> {
+        self.document.meter.spend(1);
+        self.boolean()
+    }
+
+    #[inline]
+    fn is_null(&self) -> bool {
+        self.document.meter.spend(1);
+        self.entry().kind == Kind::Null
+    }
+
+    #[inline]
+    fn is_number(&self) -> bool {
+        self.document.meter.spend(1);
+        matches!(self.entry().kind, Kind::Int | Kind::Number)
+    }
+
+    #[inline]
+    fn is_string(&self) -> bool {
+        self.document.meter.spend(1);
+        self.entry().kind == Kind::String
+    }
+
+    #[inline]
+    fn json_type(&self) -> JsonType {
+        self.document.meter.spend(1);
+        match self.kind() {
+            ValueKind::Null => JsonType::Null,
+            ValueKind::Boolean => JsonType::Boolean,
+            ValueKind::Number => JsonType::Number,
+            ValueKind::String => JsonType::String,
+            ValueKind::Array => JsonType::Array,
+            ValueKind::Object => JsonType::Object,
+        }
+    }
+
+    #[inline]
+    fn string_length(&self) -> Option<u64> {
+        self.document.meter.spend(1);
+        self.length()
+    }
+
+    #[inline]
+    fn equals_value(&self, expected: &Value) -> bool {
+        equal::is_value(*self, expected)
+    }
+
+    fn to_value(&self) -> Cow<'a, Value> {
+        Cow::Owned(value_of(*self))
+    }
+
+    /// Errors hold no values: only the number under which the node was noted.
+    fn lazy_value(&self) -> LazyInstance<'a> {
+        let number = self.document.meter.error(self.at);
+        LazyInstance::Deferred {
+            bytes: &[],
+            tag: number,
+            make: |_, tag| Value::from(tag),
+            cell: Default::default(),
+        }
+    }
+
+    #[inline]
+    fn identity(&self) -> Option<NodeIdentity> {
+        Some(NodeIdentity::tagged(std::ptr::from_ref(self.document) as usize, self.at))
+    }
+
+    #[inline]
+    fn container_identity(&self) -> Option<NodeIdentity> {
+        // Names of members are documents that share an address one after the other, but no containers.
+        matches!(self.entry().kind, Kind::Object | Kind::Array).then(|| self.identity()).flatten()
+    }
+}
+
+impl<'a> Object<'a, Bytes> for Node<'a> {
+    type Node = Self;
+    type MemberName = &'a str;
+    type MembersIter = Metered<'a, Members<'a>>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        Node::len(self)
+    }
+
+    #[inline]
+    fn get(&self, key: &PreparedKey) -> Option<Self> {
+        self.document.meter.spend(1 + Node::len(self).min(32) as u64 / 8);
+        self.member_hashed(key.hash, &key.name)
+    }
+
+    #[inline]
+    fn members(&self) -> Self::MembersIter {
+        Metered { inner: Node::members(*self), document: self.document }
+    }
+}
+
+impl<'a> Array<'a, Bytes> for Node<'a> {
+    type Node = Self;
+    type ElementsIter = Metered<'a, Elements<'a>>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        Node::len(self)
+    }
+
+    #[inline]
+    fn elements(&self) -> Self::ElementsIter {
+        let inner = Elements { document: self.document, at: self.at + 1, left: Node::len(self) };
+        Metered { inner, document: self.document }
+    }
+
+    fn is_unique(&self) -> bool {
+        equal::is_unique(*self)
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub(crate) struct Elements<'a> {
+    document: &'a Document<'a>,
+    at: u32,
+    left: usize,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Node<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.at;
+        self.at = self.document.tape.after(at);
+        Some(Node { document: self.document, at })
+    }
+}
+
+/// Each step costs, and there is none once the document is mute.
+#[derive(Debug)]
+pub(crate) struct Metered<'a, I> {
+    inner: I,
+    document: &'a Document<'a>,
+}
+
+impl<'a, I: Iterator> Iterator for Metered<'a, I> {
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        self.document.meter.spend(1);
+        if self.document.meter.is_mute() { None } else { self.inner.next() }
+    }
+}
+
+/// A node as a value, for the few keywords that need one.
+pub(crate) fn value_of(node: Node<'_>) -> Value {
+    use jsonschema_value::JsonNumber as _;
+    node.document.meter.spend(1);
+    match node.kind() {
+        ValueKind::Null => Value::Null,
+        ValueKind::Boolean => Value::Bool(node.boolean() == Some(true)),
+        ValueKind::Number => {
+            node.number().map_or(Value::Null, |number| Value::Number(number.to_number().into_owned()))
+        }
+        ValueKind::String => Value::String(node.string().unwrap_or("").to_owned()),
+        ValueKind::Array => Value::Array(node.elements().map(value_of).collect()),
+        ValueKind::Object => {
+            let members = node.members().map(|(name, node)| (name.to_owned(), value_of(node)));
+            Value::Object(members.collect::<Map<_, _>>())
+        }
+    }
+}

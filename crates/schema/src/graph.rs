@@ -1,0 +1,204 @@
+//! Which subschemas apply to the same value as which, through `allOf` and its like and through references.
+
+use std::collections::HashMap;
+
+use referencing::{Draft, Registry, Resolver, uri};
+use serde_json::Value;
+
+use crate::{document::pointer, options::SCHEMA_CHAIN, program::SchemaError};
+
+/// A subschema.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) schema: &'a Value,
+    /// What its references are relative to.
+    resolver: Option<Resolver<'a>>,
+    draft: Draft,
+    /// Where it stands in its document.
+    pub(crate) pointer: String,
+    /// Those that apply to the same value because this one does.
+    pub(crate) in_place: Vec<usize>,
+    /// Whether it refers to something that is only known when a document is validated, or is not known at all.
+    pub(crate) is_open: bool,
+}
+
+/// The subschemas of a schema and of what it refers to.
+#[derive(Debug)]
+pub(crate) struct Graph<'a> {
+    pub(crate) parts: Vec<Part<'a>>,
+    by_address: HashMap<usize, usize>,
+}
+
+/// Keywords whose schemas apply to the same value: one, a list, or one for each name.
+const ONE: [&str; 4] = ["not", "if", "then", "else"];
+const LIST: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const MAP: [&str; 2] = ["dependentSchemas", "dependencies"];
+/// Keywords whose schemas apply to members and elements, or to nothing.
+const INNER_ONE: [&str; 8] = [
+    "additionalProperties",
+    "unevaluatedProperties",
+    "propertyNames",
+    "items",
+    "additionalItems",
+    "unevaluatedItems",
+    "contains",
+    "contentSchema",
+];
+const INNER_LIST: [&str; 2] = ["prefixItems", "items"];
+const INNER_MAP: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+
+impl<'a> Graph<'a> {
+    /// `base`: the URI under which the registry has the schema.
+    pub(crate) fn of(schema: &'a Value, draft: Draft, registry: &'a Registry<'a>, base: &str) -> Self {
+        let mut graph = Self { parts: Vec::new(), by_address: HashMap::new() };
+        let resolver = uri::from_str(base).ok().map(|base| registry.resolver(base));
+        graph.add(schema, String::new(), resolver.as_ref(), draft);
+        graph.resolve();
+        graph
+    }
+
+    /// The part that this subschema is.
+    pub(crate) fn part(&self, schema: &Value) -> Option<usize> {
+        self.by_address.get(&address(schema)).copied()
+    }
+
+    /// Whether this part is a reference beside which nothing counts.
+    pub(crate) fn ignores_siblings(&self, id: usize) -> bool {
+        self.parts.get(id).is_some_and(|part| {
+            matches!(part.draft, Draft::Draft4 | Draft::Draft6 | Draft::Draft7)
+                && part.schema.get("$ref").is_some_and(Value::is_string)
+        })
+    }
+
+    fn add(
+        &mut self,
+        schema: &'a Value,
+        place: String,
+        resolver: Option<&Resolver<'a>>,
+        draft: Draft,
+    ) -> usize {
+        if let Some(known) = self.part(schema) {
+            return known;
+        }
+        let id = self.parts.len();
+        self.by_address.insert(address(schema), id);
+        let draft = draft.detect(schema);
+        let own = resolver.and_then(|above| above.in_subresource(draft.create_resource_ref(schema)).ok());
+        let (pointer, in_place) = (place.clone(), Vec::new());
+        self.parts.push(Part { schema, resolver: own.clone(), draft, pointer, in_place, is_open: false });
+        let Some(keywords) = schema.as_object() else { return id };
+        for (keyword, value) in keywords {
+            let word = keyword.as_str();
+            let mut at = place.clone();
+            pointer::push(&mut at, word);
+            let found: Vec<usize> = below(word, value)
+                .into_iter()
+                .map(|(step, inner)| {
+                    let mut at = at.clone();
+                    if let Some(step) = step {
+                        pointer::push(&mut at, &step);
+                    }
+                    self.add(inner, at, own.as_ref(), draft)
+                })
+                .collect();
+            let in_place = ONE.contains(&word) || LIST.contains(&word) || MAP.contains(&word);
+            if in_place && let Some(part) = self.parts.get_mut(id) {
+                part.in_place.extend(found);
+            }
+        }
+        id
+    }
+
+    /// Follows the references; what they lead to is new, or known already.
+    fn resolve(&mut self) {
+        for id in 0.. {
+            let Some(part) = self.parts.get(id) else { break };
+            let Some(keywords) = part.schema.as_object() else { continue };
+            let mut is_open = keywords.contains_key("$dynamicRef") || keywords.contains_key("$recursiveRef");
+            let mut target = None;
+            if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
+                let found = part.resolver.as_ref().and_then(|resolver| resolver.lookup(reference).ok());
+                match found {
+                    Some(found) => {
+                        let (schema, resolver, draft) = found.into_inner();
+                        let known = || reference.strip_prefix('#').unwrap_or(reference).to_owned();
+                        target = Some(self.add(schema, known(), Some(&resolver), draft));
+                    }
+                    None => is_open = true,
+                }
+            }
+            if let Some(part) = self.parts.get_mut(id) {
+                part.in_place.extend(target);
+                part.is_open = is_open;
+            }
+        }
+    }
+
+    /// How many schemas may apply to one value through each other: each takes stack while a document is validated.
+    ///
+    /// # Errors
+    /// More than [`SCHEMA_CHAIN`].
+    pub(crate) fn check_depth(&self) -> Result<(), SchemaError> {
+        // Longest chain from each part, without recursion; a circle ends where the engine's guard ends it, at its second round.
+        let mut longest: Vec<Option<usize>> = vec![None; self.parts.len()];
+        let mut open = vec![false; self.parts.len()];
+        for start in 0..self.parts.len() {
+            let mut stack = vec![(start, 0)];
+            while let Some(&(id, next)) = stack.last() {
+                open[id] = true;
+                let pending = self.parts[id]
+                    .in_place
+                    .iter()
+                    .skip(next)
+                    .position(|&to| longest[to].is_none() && !open[to]);
+                if let Some(skipped) = pending {
+                    let to = self.parts[id].in_place[next + skipped];
+                    if let Some(top) = stack.last_mut() {
+                        top.1 = next + skipped + 1;
+                    }
+                    stack.push((to, 0));
+                    continue;
+                }
+                let below = self.parts[id].in_place.iter().filter_map(|&to| longest[to]).max();
+                let length = below.map_or(1, |below| below + 1);
+                if length > SCHEMA_CHAIN {
+                    return Err(SchemaError {
+                        pointer: self.parts[id].pointer.clone(),
+                        keyword: String::new(),
+                        uri: None,
+                        message: format!(
+                            "more than {SCHEMA_CHAIN} schemas apply to one value through each other"
+                        ),
+                    });
+                }
+                longest[id] = Some(length);
+                open[id] = false;
+                stack.pop();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The subschemas that a keyword holds, with the step that leads to each.
+fn below<'a>(word: &str, value: &'a Value) -> Vec<(Option<String>, &'a Value)> {
+    let mut found = Vec::new();
+    match value {
+        Value::Object(_) | Value::Bool(_) if ONE.contains(&word) || INNER_ONE.contains(&word) => {
+            found.push((None, value));
+        }
+        Value::Array(values) if LIST.contains(&word) || INNER_LIST.contains(&word) => {
+            found.extend(values.iter().enumerate().map(|(index, value)| (Some(index.to_string()), value)));
+        }
+        Value::Object(values) if MAP.contains(&word) || INNER_MAP.contains(&word) => {
+            found.extend(values.iter().map(|(name, value)| (Some(name.clone()), value)));
+        }
+        _ => {}
+    }
+    found.retain(|(_, value)| value.is_object() || value.is_boolean());
+    found
+}
+
+fn address(value: &Value) -> usize {
+    std::ptr::from_ref(value) as usize
+}

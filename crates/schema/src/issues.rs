@@ -1,0 +1,211 @@
+//! Why a document is not valid: issues as users of ajv know them, as many as were asked for.
+
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    document::{Bytes, Document, Spent},
+    wording::{self, Finding},
+};
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issue {
+    /// The value that is wrong, as a JSON Pointer into the document.
+    pub instance_path: String,
+    /// The keyword that says so, as a URI fragment into the schema.
+    pub schema_path: String,
+    /// The keyword.
+    pub keyword: String,
+    /// A sentence about the value, in ajv's words.
+    pub message: String,
+    /// What the message is made from, as ajv names it.
+    pub params: Value,
+    /// The value, where errors may tell.
+    pub data: Option<Value>,
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issues {
+    /// At least one.
+    pub list: Vec<Issue>,
+    /// There may be more.
+    pub truncated: bool,
+}
+
+/// Errors that may be made for each that is told: those of branches that come to nothing count too.
+const SPARE_ERRORS: usize = 64;
+const LEAST_ERRORS: usize = 1_000;
+
+/// Pointers and names of a document are cut after so many bytes.
+const LONGEST_TEXT: usize = 256;
+/// Values longer than this, as they are written, are not told.
+const LONGEST_VALUE: usize = 256;
+
+pub(crate) fn collect(
+    validator: &Validator<Bytes>,
+    schema: &Value,
+    document: &Document<'_>,
+    max: usize,
+    mask: bool,
+    fuel: u64,
+) -> Issues {
+    let report = Report { schema, document, max, mask };
+    // The first error ends the search, where one is all that is wanted, and where looking for all of them costs too much.
+    let first = || {
+        document.meter.report(usize::MAX);
+        let fuel = fuel + 64 * document.entries() as u64;
+        let found = document.meter.run(fuel, || validator.validate(document.root()).err());
+        found.map(|error| report.of(error.into_iter().collect(), true))
+    };
+    let all = || -> Result<Issues, Spent> {
+        document.meter.report(LEAST_ERRORS + SPARE_ERRORS * max);
+        let fuel = fuel + 64 * document.entries() as u64;
+        let found: Vec<ValidationError<'_>> =
+            document.meter.run(fuel, || validator.iter_errors(document.root()).collect())?;
+        let stopped = document.meter.is_mute();
+        let found = found.into_iter().filter(|error| report.is_true(error)).collect();
+        Ok(report.of(found, stopped))
+    };
+    let issues = if max == 1 { first() } else { all() };
+    match issues {
+        Ok(issues) if !issues.list.is_empty() => issues,
+        _ if max > 1 => first().ok().filter(|issues| !issues.list.is_empty()).unwrap_or_else(unexplained),
+        _ => unexplained(),
+    }
+}
+
+/// It is wrong, and to tell why costs too much.
+fn unexplained() -> Issues {
+    let issue = Issue {
+        instance_path: String::new(),
+        schema_path: "#".to_owned(),
+        keyword: "schema".to_owned(),
+        message: "must match the schema (to tell why would cost too much)".to_owned(),
+        params: json!({}),
+        data: None,
+    };
+    Issues { list: vec![issue], truncated: true }
+}
+
+struct Report<'a> {
+    schema: &'a Value,
+    document: &'a Document<'a>,
+    max: usize,
+    mask: bool,
+}
+
+impl Report<'_> {
+    /// Whether an error was made before the document went mute.
+    fn is_true(&self, error: &ValidationError<'_>) -> bool {
+        error.instance().as_u64().is_some_and(|number| self.document.meter.is_true(number as u32))
+    }
+
+    fn of(&self, errors: Vec<ValidationError<'_>>, stopped: bool) -> Issues {
+        let mut list = Vec::new();
+        for error in &errors {
+            self.push(&mut list, error);
+            if list.len() > self.max {
+                break;
+            }
+        }
+        let truncated = stopped || list.len() > self.max;
+        list.truncate(self.max);
+        Issues { list, truncated }
+    }
+
+    /// One error is one issue or more: each missing or unexpected member is one, and what comes of the branches of a union.
+    fn push(&self, list: &mut Vec<Issue>, error: &ValidationError<'_>) {
+        if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind()
+            && let Some(branch) = best(context)
+        {
+            for inner in branch {
+                self.push(list, inner);
+                if list.len() > self.max {
+                    return;
+                }
+            }
+        }
+        for finding in wording::findings(error, self.schema, self.document, self.max) {
+            list.push(self.issue(error, finding));
+        }
+    }
+
+    fn issue(&self, error: &ValidationError<'_>, finding: Finding) -> Issue {
+        let Finding { keyword, message, params, schema_suffix } = finding;
+        let path = error.schema_path().as_str();
+        let schema_path = match error.absolute_keyword_location() {
+            Some(uri) if !self.is_root(uri.as_str()) => uri.as_str().to_owned(),
+            _ => format!("#{path}"),
+        };
+        let data = if self.mask { None } else { self.data(error) };
+        Issue {
+            instance_path: cut(error.instance_path().as_str()),
+            schema_path: schema_path + schema_suffix,
+            keyword,
+            message,
+            params,
+            data,
+        }
+    }
+
+    /// Whether a location is in the schema itself rather than in one it refers to.
+    fn is_root(&self, uri: &str) -> bool {
+        let own = ["$id", "id"].iter().find_map(|word| self.schema.get(word)).and_then(Value::as_str);
+        let resource = uri.split('#').next().unwrap_or("");
+        own.is_some_and(|own| own.trim_end_matches('#') == resource) || resource == "json-schema:///"
+    }
+
+    fn data(&self, error: &ValidationError<'_>) -> Option<Value> {
+        let node = self.document.at(error.instance_path().as_str())?;
+        let raw = node.raw();
+        if raw.len() > LONGEST_VALUE { None } else { serde_json::from_str(raw).ok() }
+    }
+}
+
+/// The branch of a union that comes nearest: the one whose first error lies deepest in the document, if no other lies as deep.
+fn best<'a, 'e>(context: &'a [Vec<ValidationError<'e>>]) -> Option<&'a [ValidationError<'e>]> {
+    let depth = |branch: &[ValidationError<'_>]| {
+        branch.iter().map(|error| error.instance_path().as_str().matches('/').count()).min().unwrap_or(0)
+    };
+    let deepest = context.iter().map(|branch| depth(branch)).max()?;
+    let mut those = context.iter().filter(|branch| depth(branch) == deepest);
+    match (those.next(), those.next()) {
+        (Some(branch), None) => Some(branch),
+        _ => None,
+    }
+}
+
+/// Text of a document as an issue may hold it: cut where it is long.
+pub(crate) fn cut(text: &str) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text.to_owned();
+    }
+    let mut end = LONGEST_TEXT;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// What the engine says of a schema, without the values in it.
+pub(crate) fn brief(error: &ValidationError<'_>) -> String {
+    cut(&error.masked().to_string())
+}
+
+impl Issue {
+    /// As it crosses the border: ajv's fields.
+    pub fn to_json(&self) -> Value {
+        let mut issue = Map::new();
+        issue.insert("instancePath".to_owned(), json!(self.instance_path));
+        issue.insert("schemaPath".to_owned(), json!(self.schema_path));
+        issue.insert("keyword".to_owned(), json!(self.keyword));
+        issue.insert("params".to_owned(), self.params.clone());
+        issue.insert("message".to_owned(), json!(self.message));
+        if let Some(data) = &self.data {
+            issue.insert("data".to_owned(), data.clone());
+        }
+        Value::Object(issue)
+    }
+}

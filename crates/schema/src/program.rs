@@ -1,0 +1,234 @@
+//! A schema, compiled.
+
+use std::fmt;
+
+use jsonschema::{
+    Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator, options_for,
+};
+use serde_json::Value;
+
+use crate::{
+    closed,
+    document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Reader, Spent},
+    graph::Graph,
+    issues::{self, Issues},
+    options::{Options, Regexes, SCHEMA_BYTES, SCHEMA_DEPTH},
+};
+
+/// A schema that does not compile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaError {
+    /// Where in the schema, as a JSON Pointer.
+    pub pointer: String,
+    /// The keyword that is wrong there, or empty.
+    pub keyword: String,
+    /// Of the schemas to refer to, the one it is in.
+    pub uri: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SchemaError {}
+
+/// A compiled schema, for any number of threads.
+pub struct Program {
+    validator: Validator<Bytes>,
+    /// What it was compiled from, for what errors say.
+    pub(crate) schema: Value,
+    options: Options,
+    limits: Limits,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Bounds on what one validation may look at: what any document gets, and what each of its entries adds. Valid documents of real
+/// schemas take 1 to 10 looks an entry.
+const FUEL: u64 = 200_000;
+const FUEL_AN_ENTRY: u64 = 64;
+
+/// What may be spent on telling why a document is not valid.
+const ISSUES_FUEL: u64 = 300_000;
+
+impl Program {
+    /// Compiles a schema, given as JSON, that may refer to others by their URIs. Nothing is fetched.
+    ///
+    /// # Errors
+    /// What is wrong with one of the schemas.
+    pub fn compile(schema: &[u8], refs: &[(String, Vec<u8>)], options: Options) -> Result<Self, SchemaError> {
+        let limits = options.limits();
+        let (validator, schema) = compile(schema, refs, &options)?;
+        Ok(Self { validator, schema, options, limits })
+    }
+
+    /// The bounds of its documents.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The options it was compiled with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Whether a document is valid.
+    ///
+    /// # Errors
+    /// It takes more to find out than a document of its size may cost.
+    pub fn is_valid(&self, document: &Document<'_>) -> Result<bool, Spent> {
+        let fuel = FUEL + FUEL_AN_ENTRY * document.entries() as u64;
+        document.meter.report(usize::MAX);
+        document::fill_names(fuel);
+        document.meter.run(fuel, || self.validator.is_valid(document.root()))
+    }
+
+    /// Why a document is not valid: what [`Program::is_valid`] said before.
+    pub fn issues(&self, document: &Document<'_>) -> Issues {
+        let Options { max_errors, mask_values, .. } = self.options;
+        issues::collect(&self.validator, &self.schema, document, max_errors, mask_values, ISSUES_FUEL)
+    }
+}
+
+fn compile(
+    schema: &[u8],
+    refs: &[(String, Vec<u8>)],
+    options: &Options,
+) -> Result<(Validator<Bytes>, Value), SchemaError> {
+    let mut reader = Reader::default();
+    let mut schema = read(&mut reader, schema, None)?;
+    let refs: Vec<(&str, Value)> = refs
+        .iter()
+        .map(|(uri, text)| Ok((uri.as_str(), read(&mut reader, text, Some(uri))?)))
+        .collect::<Result<_, SchemaError>>()?;
+    let draft = options.draft.unwrap_or_else(|| Draft::default().detect(&schema));
+    let mut registry = Registry::new().draft(if draft == Draft::Unknown { Draft::default() } else { draft });
+    registry = registry.retriever(Offline);
+    for (uri, value) in &refs {
+        let known = registry.add(*uri, value);
+        registry = known.map_err(|error| unresolved(&error, Some(uri)))?;
+    }
+    let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
+    let closed = examine(&schema, draft, &registry, options.reject_unknown)?;
+    if let Some(closed) = closed {
+        schema = closed;
+    }
+    let mut engine: ValidationOptions<'_, _, Bytes> = options_for::<Bytes>()
+        .offline()
+        .with_registry(&registry)
+        .should_validate_formats(options.formats)
+        .should_ignore_unknown_formats(true);
+    if let Some(draft) = options.draft {
+        engine = engine.with_draft(draft);
+    }
+    engine = match options.regexes {
+        Regexes::Linear => engine.with_pattern_options(
+            PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES),
+        ),
+        Regexes::Backtracking => engine.with_pattern_options(
+            PatternOptions::fancy_regex()
+                .backtrack_limit(BACKTRACKS)
+                .size_limit(REGEX_BYTES)
+                .dfa_size_limit(REGEX_BYTES),
+        ),
+    };
+    let validator = engine.build(&schema).map_err(|error| refused(&error, options))?;
+    Ok((validator, schema))
+}
+
+/// Bounds what the schema may do to the stack; answers what it is with all its objects closed, if that is wanted.
+fn examine(
+    schema: &Value,
+    draft: Draft,
+    registry: &Registry<'_>,
+    close: bool,
+) -> Result<Option<Value>, SchemaError> {
+    let base = draft.create_resource_ref(schema).id().unwrap_or("json-schema:///").to_owned();
+    let known = registry.add(&base, draft.create_resource_ref(schema));
+    let registry = known.and_then(|known| known.retriever(Offline).draft(draft).prepare());
+    // What cannot be resolved is told by the engine, which knows where it stands.
+    let Ok(registry) = registry else { return Ok(None) };
+    let graph = Graph::of(schema, draft, &registry, &base);
+    graph.check_depth()?;
+    Ok(close.then(|| closed::close(schema, &graph)))
+}
+
+/// How large a compiled regular expression may get, and what it may remember while it matches.
+const REGEX_BYTES: usize = 1 << 20;
+/// How often one that backtracks may do so on one string: at about 20 ns each.
+const BACKTRACKS: usize = 10_000;
+
+/// Fetches nothing.
+struct Offline;
+
+impl jsonschema::Retrieve for Offline {
+    fn retrieve(
+        &self,
+        uri: &jsonschema::Uri<String>,
+    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("{uri} is not among refs").into())
+    }
+}
+
+/// Schemas are documents like any other, within bounds of their own.
+fn read(reader: &mut Reader, text: &[u8], uri: Option<&str>) -> Result<Value, SchemaError> {
+    let limits = Limits {
+        max_bytes: SCHEMA_BYTES,
+        max_depth: SCHEMA_DEPTH,
+        duplicate_keys: DuplicateKeys::Reject,
+        refuse_proto_keys: false,
+    };
+    let document = reader.read(text, &limits).map_err(|fault| unreadable(&fault, uri))?;
+    document.meter.fill(u64::MAX);
+    Ok(document::value_of(document.root()))
+}
+
+fn unreadable(fault: &Fault, uri: Option<&str>) -> SchemaError {
+    use document::FaultKind;
+    let message = match fault.kind {
+        FaultKind::Depth => format!("a schema must NOT be nested deeper than {SCHEMA_DEPTH}"),
+        FaultKind::Bytes => format!("a schema must NOT be longer than {SCHEMA_BYTES} bytes"),
+        kind => format!("a schema {kind} at byte {}", fault.offset),
+    };
+    SchemaError { pointer: fault.path.clone(), keyword: String::new(), uri: uri.map(str::to_owned), message }
+}
+
+fn unresolved(error: &jsonschema::ReferencingError, uri: Option<&str>) -> SchemaError {
+    SchemaError {
+        pointer: String::new(),
+        keyword: "$ref".to_owned(),
+        uri: uri.map(str::to_owned),
+        message: error.to_string(),
+    }
+}
+
+/// What the engine says against a schema.
+fn refused(error: &ValidationError<'_>, options: &Options) -> SchemaError {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    let pointer = error.instance_path().as_str().to_owned();
+    let last = pointer.rsplit('/').next().unwrap_or("").to_owned();
+    let (keyword, message) = match error.kind() {
+        Kind::Referencing(reason) => ("$ref".to_owned(), reason.to_string()),
+        Kind::Format { format } if format == "regex" => {
+            let said = match options.regexes {
+                Regexes::Linear => {
+                    "must be a regular expression that takes linear time (look-around and back-references: regex: 'backtracking')"
+                }
+                Regexes::Backtracking => "must be a regular expression",
+            };
+            (last, said.to_owned())
+        }
+        _ => (last, issues::brief(error)),
+    };
+    let place = if pointer.is_empty() { "the schema".to_owned() } else { pointer.clone() };
+    let message = format!("{place}: {message}");
+    SchemaError { pointer, keyword, uri: None, message }
+}

@@ -1,0 +1,203 @@
+//! Errors of the engine in ajv's words: keyword, message and params.
+
+use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
+use serde_json::{Value, json};
+
+use crate::{
+    document::{self, Document},
+    issues::cut,
+};
+
+/// What an issue says.
+pub(crate) struct Finding {
+    pub(crate) keyword: String,
+    pub(crate) message: String,
+    pub(crate) params: Value,
+    /// What ajv adds to the path of the keyword.
+    pub(crate) schema_suffix: &'static str,
+}
+
+fn finding(keyword: &str, message: impl Into<String>, params: Value) -> Finding {
+    Finding { keyword: keyword.to_owned(), message: message.into(), params, schema_suffix: "" }
+}
+
+/// The findings of one error; no more than `max` + 1.
+pub(crate) fn findings(
+    error: &ValidationError<'_>,
+    schema: &Value,
+    document: &Document<'_>,
+    max: usize,
+) -> Vec<Finding> {
+    let at = error.schema_path().as_str();
+    let one = match error.kind() {
+        Kind::Required { property } => required(property, at, schema),
+        Kind::AdditionalProperties { unexpected } => {
+            return each(unexpected, max, |name| {
+                let params = json!({ "additionalProperty": name });
+                finding("additionalProperties", "must NOT have additional properties", params)
+            });
+        }
+        Kind::UnevaluatedProperties { unexpected } => {
+            return each(unexpected, max, |name| {
+                let params = json!({ "unevaluatedProperty": name });
+                finding("unevaluatedProperties", "must NOT have unevaluated properties", params)
+            });
+        }
+        Kind::UnevaluatedItems { .. } => {
+            finding("unevaluatedItems", "must NOT have unevaluated items", json!({}))
+        }
+        Kind::AdditionalItems { limit } => {
+            // What was additionalItems until 2019-09 is items since.
+            let keyword = if at.ends_with("/items") { "items" } else { "additionalItems" };
+            finding(keyword, format!("must NOT have more than {limit} items"), json!({ "limit": limit }))
+        }
+        Kind::Type { .. } => {
+            let expected = schema.pointer(at).cloned().unwrap_or(Value::Null);
+            let names = match &expected {
+                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                other => other.as_str().unwrap_or("of another type").to_owned(),
+            };
+            finding("type", format!("must be {names}"), json!({ "type": expected }))
+        }
+        Kind::Enum { options } => finding(
+            "enum",
+            "must be equal to one of the allowed values",
+            json!({ "allowedValues": **options }),
+        ),
+        Kind::Constant { expected_value } => {
+            finding("const", "must be equal to constant", json!({ "allowedValue": **expected_value }))
+        }
+        Kind::Minimum { limit } => bound("minimum", ">=", limit),
+        Kind::Maximum { limit } => bound("maximum", "<=", limit),
+        Kind::ExclusiveMinimum { limit } => bound("exclusiveMinimum", ">", limit),
+        Kind::ExclusiveMaximum { limit } => bound("exclusiveMaximum", "<", limit),
+        Kind::MultipleOf { multiple_of } => {
+            let by = number(*multiple_of);
+            finding("multipleOf", format!("must be multiple of {by}"), json!({ "multipleOf": by }))
+        }
+        Kind::MinLength { limit } => count("minLength", "fewer", *limit, "characters"),
+        Kind::MaxLength { limit } => count("maxLength", "more", *limit, "characters"),
+        Kind::MinItems { limit } => count("minItems", "fewer", *limit, "items"),
+        Kind::MaxItems { limit } => count("maxItems", "more", *limit, "items"),
+        Kind::MinProperties { limit } => count("minProperties", "fewer", *limit, "properties"),
+        Kind::MaxProperties { limit } => count("maxProperties", "more", *limit, "properties"),
+        Kind::Pattern { pattern } => {
+            finding("pattern", format!("must match pattern \"{pattern}\""), json!({ "pattern": pattern }))
+        }
+        Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
+            finding("pattern", "must match a pattern (which took too many steps)", json!({}))
+        }
+        Kind::Format { format } => {
+            finding("format", format!("must match format \"{format}\""), json!({ "format": format }))
+        }
+        Kind::UniqueItems => {
+            let pair = document.at(error.instance_path().as_str()).and_then(document::duplicate);
+            let (j, i) = pair.unwrap_or((0, 0));
+            let message = format!("must NOT have duplicate items (items ## {j} and {i} are identical)");
+            finding("uniqueItems", message, json!({ "i": i, "j": j }))
+        }
+        Kind::AnyOf { .. } => finding("anyOf", "must match a schema in anyOf", json!({})),
+        Kind::OneOfNotValid { .. } => {
+            finding("oneOf", "must match exactly one schema in oneOf", json!({ "passingSchemas": null }))
+        }
+        Kind::OneOfMultipleValid { context } => {
+            // A branch without errors is one that matches.
+            let passing: Vec<usize> = (0..)
+                .zip(context)
+                .filter(|(_, errors)| errors.is_empty())
+                .map(|(index, _)| index)
+                .take(2)
+                .collect();
+            finding("oneOf", "must match exactly one schema in oneOf", json!({ "passingSchemas": passing }))
+        }
+        Kind::Not { .. } => finding("not", "must NOT be valid", json!({})),
+        Kind::Contains => contains(at, schema),
+        Kind::PropertyNames { error } => {
+            let name = error.instance_path().as_str();
+            let _ = name;
+            finding("propertyNames", "property name must be valid", json!({}))
+        }
+        Kind::FalseSchema => {
+            let mut found = finding("false schema", "boolean schema is false", json!({}));
+            found.schema_suffix = "/false schema";
+            found
+        }
+        Kind::ContentEncoding { content_encoding } => {
+            let message = format!("must be encoded as \"{content_encoding}\"");
+            finding("contentEncoding", message, json!({ "contentEncoding": content_encoding }))
+        }
+        Kind::ContentMediaType { content_media_type } => {
+            let message = format!("must be of media type \"{content_media_type}\"");
+            finding("contentMediaType", message, json!({ "contentMediaType": content_media_type }))
+        }
+        Kind::FromUtf8 { .. } => finding("contentEncoding", "must be UTF-8 once it is decoded", json!({})),
+        Kind::Custom { .. } | Kind::Referencing(_) => {
+            finding(error.kind().keyword(), "must match the schema", json!({}))
+        }
+    };
+    vec![one]
+}
+
+fn each(names: &[String], max: usize, one: impl Fn(String) -> Finding) -> Vec<Finding> {
+    names.iter().take(max + 1).map(|name| one(cut(name))).collect()
+}
+
+/// `required`, and what older drafts say with `dependencies` and newer ones with `dependentRequired`.
+fn required(property: &Value, at: &str, schema: &Value) -> Finding {
+    let missing = property.as_str().unwrap_or("");
+    let mut steps = at.rsplit('/');
+    let (last, before) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
+    if last == "required" || !matches!(before, "dependencies" | "dependentRequired") {
+        let message = format!("must have required property '{}'", cut(missing));
+        return finding("required", message, json!({ "missingProperty": cut(missing) }));
+    }
+    let deps: Vec<&str> = match schema.pointer(at) {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => vec![missing],
+    };
+    let property = last.replace("~1", "/").replace("~0", "~");
+    let (noun, list) = (if deps.len() == 1 { "property" } else { "properties" }, deps.join(", "));
+    let message = format!("must have {noun} {list} when property {property} is present");
+    let params = json!({
+        "property": property, "missingProperty": missing, "depsCount": deps.len(), "deps": list,
+    });
+    finding(before, message, params)
+}
+
+fn bound(keyword: &str, comparison: &str, limit: &Value) -> Finding {
+    let params = json!({ "comparison": comparison, "limit": limit });
+    finding(keyword, format!("must be {comparison} {limit}"), params)
+}
+
+fn count(keyword: &str, than: &str, limit: u64, what: &str) -> Finding {
+    let what = if limit == 1 {
+        what.trim_end_matches('s').replace("propertie", "property")
+    } else {
+        what.to_owned()
+    };
+    let _ = &what;
+    finding(keyword, format!("must NOT have {than} than {limit} {what}"), json!({ "limit": limit }))
+}
+
+fn contains(at: &str, schema: &Value) -> Finding {
+    let parent = at.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let beside = |word: &str| schema.pointer(&format!("{parent}/{word}")).and_then(Value::as_u64);
+    let least = beside("minContains").unwrap_or(1);
+    match beside("maxContains") {
+        None => finding(
+            "contains",
+            format!("must contain at least {least} valid item(s)"),
+            json!({ "minContains": least }),
+        ),
+        Some(most) => finding(
+            "contains",
+            format!("must contain at least {least} and no more than {most} valid item(s)"),
+            json!({ "minContains": least, "maxContains": most }),
+        ),
+    }
+}
+
+/// A whole number without the fraction that a double prints.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
+}

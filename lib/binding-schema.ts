@@ -1,0 +1,45 @@
+/** What the native binary exports for schemas: types only. */
+import type { Bound, Opened } from './binding.js';
+
+/** -1: neither bytes nor a string. -2: the string has U+FFFD, which is also what half a surrogate pair is read as. */
+export type Unread = -1 | -2;
+
+/** A second argument of 1 says that the string is well-formed. */
+export interface SchemaFunctions {
+  isValid(input: unknown, wellFormed?: 1): Bound<boolean | Unread>;
+  /** 1 it is valid · 0 it is not: `failure()` says why */
+  validate(input: unknown, wellFormed?: 1): Bound<1 | 0 | Unread>;
+  /** The text of a valid document, else as `validate`. */
+  parse(input: unknown, wellFormed?: 1): Bound<string | 0 | Unread>;
+  /** The number of a valid document, from 2 on, else as `validate`. */
+  open(input: unknown, wellFormed?: 1): Bound<number>;
+  /** The new number of a valid document that is not kept any more; 0 if it reads differently now. */
+  reopen(input: unknown): number;
+  /**
+   * Register 0: 0 there is no such value · 1 it is answered · 2 its JSON is · 3 the document is not kept any more ·
+   * 4 it is no pointer
+   */
+  get(document: number, pointer: string): unknown;
+  /** What was wrong with the last document that was not valid, as JSON. */
+  failure(): Bound<string>;
+}
+
+export interface NativeSchemaOptions {
+  readonly schema: string;
+  readonly refs: readonly { readonly uri: string; readonly schema: string }[];
+  readonly draft?: string | undefined;
+  readonly formats?: boolean | undefined;
+  readonly rejectUnknown?: boolean | undefined;
+  readonly duplicateKeys?: string | undefined;
+  readonly protoKeys?: string | undefined;
+  readonly regex?: string | undefined;
+  readonly maxBytes?: number | undefined;
+  readonly maxDepth?: number | undefined;
+  readonly maxErrors?: number | undefined;
+  readonly maskValues?: boolean | undefined;
+}
+
+export interface NativeSchemas {
+  schemaDefaults(): Readonly<Record<string, number>>;
+  openSchema(host: number, options: NativeSchemaOptions): Opened<SchemaFunctions>;
+}

@@ -1,0 +1,130 @@
+/** What a schema is made of: its options, and the schemas of other libraries. */
+import type { NativeSchemaOptions } from './binding-schema.js';
+import type { ValidationFailure } from './errors.js';
+import { checkShape, invalid } from './options.js';
+
+/** A schema as JSON Schema writes it. */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
+
+/** The drafts there are. */
+export type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
+
+/** What validate answers. */
+export type Validation = { readonly valid: true } | ValidationFailure;
+
+/**
+ * What other libraries expose of their schemas: Standard Schema v1 with its JSON Schema part (zod 4, arktype 2, and valibot with
+ * @valibot/to-json-schema). What they do beyond JSON Schema, such as transforms and refinements, is not checked here.
+ */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly jsonSchema?:
+      | {
+          readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>;
+          readonly output: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>;
+        }
+      | undefined;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** Options of Schema. */
+export interface SchemaOptions {
+  /** The draft of a schema that has no `$schema`. @default '2020-12' */
+  readonly draft?: SchemaDraft | undefined;
+  /**
+   * The schemas that `$ref` may lead to, by URI: `'https://example.com/money.json'`, or a plain name such as `'orders@2'`. Nothing is
+   * ever fetched.
+   */
+  readonly refs?: { readonly [uri: string]: JsonSchema } | undefined;
+  /** Whether `format` is checked. Formats that are not known never are. @default true */
+  readonly formats?: boolean | undefined;
+  /**
+   * Whether a member is refused that no schema names which applies to its object, unless one of them has `additionalProperties` or
+   * `unevaluatedProperties`. @default false
+   */
+  readonly rejectUnknown?: boolean | undefined;
+  /**
+   * Two members of one name: 'reject', as parsers do not agree on which one counts; or 'last' counts, as for JSON.parse.
+   * @default 'reject'
+   */
+  readonly duplicateKeys?: 'reject' | 'last' | undefined;
+  /** Whether `__proto__`, and `prototype` in a `constructor`, may be names of members. @default 'allow' */
+  readonly protoKeys?: 'allow' | 'reject' | undefined;
+  /**
+   * 'linear': regular expressions take time linear in the text, and those with look-around or back-references do not compile.
+   * 'backtracking': they do, and end with no match after 10,000 steps. @default 'linear'
+   */
+  readonly regex?: 'linear' | 'backtracking' | undefined;
+  /** The longest document, in bytes of UTF-8: from 1 to 2^30. @default 1048576 */
+  readonly maxBytes?: number | undefined;
+  /** How deep arrays and objects may be nested: from 1 to 512. @default 128 */
+  readonly maxDepth?: number | undefined;
+  /** How many issues are told: from 1 to 100. Finding all of a hostile document costs more than reading it. @default 1 */
+  readonly maxErrors?: number | undefined;
+  /** Whether issues keep the values to themselves. Names of members are told either way. @default true */
+  readonly maskValues?: boolean | undefined;
+  /** Names the schema in errors. */
+  readonly label?: string | undefined;
+}
+
+const SHAPES = {
+  draft: 'string',
+  refs: 'object',
+  formats: 'boolean',
+  rejectUnknown: 'boolean',
+  duplicateKeys: 'string',
+  protoKeys: 'string',
+  regex: 'string',
+  maxBytes: 'number',
+  maxDepth: 'number',
+  maxErrors: 'number',
+  maskValues: 'boolean',
+  label: 'string',
+} as const;
+
+/** The options as the binding takes them. @throws {InvalidOptionError} */
+export function nativeOptions(
+  schema: JsonSchema | StandardSchema,
+  options: SchemaOptions,
+): { readonly native: NativeSchemaOptions; readonly label: string | undefined } {
+  const { label, refs = {}, ...own } = checkShape('schema', options, SHAPES);
+  const native = {
+    ...own,
+    schema: textOf('schema', schema, label),
+    refs: Object.entries(refs).map(([uri, ref]) => ({
+      uri,
+      schema: textOf(`refs[${JSON.stringify(uri)}]`, ref, label),
+    })),
+  };
+  return { native, label };
+}
+
+/** A schema as JSON. */
+function textOf(option: string, schema: unknown, label: string | undefined): string {
+  const own = standard(schema);
+  const expected = 'a JSON Schema: an object or a boolean';
+  if (own !== undefined) {
+    if (typeof own.jsonSchema?.input !== 'function') {
+      throw invalid('schema', option, 'a schema with a JSON Schema ("~standard".jsonSchema)', schema, label);
+    }
+    return JSON.stringify(own.jsonSchema.input({ target: 'draft-2020-12' }));
+  }
+  const isSchema =
+    typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null && !Array.isArray(schema));
+  if (!isSchema) throw invalid('schema', option, expected, schema, label);
+  try {
+    return JSON.stringify(schema);
+  } catch {
+    // A circle, a bigint, or nested deeper than the stack.
+    throw invalid('schema', option, 'a JSON Schema that has a JSON text', schema, label);
+  }
+}
+
+function standard(schema: unknown): StandardSchema['~standard'] | undefined {
+  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
+  const own = (schema as Partial<StandardSchema>)['~standard'];
+  return typeof own === 'object' && own !== null ? own : undefined;
+}

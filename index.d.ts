@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" />
-import { Readable, Writable } from 'node:stream';
+import { Readable, Writable, Duplex } from 'node:stream';
 
 /**
  * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
@@ -1720,6 +1720,25 @@ declare class ValidDocument<T> {
     toObject(): T;
 }
 
+/** The verdict of one line. Empty lines are counted and have none. */
+type LineVerdict = {
+    /** From 1. */
+    readonly line: number;
+    /** Its first byte, counted from the beginning of the input. */
+    readonly offset: number;
+} & ({
+    readonly valid: true;
+} | ValidationFailure);
+/** What becomes of the lines of a transform. */
+interface TransformOptions {
+    /** Hears of each line that is not valid, and so is left out. What it throws ends the stream. Default: nobody does. */
+    readonly onInvalid?: ((verdict: Extract<LineVerdict, {
+        valid: false;
+    }>) => void) | undefined;
+}
+/** Where lines come from: bytes, or chunks of them that end anywhere. */
+type LineSource = Uint8Array | string | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
+
 /** A schema as JSON Schema writes it. */
 type JsonSchema = boolean | {
     readonly [keyword: string]: unknown;
@@ -1794,6 +1813,11 @@ interface SchemaOptions {
     readonly label?: string | undefined;
 }
 
+/** What may be said with a document that is validated beside the event loop. */
+interface BesideOptions {
+    /** Gives up: the promise rejects in the same turn with the signal's own reason. */
+    readonly signal?: AbortSignal | undefined;
+}
 /**
  * A JSON Schema, compiled. Documents are strings or bytes (Buffer, Uint8Array); what is not UTF-8, not JSON to the letter or beyond a
  * limit is never valid. Drafts 4, 6, 7, 2019-09 and 2020-12, to the last test of the official suite.
@@ -1822,6 +1846,28 @@ declare class Schema<T = unknown> {
      * @throws {ValidationError | InvalidOptionError | DisposedError}
      */
     open(document: Uint8Array | string): ValidDocument<T>;
+    /**
+     * `validate` beside the event loop: short documents at once, others by a pool of threads, as many as there are cores. The document is
+     * copied first. @throws as rejections {QueueFullError} when 1,024 documents or 256 MiB wait, and what `validate` throws.
+     */
+    validateAsync(document: Uint8Array | string, options?: BesideOptions): Promise<Validation>;
+    /** `parse` beside the event loop, but for JSON.parse itself. @throws as rejections what `parse` and `validateAsync` do. */
+    parseAsync(document: Uint8Array | string, options?: BesideOptions): Promise<T>;
+    /** `open` beside the event loop. @throws as rejections what `open` and `validateAsync` do. */
+    openAsync(document: Uint8Array | string, options?: BesideOptions): Promise<ValidDocument<T>>;
+    /**
+     * NDJSON: the verdict of each line, in order, by all cores; no more is read than is being validated. Chunks may end anywhere. A line
+     * longer than maxBytes is told as such and not gathered.
+     * @throws {InvalidOptionError | DisposedError} from the first step on.
+     */
+    validateLines(source: LineSource): AsyncGenerator<LineVerdict, void, undefined>;
+    /** A Node stream from NDJSON to those of its lines that are valid, as they came. @throws {InvalidOptionError} */
+    toTransform(options?: TransformOptions): Duplex;
+    /** The same for web streams: `readable.pipeThrough(schema.toTransformStream())`. @throws {InvalidOptionError} */
+    toTransformStream(options?: TransformOptions): {
+        readonly readable: ReadableStream<Uint8Array>;
+        readonly writable: WritableStream<Uint8Array>;
+    };
     /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
     validateMany(documents: Iterable<Uint8Array | string>): Validation[];
     /**
@@ -2043,4 +2089,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, Validation, ValidationFailure, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

@@ -13,6 +13,16 @@ export interface SchemaFunctions {
   parse(input: unknown, wellFormed?: 1): Bound<string | 0 | Unread>;
   /** The number of a valid document, from 2 on, else as `validate`. */
   open(input: unknown, wellFormed?: 1): Bound<number>;
+  /**
+   * The number of a job beside the event loop, from 2 on, of which mail comes; else as `validate`, or -3: there is more to do than may
+   * wait. `lines` is 1 where each line is a document.
+   */
+  submit(input: unknown, wellFormed: 0 | 1, lines: 0 | 1): Bound<number>;
+  /**
+   * What came of a job that is done: -4 it panicked, or by `what` 0 as `validate` · 1 as `parse` · 2 as `open` · 3 the verdicts of
+   * lines as JSON · 4 nothing.
+   */
+  take(job: number, what: number): Bound<string | number>;
   /** The new number of a valid document that is not kept any more; 0 if it reads differently now. */
   reopen(input: unknown): number;
   /**

@@ -13,6 +13,7 @@ const ADVANCED = 3;
 const CHANGED = 4;
 const EVICTED = 5;
 const TOO_LATE = 6;
+const DONE = 7;
 
 /** What became of a waiter: it was served, or sent away as it can never be, as the line was full, or as it waited too long. */
 export type Fate = 'served' | 'never' | 'evicted' | 'late';
@@ -33,6 +34,8 @@ export interface Listener {
   onAdvanced?(): void;
   /** The state has changed. */
   onChanged?(): void;
+  /** A job beside the event loop is done. */
+  onDone?(job: number): void;
 }
 
 /** The kinds that have a native part. */
@@ -109,6 +112,7 @@ function dispatch(what: number, state: number, ticket: number): void {
     else if (what === REPLAN) listener.onReplan?.();
     else if (what === ADVANCED) listener.onAdvanced?.();
     else if (what === CHANGED) listener.onChanged?.();
+    else if (what === DONE) listener.onDone?.(ticket);
   }
 }
 

@@ -115,8 +115,9 @@ export {
   type PushOptions,
 } from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
-export { Schema } from './schema.js';
+export { type BesideOptions, Schema } from './schema.js';
 export type { ValidDocument } from './schema-document.js';
+export type { LineSource, LineVerdict, TransformOptions } from './schema-lines.js';
 export type {
   JsonSchema,
   SchemaDraft,

@@ -1,9 +1,20 @@
 /** Schema: JSON is validated as bytes, before it becomes JavaScript. */
+import type { Duplex } from 'node:stream';
 import type { SchemaFunctions } from './binding-schema.js';
 import { DisposedError, type ErrorDetails, ValidationError, type ValidationFailure } from './errors.js';
 import { collectWith, host } from './host.js';
-import { fromNative, invalid } from './options.js';
+import { checkShape, checkSignal, fromNative, invalid } from './options.js';
 import { ValidDocument } from './schema-document.js';
+import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, SchemaJobs } from './schema-jobs.js';
+import {
+  type AskBlock,
+  type LineSource,
+  type LineVerdict,
+  lineTransform,
+  lineTransformStream,
+  lineVerdicts,
+  type TransformOptions,
+} from './schema-lines.js';
 import {
   type JsonSchema,
   nativeOptions,
@@ -21,6 +32,15 @@ const INVALID = 0;
 
 /** A method may be called on anything: what is no Schema is an InvalidOptionError. */
 let checkThis: <T>(schema: Schema<T>) => Schema<T>;
+
+/** Shorter documents are validated at once: handing them over would cost more than validating them does. */
+const INLINE_BYTES = 16 * 1024;
+
+/** What may be said with a document that is validated beside the event loop. */
+export interface BesideOptions {
+  /** Gives up: the promise rejects in the same turn with the signal's own reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** A bound function that takes a document. */
 type Ask<Answer> = (input: unknown, wellFormed?: 1) => Answer | undefined;
@@ -40,6 +60,8 @@ export class Schema<T = unknown> {
   readonly #handle: number;
   readonly #details: ErrorDetails;
   readonly #text: string;
+  readonly #maxBytes: number;
+  readonly #jobs: SchemaJobs;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
@@ -51,9 +73,11 @@ export class Schema<T = unknown> {
     this.#text = own.schema;
     const { id, native } = host();
     try {
-      const { functions, handle } = native.openSchema(id, own);
+      const { functions, handle, state } = native.openSchema(id, own);
       this.#functions = functions;
       this.#handle = handle;
+      this.#jobs = new SchemaJobs(functions, state, this.#details);
+      this.#maxBytes = own.maxBytes ?? (native.schemaDefaults()['maxBytes'] as number);
     } catch (error) {
       throw fromNative(error, this.#details);
     }
@@ -97,6 +121,73 @@ export class Schema<T = unknown> {
       answer = self.#again(self.#functions.open, document, answer);
     if (answer === INVALID) throw self.#error(self.#failure());
     return new ValidDocument<T>(self.#functions, document, answer as number, self.#details.primitive);
+  }
+
+  /**
+   * `validate` beside the event loop: short documents at once, others by a pool of threads, as many as there are cores. The document is
+   * copied first. @throws as rejections {QueueFullError} when 1,024 documents or 256 MiB wait, and what `validate` throws.
+   */
+  async validateAsync(document: Uint8Array | string, options: BesideOptions = {}): Promise<Validation> {
+    const self = checkThis(this);
+    if (isShort(document)) return self.#at(options, () => self.validate(document));
+    return self.#beside(document, options, AS_VERDICT, (answer) => (answer === 1 ? VALID : self.#failure()));
+  }
+
+  /** `parse` beside the event loop, but for JSON.parse itself. @throws as rejections what `parse` and `validateAsync` do. */
+  async parseAsync(document: Uint8Array | string, options: BesideOptions = {}): Promise<T> {
+    const self = checkThis(this);
+    if (isShort(document)) return self.#at(options, () => self.parse(document));
+    return self.#beside(document, options, AS_TEXT, (answer) => {
+      if (typeof answer !== 'string') throw self.#error(self.#failure());
+      return JSON.parse(answer) as T;
+    });
+  }
+
+  /** `open` beside the event loop. @throws as rejections what `open` and `validateAsync` do. */
+  async openAsync(document: Uint8Array | string, options: BesideOptions = {}): Promise<ValidDocument<T>> {
+    const self = checkThis(this);
+    if (isShort(document)) return self.#at(options, () => self.open(document));
+    return self.#beside(document, options, AS_DOCUMENT, (answer) => {
+      if (answer === INVALID) throw self.#error(self.#failure());
+      return new ValidDocument<T>(self.#functions, document, answer as number, self.#details.primitive);
+    });
+  }
+
+  /**
+   * NDJSON: the verdict of each line, in order, by all cores; no more is read than is being validated. Chunks may end anywhere. A line
+   * longer than maxBytes is told as such and not gathered.
+   * @throws {InvalidOptionError | DisposedError} from the first step on.
+   */
+  validateLines(source: LineSource): AsyncGenerator<LineVerdict, void, undefined> {
+    const self = checkThis(this);
+    const isSource =
+      typeof source === 'string' ||
+      source instanceof Uint8Array ||
+      (typeof source === 'object' &&
+        source !== null &&
+        (Symbol.asyncIterator in source || Symbol.iterator in source));
+    if (!isSource)
+      throw invalid('schema', 'source', 'bytes, or an iterable of them', source, self.#details.primitive);
+    return lineVerdicts(self.#askLines(), self.#maxBytes, source);
+  }
+
+  /** A Node stream from NDJSON to those of its lines that are valid, as they came. @throws {InvalidOptionError} */
+  toTransform(options: TransformOptions = {}): Duplex {
+    const self = checkThis(this);
+    return lineTransform(self.#askLines(), self.#maxBytes, checkShape('schema', options, TRANSFORM_SHAPES));
+  }
+
+  /** The same for web streams: `readable.pipeThrough(schema.toTransformStream())`. @throws {InvalidOptionError} */
+  toTransformStream(options: TransformOptions = {}): {
+    readonly readable: ReadableStream<Uint8Array>;
+    readonly writable: WritableStream<Uint8Array>;
+  } {
+    const self = checkThis(this);
+    return lineTransformStream(
+      self.#askLines(),
+      self.#maxBytes,
+      checkShape('schema', options, TRANSFORM_SHAPES),
+    );
   }
 
   /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
@@ -169,6 +260,48 @@ export class Schema<T = unknown> {
     return ask(isWellFormed(text) ? text : escapeHalves(text), 1) as Answer;
   }
 
+  /** What is short enough to be done at once, unless it was given up already. */
+  #at<R>(options: BesideOptions, run: () => R): R {
+    const { signal } = this.#checked(options);
+    if (signal?.aborted) throw signal.reason;
+    return run();
+  }
+
+  #beside<Answer, R>(
+    document: Uint8Array | string,
+    options: BesideOptions,
+    what: number,
+    finish: (answer: Answer) => R,
+  ): Promise<R> {
+    const { signal } = this.#checked(options);
+    return this.#jobs.run(() => this.#submit(document, 0), what, finish, signal);
+  }
+
+  #checked(options: BesideOptions): BesideOptions {
+    const own = checkShape('schema', options, { signal: 'object' });
+    checkSignal('schema', own.signal, this.#details.primitive);
+    return own;
+  }
+
+  #submit(document: Uint8Array | string, lines: 0 | 1): number {
+    const submit: Ask<number> = (input, wellFormed = 0 as never) =>
+      this.#functions.submit(input, wellFormed, lines);
+    const answer = submit(document);
+    return answer !== undefined && answer !== NEITHER && answer !== MAYBE_HALVES
+      ? answer
+      : this.#again(submit, document, answer);
+  }
+
+  #askLines(): AskBlock {
+    return (bytes) =>
+      this.#jobs.run(
+        () => this.#submit(bytes, 1),
+        AS_LINES,
+        (verdicts: string) => verdicts,
+        undefined,
+      );
+  }
+
   #failure(): ValidationFailure {
     return { valid: false, ...JSON.parse(this.#functions.failure() as string) };
   }
@@ -187,6 +320,12 @@ interface StandardResultIssue {
 type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly StandardResultIssue[] };
+
+const TRANSFORM_SHAPES = { onInvalid: 'function' } as const;
+
+function isShort(document: Uint8Array | string): boolean {
+  return !(document?.length > INLINE_BYTES);
+}
 
 function jsonOf(value: unknown): string | undefined {
   try {

@@ -45,16 +45,33 @@ impl Source {
     /// Whether the document is valid; else its failure is known.
     pub(crate) fn validate(&mut self, program: &Program) -> bool {
         let Self { bytes, reader, failure } = self;
-        let said = match reader.read(bytes, program.limits()) {
-            Err(fault) => faulty(&fault),
-            Ok(document) => match program.is_valid(&document) {
-                Ok(true) => return true,
-                Ok(false) => refused(&program.issues(&document)),
-                Err(Spent) => spent(),
-            },
-        };
-        *failure = said.to_string();
-        false
+        match judge(reader, bytes, program) {
+            None => true,
+            Some(said) => {
+                *failure = said.to_string();
+                false
+            }
+        }
+    }
+
+    /// Validates each line: their verdicts are in place of a failure.
+    pub(crate) fn validate_lines(&mut self, program: &Program) {
+        let Self { bytes, reader, failure } = self;
+        let mut lines = Vec::new();
+        let mut invalid = Vec::new();
+        let mut start = 0;
+        for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            let offset = start;
+            start += line.len() + 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            if let Some(said) = judge(reader, line, program) {
+                invalid.push(json!([lines.len(), said]));
+            }
+            lines.push(json!([number, offset]));
+        }
+        *failure = json!({ "lines": lines, "invalid": invalid }).to_string();
     }
 
     /// Reads what was valid before.
@@ -76,6 +93,24 @@ impl Source {
         if self.bytes.capacity() > REST_BYTES {
             self.bytes = Vec::new();
         }
+    }
+
+    /// The same, without much memory.
+    pub(crate) fn rested(mut self) -> Self {
+        self.rest();
+        self
+    }
+}
+
+/// What is wrong with a document; None if nothing is.
+fn judge(reader: &mut Reader, bytes: &[u8], program: &Program) -> Option<Value> {
+    match reader.read(bytes, program.limits()) {
+        Err(fault) => Some(faulty(&fault)),
+        Ok(document) => match program.is_valid(&document) {
+            Ok(true) => None,
+            Ok(false) => Some(refused(&program.issues(&document))),
+            Err(Spent) => Some(spent()),
+        },
     }
 }
 
@@ -133,6 +168,11 @@ impl Documents {
         let answer = body(&mut source);
         source.rest();
         answer
+    }
+
+    /// Looks at what was read elsewhere; what was looked at before comes back.
+    pub(crate) fn exchange(&self, source: Source) -> Source {
+        self.source.replace(source)
     }
 
     /// Keeps the document that was read last: its number.

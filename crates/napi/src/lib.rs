@@ -7,7 +7,7 @@
 //! - `cache_loads.rs`: loads through caches; `cache_gone.rs`: what they removed; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
-//! - `programs.rs`: compiled schemas, one for all threads. `documents.rs`: what they are asked of.
+//! - `programs.rs`: compiled schemas, one for all threads. `documents.rs`: what they are asked of, `jobs.rs` beside the loop.
 //! - `error.rs`: how what went wrong reaches the facade.
 
 #![allow(unreachable_pub, reason = "napi-derive requires what it exports to be pub, in private modules too")]
@@ -28,6 +28,7 @@ mod export;
 mod fast;
 mod hands;
 mod host;
+mod jobs;
 mod limiter;
 mod monitor;
 mod overlays;

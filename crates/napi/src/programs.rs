@@ -27,6 +27,11 @@ impl Programmed {
     pub(crate) fn bytes(&self) -> i64 {
         self.bytes
     }
+
+    /// The program, for another thread.
+    pub(crate) fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
 }
 
 impl Deref for Programmed {

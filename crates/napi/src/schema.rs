@@ -12,7 +12,8 @@ use crate::{
     documents::Source,
     error::{Result, invalid},
     fast::{Answer, Call, Unread, bind, bound},
-    host::{Cell, Opened, Traits, host, private},
+    host::{Busy, Cell, Opened, Traits, host, private},
+    jobs::Work,
     programs::{self, Programmed},
 };
 
@@ -97,6 +98,69 @@ bound!(
             INVALID.into()
         });
         if valid { cell.host().documents.keep().into() } else { answer }
+    }
+);
+
+/// There is more to do than may wait.
+const BUSY: f64 = -3.0;
+/// The validation panicked.
+const BROKEN: f64 = -4.0;
+
+bound!(
+    /// `submit(input, wellFormed, lines)`: validates beside the event loop: the number of the job, from 2 on, of which mail comes; else
+    /// as `validate`. `lines` is 1 where each line is a document.
+    submit,
+    SchemaCell,
+    3,
+    |cell, call: Call<3>| {
+        let host = cell.host();
+        cell.with_state(|state, _| {
+            let mut source = host.jobs.source();
+            let lines = call.number(2) == 1.0;
+            let max = if lines { usize::MAX } else { state.core.limits().max_bytes };
+            let failed = match call.json(0, &mut source.bytes, max) {
+                Ok(is_text) if is_text && call.number(1) != 1.0 && source.may_have_halves() => MAYBE_HALVES,
+                Ok(_) => {
+                    let work = if lines { Work::Lines } else { Work::Document };
+                    let program = state.core.program().clone();
+                    return match host.jobs.start(host.id, state.id, program, source, work) {
+                        Ok(job) => job as f64,
+                        Err(Busy) => BUSY,
+                    };
+                }
+                Err(Unread::Neither) => NEITHER,
+                Err(Unread::TooLong) => {
+                    host.documents.with_source(|source| source.too_long(max));
+                    INVALID
+                }
+            };
+            host.jobs.give_back(source);
+            failed
+        })
+    }
+);
+
+bound!(
+    /// `take(job, what)`: what came of a job that is done. What: 0 as `validate` · 1 as `parse` · 2 as `open` · 3 the verdicts of
+    /// lines as JSON · 4 nothing.
+    take,
+    SchemaCell,
+    2,
+    |cell, call: Call<2>| {
+        let host = cell.host();
+        let Some(outcome) = host.jobs.take(call.number(0)) else { return Answer::Undefined };
+        let what = call.number(1);
+        let valid = outcome.valid;
+        let before = host.documents.exchange(outcome.source);
+        host.jobs.give_back(before);
+        match (valid, what as u8) {
+            (None, _) => BROKEN.into(),
+            (Some(false), _) => INVALID.into(),
+            (_, 1) => host.documents.with_source(|source| call.string(&source.bytes)),
+            (_, 2) => host.documents.keep().into(),
+            (_, 3) => host.documents.with_source(|source| call.string(source.failure().as_bytes())),
+            _ => VALID.into(),
+        }
     }
 );
 
@@ -256,6 +320,8 @@ pub fn open_schema(env: Env, host_id: u32, options: SchemaOptions) -> Result<Ope
             (c"validate", validate()),
             (c"parse", parse()),
             (c"open", open()),
+            (c"submit", submit()),
+            (c"take", take()),
             (c"reopen", reopen()),
             (c"get", get()),
             (c"failure", failure()),

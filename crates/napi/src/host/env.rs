@@ -40,6 +40,7 @@ use crate::{
     error::{Result, stale_handle},
     fast::{Anchored, Call, Raw, bind, bound},
     hands::Hands,
+    jobs::Jobs,
     limiter::{Reservations, own_bytes},
     monitor::{self, EventLoop},
     overlays::Overlays,
@@ -83,6 +84,7 @@ pub(crate) struct Host {
     pub(crate) residents: Pool<RefCell<Residents>>,
     pub(crate) schemas: Pool<Programmed>,
     pub(crate) documents: Documents,
+    pub(crate) jobs: Jobs,
     pub(crate) caching: Caching,
     pub(crate) hands: Hands,
     pub(crate) reservations: Reservations,
@@ -217,6 +219,7 @@ bound!(
                 Some(Mail::Replan(state)) => (2.0, state.id(), 0),
                 Some(Mail::Advanced(clock)) => (3.0, clock, 0),
                 Some(Mail::Changed(state)) => (4.0, state, 0),
+                Some(Mail::Done(state, ticket)) => (7.0, state, ticket),
             };
             host.set(3 * count, what);
             host.set(3 * count + 1, f64::from(state));
@@ -316,6 +319,7 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
         residents: Pool::default(),
         schemas: Pool::default(),
         documents: Documents::default(),
+        jobs: Jobs::default(),
         caching: Caching::default(),
         hands: Hands::default(),
         reservations: Reservations::default(),

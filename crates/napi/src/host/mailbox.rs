@@ -27,6 +27,8 @@ pub(crate) enum Mail {
     Advanced(u32),
     /// The state with this number has changed: what changed is read from it.
     Changed(u32),
+    /// What this state had done beside the event loop is done.
+    Done(u32, Ticket),
 }
 
 /// State with a wait list.
@@ -106,6 +108,11 @@ fn send(env: EnvId, mail: Mail) -> Result<(), Mail> {
         }
         None => Err(mail),
     }
+}
+
+/// Tells an environment that what it had done beside its event loop is done; nobody, if it has ended.
+pub(crate) fn done(env: EnvId, state: u32, ticket: Ticket) {
+    let _ = send(env, Mail::Done(state, ticket));
 }
 
 /// Sends mail to every environment but one.

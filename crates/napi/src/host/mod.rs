@@ -7,6 +7,7 @@ mod arena;
 mod env;
 mod mailbox;
 mod pin;
+mod pool;
 mod registry;
 mod watchdog;
 
@@ -15,6 +16,7 @@ pub(crate) use arena::Cell;
 #[cfg(feature = "test-hooks")]
 pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, REGISTERS, host};
-pub(crate) use mailbox::{Listeners, Mail, Observed, Waits, deliver, post};
+pub(crate) use mailbox::{Listeners, Mail, Observed, Waits, deliver, done, post};
+pub(crate) use pool::{Busy, beside};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};
 pub(crate) use watchdog::watchdog;

@@ -56,7 +56,7 @@ fn rebuild(schema: &Value, graph: &Graph<'_>, is_outermost: bool) -> Value {
         return Value::Object(rebuilt);
     }
     let each = |known: BTreeSet<String>| -> Map<String, Value> {
-        known.into_iter().map(|name| (name, Value::Bool(true))).collect()
+        known.into_iter().map(|name| (name, json!({}))).collect()
     };
     let (names, patterns) = (each(known.names), each(known.patterns));
     let seal = json!({ "properties": names, "patternProperties": patterns, "additionalProperties": false });

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     document::{Bytes, Document, Spent},
-    wording::{self, Finding},
+    wording::{self, FALSE_SCHEMA, Finding},
 };
 
 /// One thing that is wrong with a document.
@@ -133,21 +133,15 @@ impl Report<'_> {
     }
 
     fn issue(&self, error: &ValidationError<'_>, finding: Finding) -> Issue {
-        let Finding { keyword, message, params, schema_suffix } = finding;
-        let path = error.schema_path().as_str();
-        let schema_path = match error.absolute_keyword_location() {
-            Some(uri) if !self.is_root(uri.as_str()) => uri.as_str().to_owned(),
-            _ => format!("#{path}"),
-        };
+        let Finding { keyword, message, params, schema_path, instance_path } = finding;
+        let path = schema_path.unwrap_or_else(|| error.schema_path().as_str().to_owned());
+        let elsewhere =
+            error.absolute_keyword_location().map(|uri| uri.as_str()).filter(|uri| !self.is_root(uri));
+        let resource = elsewhere.and_then(|uri| uri.split('#').next()).unwrap_or("");
+        let schema_path = format!("{resource}#{}", fragment(&path));
+        let instance_path = instance_path.as_deref().unwrap_or(error.instance_path().as_str());
         let data = if self.mask { None } else { self.data(error) };
-        Issue {
-            instance_path: cut(error.instance_path().as_str()),
-            schema_path: schema_path + schema_suffix,
-            keyword,
-            message,
-            params,
-            data,
-        }
+        Issue { instance_path: cut(instance_path), schema_path, keyword, message, params, data }
     }
 
     /// Whether a location is in the schema itself rather than in one it refers to.
@@ -187,6 +181,22 @@ pub(crate) fn cut(text: &str) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
+}
+
+/// A pointer as the fragment of a URI, but for the blank of what ajv calls a keyword.
+fn fragment(pointer: &str) -> String {
+    if let Some(above) = pointer.strip_suffix(FALSE_SCHEMA) {
+        return fragment(above) + FALSE_SCHEMA;
+    }
+    let mut fragment = String::with_capacity(pointer.len());
+    for &byte in pointer.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()/$".contains(&byte) {
+            fragment.push(byte.into());
+        } else {
+            fragment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    fragment
 }
 
 /// What the engine says of a schema, without the values in it.

@@ -8,17 +8,28 @@ use crate::{
     issues::cut,
 };
 
+/// What ajv adds to the path of a schema that is `false`.
+pub(crate) const FALSE_SCHEMA: &str = "/false schema";
+
 /// What an issue says.
 pub(crate) struct Finding {
     pub(crate) keyword: String,
     pub(crate) message: String,
     pub(crate) params: Value,
-    /// What ajv adds to the path of the keyword.
-    pub(crate) schema_suffix: &'static str,
+    /// Where it is in the schema, if not where the engine says.
+    pub(crate) schema_path: Option<String>,
+    /// The value it is about, if not the one that the engine names.
+    pub(crate) instance_path: Option<String>,
 }
 
 fn finding(keyword: &str, message: impl Into<String>, params: Value) -> Finding {
-    Finding { keyword: keyword.to_owned(), message: message.into(), params, schema_suffix: "" }
+    Finding {
+        keyword: keyword.to_owned(),
+        message: message.into(),
+        params,
+        schema_path: None,
+        instance_path: None,
+    }
 }
 
 /// The findings of one error; no more than `max` + 1.
@@ -30,12 +41,9 @@ pub(crate) fn findings(
 ) -> Vec<Finding> {
     let at = error.schema_path().as_str();
     let one = match error.kind() {
-        Kind::Required { property } => required(property, at, schema),
+        Kind::Required { property } => required(property, error, schema, document),
         Kind::AdditionalProperties { unexpected } => {
-            return each(unexpected, max, |name| {
-                let params = json!({ "additionalProperty": name });
-                finding("additionalProperties", "must NOT have additional properties", params)
-            });
+            return each(unexpected, max, additional);
         }
         Kind::UnevaluatedProperties { unexpected } => {
             return each(unexpected, max, |name| {
@@ -112,14 +120,40 @@ pub(crate) fn findings(
         }
         Kind::Not { .. } => finding("not", "must NOT be valid", json!({})),
         Kind::Contains => contains(at, schema),
-        Kind::PropertyNames { error } => {
-            let name = error.instance_path().as_str();
-            let _ = name;
-            finding("propertyNames", "property name must be valid", json!({}))
+        Kind::PropertyNames { error: inner } => {
+            let name = inner.instance().as_str().map(cut);
+            let params = json!({ "propertyName": name });
+            let mut found = finding("propertyNames", "property name must be valid", params);
+            found.schema_path =
+                at.rfind("/propertyNames").map(|end| at[..end + "/propertyNames".len()].to_owned());
+            found
+        }
+        // With nothing but `additionalProperties: false` every member is one too many.
+        Kind::FalseSchema if at.ends_with("/additionalProperties") => {
+            let object = document.at(error.instance_path().as_str());
+            let names: Vec<String> = object
+                .into_iter()
+                .flat_map(|object| object.members().map(|(name, _)| cut(name)))
+                .take(max + 1)
+                .collect();
+            return each(&names, max, additional);
+        }
+        // What comes after the items that have a schema each is one issue of the array.
+        Kind::FalseSchema if at.ends_with("/items") && prefix(at, schema).is_some() => {
+            let limit = prefix(at, schema).unwrap_or(0);
+            let path = error.instance_path().as_str();
+            let (array, index) = path.rsplit_once('/').unwrap_or(("", ""));
+            if index != limit.to_string() {
+                return Vec::new();
+            }
+            let mut found =
+                finding("items", format!("must NOT have more than {limit} items"), json!({ "limit": limit }));
+            found.instance_path = Some(array.to_owned());
+            found
         }
         Kind::FalseSchema => {
             let mut found = finding("false schema", "boolean schema is false", json!({}));
-            found.schema_suffix = "/false schema";
+            found.schema_path = Some(format!("{at}{FALSE_SCHEMA}"));
             found
         }
         Kind::ContentEncoding { content_encoding } => {
@@ -138,30 +172,47 @@ pub(crate) fn findings(
     vec![one]
 }
 
+fn additional(name: String) -> Finding {
+    let params = json!({ "additionalProperty": name });
+    finding("additionalProperties", "must NOT have additional properties", params)
+}
+
 fn each(names: &[String], max: usize, one: impl Fn(String) -> Finding) -> Vec<Finding> {
     names.iter().take(max + 1).map(|name| one(cut(name))).collect()
 }
 
+/// How many items have a schema of their own, beside the `items` at `at`.
+fn prefix(at: &str, schema: &Value) -> Option<usize> {
+    let parent = at.rsplit_once('/').map_or("", |(parent, _)| parent);
+    schema.pointer(parent)?.get("prefixItems")?.as_array().map(Vec::len)
+}
+
 /// `required`, and what older drafts say with `dependencies` and newer ones with `dependentRequired`.
-fn required(property: &Value, at: &str, schema: &Value) -> Finding {
+fn required(
+    property: &Value,
+    error: &ValidationError<'_>,
+    schema: &Value,
+    document: &Document<'_>,
+) -> Finding {
     let missing = property.as_str().unwrap_or("");
-    let mut steps = at.rsplit('/');
-    let (last, before) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
-    if last == "required" || !matches!(before, "dependencies" | "dependentRequired") {
+    let at = error.schema_path().as_str();
+    let keyword = at.rsplit('/').next().unwrap_or("");
+    let object = document.at(error.instance_path().as_str());
+    // Who asks for it is the first member that is there and does.
+    let asking =
+        schema.pointer(at).and_then(Value::as_object).into_iter().flatten().find_map(|(name, deps)| {
+            let deps: Vec<&str> = deps.as_array()?.iter().filter_map(Value::as_str).collect();
+            (deps.contains(&missing) && object?.member(name).is_some()).then_some((name, deps))
+        });
+    let (Some((name, deps)), "dependencies" | "dependentRequired") = (asking, keyword) else {
         let message = format!("must have required property '{}'", cut(missing));
         return finding("required", message, json!({ "missingProperty": cut(missing) }));
-    }
-    let deps: Vec<&str> = match schema.pointer(at) {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => vec![missing],
     };
-    let property = last.replace("~1", "/").replace("~0", "~");
     let (noun, list) = (if deps.len() == 1 { "property" } else { "properties" }, deps.join(", "));
-    let message = format!("must have {noun} {list} when property {property} is present");
-    let params = json!({
-        "property": property, "missingProperty": missing, "depsCount": deps.len(), "deps": list,
-    });
-    finding(before, message, params)
+    let message = format!("must have {noun} {list} when property {name} is present");
+    let params =
+        json!({ "property": name, "missingProperty": missing, "depsCount": deps.len(), "deps": list });
+    finding(keyword, message, params)
 }
 
 fn bound(keyword: &str, comparison: &str, limit: &Value) -> Finding {
@@ -170,12 +221,6 @@ fn bound(keyword: &str, comparison: &str, limit: &Value) -> Finding {
 }
 
 fn count(keyword: &str, than: &str, limit: u64, what: &str) -> Finding {
-    let what = if limit == 1 {
-        what.trim_end_matches('s').replace("propertie", "property")
-    } else {
-        what.to_owned()
-    };
-    let _ = &what;
     finding(keyword, format!("must NOT have {than} than {limit} {what}"), json!({ "limit": limit }))
 }
 
@@ -183,7 +228,7 @@ fn contains(at: &str, schema: &Value) -> Finding {
     let parent = at.rsplit_once('/').map_or("", |(parent, _)| parent);
     let beside = |word: &str| schema.pointer(&format!("{parent}/{word}")).and_then(Value::as_u64);
     let least = beside("minContains").unwrap_or(1);
-    match beside("maxContains") {
+    let mut found = match beside("maxContains") {
         None => finding(
             "contains",
             format!("must contain at least {least} valid item(s)"),
@@ -194,7 +239,9 @@ fn contains(at: &str, schema: &Value) -> Finding {
             format!("must contain at least {least} and no more than {most} valid item(s)"),
             json!({ "minContains": least, "maxContains": most }),
         ),
-    }
+    };
+    found.schema_path = Some(format!("{parent}/contains"));
+    found
 }
 
 /// A whole number without the fraction that a double prints.

@@ -54,12 +54,14 @@ pub fn is_pointer(text: &str) -> bool {
 pub struct Document<'a> {
     text: &'a str,
     tape: &'a Tape,
+    /// It is the name of a member, for `propertyNames`.
+    is_name: bool,
     pub(crate) meter: Meter,
 }
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, tape, meter: Meter::default() }
+        Self { text, tape, is_name: false, meter: Meter::default() }
     }
 
     /// The text.

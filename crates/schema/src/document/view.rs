@@ -64,7 +64,7 @@ impl Json for Bytes {
         tape.clear();
         let flags = if text.is_ascii() { ASCII } else { 0 };
         tape.entries.push(Entry { flags, a: text.len() as u32, ..Entry::new(Kind::String, 0) });
-        let document = Document::new(text, tape);
+        let document = Document { is_name: true, ..Document::new(text, tape) };
         document.meter.fill(NAMES.get());
         document.meter.report(usize::MAX);
         let outcome = f(document.root());
@@ -161,8 +161,12 @@ impl<'a> View<'a, Bytes> for Node<'a> {
         Cow::Owned(value_of(*self))
     }
 
-    /// Errors hold no values: only the number under which the node was noted.
+    /// Errors hold no values, only the number under which the node was noted; or the name that a member has.
     fn lazy_value(&self) -> LazyInstance<'a> {
+        if self.document.is_name {
+            let name = self.string().unwrap_or("").to_owned();
+            return LazyInstance::Ready(Cow::Owned(Value::String(name)));
+        }
         let number = self.document.meter.error(self.at);
         LazyInstance::Deferred {
             bytes: &[],

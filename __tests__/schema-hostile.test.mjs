@@ -1,0 +1,231 @@
+// What a sender may do to a receiver with a document, and with a schema: all of it ends soon, and the process lives.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Schema } from 'breakwater';
+import { collectGarbage, residentMegabytes } from './helpers/memory.mjs';
+import { runScript } from './helpers/processes.mjs';
+import './helpers/rejections.mjs';
+
+/**
+ * Far above what any of this takes, and far below what it takes where it is not bounded: 38 s, or for ever. No measure of speed.
+ */
+const SOON_MS = 3_000;
+
+function soon(what) {
+  const start = performance.now();
+  const result = what();
+  const took = performance.now() - start;
+  assert.ok(took < SOON_MS, `took ${took} ms`);
+  return result;
+}
+
+/** Each level can be read in two ways, so who tries all of them does so 2^depth times. */
+const TWICE = {
+  anyOf: [
+    { type: 'array', items: { $ref: '#' } },
+    { type: 'array', minItems: 1, items: { $ref: '#' } },
+    { const: 1 },
+  ],
+};
+const nested = (depth, inner) => '['.repeat(depth) + inner + ']'.repeat(depth);
+
+test('a body of 45 bytes does not hold a recursive union up, for its verdict nor for its issues', () => {
+  for (const maxErrors of [1, 100]) {
+    const schema = new Schema(TWICE, { maxErrors });
+    assert.equal(
+      soon(() => schema.isValid(nested(22, '0'))),
+      false,
+    );
+    const { valid, reason, errors } = soon(() => schema.validate(nested(22, '0')));
+    assert.deepEqual([valid, reason], [false, 'schema']);
+    assert.ok(errors.length >= 1);
+    assert.equal(
+      soon(() => schema.isValid(nested(100, '1'))),
+      true,
+    );
+  }
+});
+
+test('a schema whose parts double at each step ends as too costly', () => {
+  const $defs = { s40: { type: 'string' } };
+  for (let n = 0; n < 40; n++) {
+    $defs[`s${n}`] = { allOf: [{ $ref: `#/$defs/s${n + 1}` }, { $ref: `#/$defs/s${n + 1}` }] };
+  }
+  const schema = new Schema({ $defs, $ref: '#/$defs/s0' });
+  const { valid, reason, errors } = soon(() => schema.validate('"x"'));
+  assert.deepEqual([valid, reason, errors[0]?.keyword], [false, 'limit', 'budget']);
+  const names = new Schema({ $defs, propertyNames: { $ref: '#/$defs/s0' } });
+  assert.equal(soon(() => names.validate('{"a":1,"b":1}')).reason, 'limit');
+});
+
+test('regular expressions take linear time, and those that cannot are refused or end', () => {
+  const document = JSON.stringify(`${'a'.repeat(100_000)}!`);
+  assert.equal(
+    soon(() => new Schema({ pattern: '^(a+)+$' }).isValid(document)),
+    false,
+  );
+  assert.throws(() => new Schema({ pattern: '^(?:(?!x)a|(?!y)a)*$' }), {
+    code: 'ERR_SCHEMA',
+    pointer: '/pattern',
+  });
+  assert.throws(() => new Schema({ patternProperties: { '(a)\\1': {} } }), { code: 'ERR_SCHEMA' });
+  const backtracking = new Schema({ items: { pattern: '^(?:(?!x)a|(?!y)a)*$' } }, { regex: 'backtracking' });
+  const strings = JSON.stringify(Array.from({ length: 64 }, () => `${'a'.repeat(5_000)}!`));
+  assert.equal(
+    soon(() => backtracking.isValid(strings)),
+    false,
+  );
+  assert.throws(() => new Schema({ pattern: '((a{100}){100}){100}' }), { code: 'ERR_SCHEMA' });
+  // Many patterns on one long string.
+  const many = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`(x|y)+${n}$`, {}]));
+  const long = JSON.stringify({ [`${'xy'.repeat(250_000)}`]: 1 });
+  assert.ok(
+    ['limit', undefined].includes(soon(() => new Schema({ patternProperties: many }).validate(long)).reason),
+  );
+});
+
+test('nesting ends at maxDepth, of a million brackets too', () => {
+  const schema = new Schema(true);
+  assert.equal(schema.isValid(nested(128, '')), true);
+  for (const document of [nested(129, ''), '['.repeat(1_000_000), '{"a":'.repeat(100_000)]) {
+    const { reason, errors } = soon(() => schema.validate(document));
+    assert.deepEqual([reason, errors[0].keyword], ['limit', 'maxDepth'], document.slice(0, 5));
+  }
+  assert.equal(new Schema(true, { maxDepth: 512 }).isValid(nested(512, '')), true);
+  assert.equal(new Schema(true, { maxDepth: 512 }).isValid(nested(513, '')), false);
+  assert.equal(new Schema(true, { maxDepth: 1 }).isValid('[[]]'), false);
+});
+
+test('deep documents meet deep schemas without the stack running over', () => {
+  let schema = { items: { $ref: '#' } };
+  for (let n = 0; n < 90; n++) schema = { allOf: [schema] };
+  const deep = new Schema(schema, { maxDepth: 512 });
+  const { valid, reason } = soon(() => deep.validate(nested(512, '')));
+  assert.ok(valid || reason === 'limit');
+});
+
+test('schemas that are nested or chained too deep do not compile', () => {
+  let deep = {};
+  for (let n = 0; n < 5_000; n++) deep = { allOf: [deep] };
+  assert.throws(() => soon(() => new Schema(deep)), { name: /SchemaError|InvalidOptionError/ });
+  const chain = (length) => {
+    const $defs = { [`s${length}`]: { type: 'string' } };
+    for (let n = 0; n < length; n++) $defs[`s${n}`] = { $ref: `#/$defs/s${n + 1}` };
+    return { $defs, $ref: '#/$defs/s0' };
+  };
+  assert.throws(() => soon(() => new Schema(chain(5_000))), { code: 'ERR_SCHEMA' });
+  assert.equal(new Schema(chain(150)).isValid('"x"'), true);
+  // A long chain through members is as deep as the document, and no deeper.
+  const $defs = {};
+  for (let n = 0; n < 5_000; n++)
+    $defs[`s${n}`] = { properties: { a: { $ref: `#/$defs/s${(n + 1) % 5_000}` } } };
+  const through = soon(() => new Schema({ $defs, $ref: '#/$defs/s0' }));
+  assert.equal(through.isValid(`${'{"a":'.repeat(100)}1${'}'.repeat(100)}`), true);
+});
+
+test('many elements that are to be unique take no square of their number', () => {
+  const unique = new Schema({ uniqueItems: true });
+  const distinct = Array.from({ length: 20_000 }, (_, n) => ({ id: n, name: `name ${n}` }));
+  assert.equal(
+    soon(() => unique.isValid(JSON.stringify(distinct))),
+    true,
+  );
+  assert.equal(
+    soon(() => unique.isValid(JSON.stringify([...distinct, { name: 'name 7', id: 7 }]))),
+    false,
+  );
+  const alike = `[${Array.from({ length: 15_000 }, (_, n) => `1${'0'.repeat(25)}${n}`)}]`;
+  soon(() => unique.validate(alike));
+});
+
+test('names that hash alike cost no square of their number', () => {
+  // The same length, and the same first and last eight bytes.
+  const names = Array.from({ length: 20_000 }, (_, n) => `aaaaaaaa${String(n).padStart(8, '0')}bbbbbbbb`);
+  const document = JSON.stringify(Object.fromEntries(names.map((name) => [name, 1])));
+  assert.equal(
+    soon(() => new Schema(true).isValid(document)),
+    true,
+  );
+  const asking = new Schema({
+    required: names.slice(-2_000),
+    properties: { [names[5]]: { type: 'string' } },
+  });
+  assert.equal(
+    soon(() => asking.isValid(document)),
+    false,
+  );
+  assert.equal(
+    soon(() => new Schema(true).isValid(`${document.slice(0, -1)},"${names[0]}":1}`)),
+    false,
+  );
+});
+
+test('a flood of errors is no flood of issues', () => {
+  const schema = new Schema(
+    { items: { type: 'object', required: ['a', 'b', 'c'], properties: { x: { type: 'string' } } } },
+    { maxErrors: 10 },
+  );
+  const document = JSON.stringify(Array.from({ length: 100_000 }, () => ({ x: 1 })));
+  const small = soon(() => schema.validate(document));
+  assert.deepEqual([small.errors.length, small.truncated], [10, true]);
+  assert.ok(JSON.stringify(small).length < 8_192);
+  const wide = new Schema({ additionalProperties: false }, { maxErrors: 100 });
+  const names = JSON.stringify(
+    Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`${n}`.repeat(500), 1])),
+  );
+  const told = soon(() => wide.validate(names));
+  assert.equal(told.errors.length, 100);
+  assert.ok(JSON.stringify(told).length < 100_000);
+  const path = new Schema({ additionalProperties: { additionalProperties: { type: 'string' } } });
+  const [issue] = path.validate(JSON.stringify({ ['x'.repeat(10_000)]: { ['y'.repeat(10_000)]: 1 } })).errors;
+  assert.ok(issue.instancePath.length < 300);
+});
+
+test('documents and schemas beyond their size are refused before they are read', () => {
+  const schema = new Schema(true, { maxBytes: 10 });
+  for (const document of ['"12345678"', Buffer.from('"12345678"')])
+    assert.equal(schema.isValid(document), true);
+  for (const document of ['"123456789"', Buffer.from('"123456789"'), '"éééééé"', `"${'x'.repeat(20_000)}"`]) {
+    const { reason, errors } = schema.validate(document);
+    assert.deepEqual([reason, errors[0].keyword], ['limit', 'maxBytes']);
+  }
+  assert.throws(() => new Schema({ $comment: 'x'.repeat(9 << 20) }), { code: 'ERR_SCHEMA' });
+});
+
+test('schemas that are let go of leave no memory behind, disposed or collected', async () => {
+  const make = (n, dispose) => {
+    const properties = Object.fromEntries(
+      Array.from({ length: 10 }, (_, i) => [
+        `field ${n} ${i}`,
+        { type: 'string', minLength: n % 7, pattern: `^a{${1 + (n % 50)}}` },
+      ]),
+    );
+    const schema = new Schema({ type: 'object', properties });
+    assert.equal(schema.isValid('{}'), true);
+    if (dispose) schema.dispose();
+  };
+  const churn = async (count, dispose) => {
+    for (let n = 0; n < count; n++) {
+      make(n + count * dispose, dispose);
+      if (n % 200 === 199) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await collectGarbage();
+  };
+  await churn(1_000, 0);
+  await churn(1_000, 1);
+  const before = await residentMegabytes();
+  await churn(5_000, 0);
+  await churn(5_000, 1);
+  const grown = (await residentMegabytes()) - before;
+  assert.ok(grown < 50, `grew by ${grown} MB`);
+});
+
+// Bun has no such switch.
+test('no code is made from strings', async () => {
+  const source = `import { Schema } from 'breakwater';
+    console.log(new Schema({ type: 'object', required: ['a'] }).isValid('{"a":1}'));`;
+  const { stdout } = await runScript(source, {
+    env: { NODE_OPTIONS: '--disallow-code-generation-from-strings' },
+  });
+  assert.equal(stdout.trim(), 'true');
+});

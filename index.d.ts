@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" />
 import { Readable, Writable, Duplex } from 'node:stream';
+// @ts-ignore: not everybody has it
+import { JSONSchema, FromSchema } from 'json-schema-to-ts';
 
 /**
  * Every error this package makes. A refusal (`RefusedError` and its children) is a decision that says no; everything else is a
@@ -1771,6 +1773,41 @@ interface StandardSchema<Input = unknown, Output = Input> {
         } | undefined;
     };
 }
+/** What a Standard Schema answers. */
+type StandardResult<T> = {
+    readonly value: T;
+    readonly issues?: undefined;
+} | {
+    readonly issues: readonly {
+        readonly message: string;
+        readonly path: readonly string[];
+    }[];
+};
+/** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
+interface StandardProps<T> {
+    readonly version: 1;
+    readonly vendor: 'breakwater';
+    readonly validate: (value: unknown) => StandardResult<T>;
+    readonly jsonSchema: {
+        readonly input: () => Record<string, unknown>;
+        readonly output: () => Record<string, unknown>;
+    };
+    /** Of types alone: there is no such member. */
+    readonly types?: {
+        readonly input: T;
+        readonly output: T;
+    } | undefined;
+}
+/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
+type DocumentOf<S> = S extends {
+    readonly '~standard': {
+        readonly types?: {
+            readonly input: infer Input;
+        } | undefined;
+    };
+} ? Input : S extends JSONSchema ? Known<FromSchema<S>> : unknown;
+/** What is any, because its package is not installed, is unknown. */
+type Known<T> = 0 extends 1 & T ? unknown : T;
 /** Options of Schema. */
 interface SchemaOptions {
     /** The draft of a schema that has no `$schema`. @default '2020-12' */
@@ -1835,6 +1872,12 @@ declare class Schema<T = unknown> {
      * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
      */
     constructor(schema: JsonSchema | StandardSchema, options?: SchemaOptions);
+    /**
+     * The same as the constructor, with the type of its documents inferred: from a literal schema, if json-schema-to-ts is installed, or
+     * from a schema of a library that has Standard Schema's types.
+     * @throws {InvalidOptionError | SchemaError}
+     */
+    static from<const S extends JsonSchema | StandardSchema>(schema: S, options?: SchemaOptions): Schema<DocumentOf<S>>;
     /** Whether a document is valid. @throws {InvalidOptionError | DisposedError} */
     isValid(document: Uint8Array | string): boolean;
     /** Whether a document is valid, or why not. @throws {InvalidOptionError | DisposedError} */
@@ -1877,30 +1920,11 @@ declare class Schema<T = unknown> {
      */
     check(value: unknown): value is T;
     /** Standard Schema v1, with its JSON Schema part. Values are checked as `check` does it, and given back as they are. */
-    get '~standard'(): {
-        readonly version: 1;
-        readonly vendor: "breakwater";
-        readonly validate: (value: unknown) => StandardResult<T>;
-        readonly jsonSchema: {
-            readonly input: () => Record<string, unknown>;
-            readonly output: () => Record<string, unknown>;
-        };
-    };
+    get '~standard'(): StandardProps<T>;
     /** Lets go of the compiled schema: later calls throw DisposedError; open documents stay. A second call does nothing. */
     dispose(): void;
     [Symbol.dispose](): void;
 }
-interface StandardResultIssue {
-    readonly message: string;
-    readonly path: readonly string[];
-}
-/** What a Standard Schema answers. */
-type StandardResult<T> = {
-    readonly value: T;
-    readonly issues?: undefined;
-} | {
-    readonly issues: readonly StandardResultIssue[];
-};
 
 /** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
 interface LoadShedderBounds {
@@ -2089,4 +2113,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

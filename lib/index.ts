@@ -119,9 +119,12 @@ export { type BesideOptions, Schema } from './schema.js';
 export type { ValidDocument } from './schema-document.js';
 export type { LineSource, LineVerdict, TransformOptions } from './schema-lines.js';
 export type {
+  DocumentOf,
   JsonSchema,
   SchemaDraft,
   SchemaOptions,
+  StandardProps,
+  StandardResult,
   StandardSchema,
   Validation,
 } from './schema-options.js';

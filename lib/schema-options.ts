@@ -1,4 +1,5 @@
 /** What a schema is made of: its options, and the schemas of other libraries. */
+import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
 import type { NativeSchemaOptions } from './binding-schema.js';
 import type { ValidationFailure } from './errors.js';
 import { checkShape, invalid } from './options.js';
@@ -29,6 +30,36 @@ export interface StandardSchema<Input = unknown, Output = Input> {
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
+
+/** What a Standard Schema answers. */
+export type StandardResult<T> =
+  | { readonly value: T; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path: readonly string[] }[] };
+
+/** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
+export interface StandardProps<T> {
+  readonly version: 1;
+  readonly vendor: 'breakwater';
+  readonly validate: (value: unknown) => StandardResult<T>;
+  readonly jsonSchema: {
+    readonly input: () => Record<string, unknown>;
+    readonly output: () => Record<string, unknown>;
+  };
+  /** Of types alone: there is no such member. */
+  readonly types?: { readonly input: T; readonly output: T } | undefined;
+}
+
+/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
+export type DocumentOf<S> = S extends {
+  readonly '~standard': { readonly types?: { readonly input: infer Input } | undefined };
+}
+  ? Input
+  : S extends JSONSchema
+    ? Known<FromSchema<S>>
+    : unknown;
+
+/** What is any, because its package is not installed, is unknown. */
+type Known<T> = 0 extends 1 & T ? unknown : T;
 
 /** Options of Schema. */
 export interface SchemaOptions {

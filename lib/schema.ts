@@ -16,9 +16,12 @@ import {
   type TransformOptions,
 } from './schema-lines.js';
 import {
+  type DocumentOf,
   type JsonSchema,
   nativeOptions,
   type SchemaOptions,
+  type StandardProps,
+  type StandardResult,
   type StandardSchema,
   type Validation,
 } from './schema-options.js';
@@ -82,6 +85,18 @@ export class Schema<T = unknown> {
       throw fromNative(error, this.#details);
     }
     collectWith(this, 'schema', this.#handle);
+  }
+
+  /**
+   * The same as the constructor, with the type of its documents inferred: from a literal schema, if json-schema-to-ts is installed, or
+   * from a schema of a library that has Standard Schema's types.
+   * @throws {InvalidOptionError | SchemaError}
+   */
+  static from<const S extends JsonSchema | StandardSchema>(
+    schema: S,
+    options: SchemaOptions = {},
+  ): Schema<DocumentOf<S>> {
+    return new Schema<DocumentOf<S>>(schema, options);
   }
 
   /** Whether a document is valid. @throws {InvalidOptionError | DisposedError} */
@@ -208,7 +223,7 @@ export class Schema<T = unknown> {
   }
 
   /** Standard Schema v1, with its JSON Schema part. Values are checked as `check` does it, and given back as they are. */
-  get '~standard'() {
+  get '~standard'(): StandardProps<T> {
     const self = checkThis(this);
     const text = self.#text;
     const jsonSchema = (): Record<string, unknown> => JSON.parse(text);
@@ -225,7 +240,7 @@ export class Schema<T = unknown> {
         };
       },
       jsonSchema: { input: jsonSchema, output: jsonSchema },
-    } as const;
+    };
   }
 
   /** Lets go of the compiled schema: later calls throw DisposedError; open documents stay. A second call does nothing. */
@@ -310,16 +325,6 @@ export class Schema<T = unknown> {
     return new ValidationError(failure, this.#details);
   }
 }
-
-interface StandardResultIssue {
-  readonly message: string;
-  readonly path: readonly string[];
-}
-
-/** What a Standard Schema answers. */
-type StandardResult<T> =
-  | { readonly value: T; readonly issues?: undefined }
-  | { readonly issues: readonly StandardResultIssue[] };
 
 const TRANSFORM_SHAPES = { onInvalid: 'function' } as const;
 

@@ -45,8 +45,11 @@ async function bundle(input, fromRoot) {
   });
   const { output } = await build.generate({ format: 'es' });
   await build.close();
-  return output[0].code;
+  return output[0].code.replace(OPTIONAL, `// @ts-ignore: not everybody has it\n$&`);
 }
+
+/** Packages that only types come from, and that who does not need those does without. */
+const OPTIONAL = /^import (?:type )?\{[^}]*\} from 'json-schema-to-ts';$/m;
 
 /** What introduces a file says nothing to who reads the types. */
 function withoutIntroduction() {

@@ -38,9 +38,12 @@ import {
   type RetryEvent,
   responseCodec,
   retry,
+  Schema,
   type ShedderMeasure,
   TokenBucket,
   timeout,
+  type Validation,
+  type ValidDocument,
 } from 'breakwater';
 import { cacheResponse as expressCache, rateLimit as expressRateLimit } from 'breakwater/express';
 import { cacheResponse as fastifyCache, rateLimit as fastifyRateLimit } from 'breakwater/fastify';
@@ -312,4 +315,36 @@ export async function cachedResponses(): Promise<void> {
   await server.register(fastifyCache, { cache: pages, hook: 'preHandler', key: (request) => request.url });
   server.get('/', { config: { cacheResponse: { ttlMs: 1_000 } } }, () => 'text');
   server.get('/never', { config: { cacheResponse: false } }, () => 'text');
+}
+
+export async function schemas(): Promise<void> {
+  const literal = Schema.from({
+    type: 'object',
+    required: ['id'],
+    properties: { id: { type: 'integer' }, tags: { type: 'array', items: { type: 'string' } } },
+    additionalProperties: false,
+  });
+  const order = literal.parse('{"id":1}');
+  const id: number = order.id;
+  const tags: readonly string[] | undefined = order.tags;
+  // @ts-expect-error there is no such member
+  void order.name;
+  const stated = new Schema<{ readonly id: string }>({ type: 'object' }, { maxErrors: 10, draft: '7' });
+  const value: unknown = { id: 'x' };
+  if (stated.check(value)) value.id.toUpperCase();
+  const result: Validation = stated.validate(new Uint8Array(1));
+  if (!result.valid) {
+    const [issue] = result.errors;
+    const params: Readonly<Record<string, unknown>> | undefined = issue?.params;
+    void [params, result.reason === 'limit', result.truncated];
+  }
+  const document: ValidDocument<{ readonly id: string }> = await stated.openAsync('{}', {
+    signal: AbortSignal.timeout(1),
+  });
+  const [first, second]: [unknown, unknown] = document.pick(['/id', '/x']);
+  for await (const verdict of stated.validateLines(['{}\n'])) if (!verdict.valid) void verdict.errors;
+  const own = Schema.from(stated).parse('{}').id;
+  void [id, tags, first, second, own];
+  // @ts-expect-error there is no such draft
+  new Schema({}, { draft: '3' });
 }

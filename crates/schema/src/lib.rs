@@ -5,6 +5,8 @@
 //! - `graph.rs`, `closed.rs`: which subschemas apply to the same value, and objects that are closed.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
 //!
+//! - `compare/`: whether one schema takes all that another one does.
+//!
 //! The engine is the `jsonschema` crate: it passes the official suite of all five drafts. What it has no bounds for is bounded by the
 //! document it looks at (`document/meter.rs`).
 //!
@@ -21,6 +23,7 @@
 //! ```
 
 mod closed;
+pub mod compare;
 pub mod document;
 mod graph;
 pub mod issues;

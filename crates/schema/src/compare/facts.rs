@@ -235,9 +235,11 @@ impl<'a> Prover<'a> {
             });
             kinds = kinds & any;
         }
-        for not in &facts.nots {
-            if levels + 1 >= LEVELS && !kinds.is_empty() && self.subset(conj, kinds, *not).is_ok() {
-                return Kinds::NONE;
+        for not in facts.nots.iter().filter(|_| levels + 1 >= LEVELS) {
+            for group in kinds.groups() {
+                if self.subset(conj, group, *not).is_ok() {
+                    kinds = kinds.without(group);
+                }
             }
         }
         kinds

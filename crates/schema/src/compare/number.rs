@@ -71,7 +71,8 @@ fn compare_float(integer: i128, float: f64) -> Ordering {
 /// Whether every multiple of `own` is one of `other`. Only what is exact in binary is decided.
 pub(super) fn divides(other: &Number, own: &Number) -> bool {
     if let (Some(other), Some(own)) = (integer(other), integer(own)) {
-        return other > 0 && own % other == 0;
+        // Beyond this the engine sees a rounded step.
+        return other > 0 && own < 1 << 53 && own % other == 0;
     }
     let (Some(other), Some(own)) = (other.as_f64(), own.as_f64()) else { return false };
     let exact = |float: f64| float > 0.0 && float < 1e9 && (float * 1_048_576.0).fract() == 0.0;

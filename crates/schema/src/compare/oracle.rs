@@ -33,7 +33,8 @@ pub(super) struct Refusal {
 }
 
 pub(super) struct Oracle<'a> {
-    registries: Vec<Registry<'a>>,
+    /// Each with the name its document has there, and the document.
+    registries: Vec<(Registry<'a>, String, &'a Value)>,
     validators: HashMap<NodeId, Pair>,
     patterns: HashMap<String, Option<Validator>>,
     weights: Weights,
@@ -50,8 +51,13 @@ impl<'a> Oracle<'a> {
                 .should_ignore_unknown_formats(true)
                 .build(schema)
                 .map_err(|error| format!("the schema cannot be used: {}", error.masked()))?;
-            let registry = Registry::new().add(NAME, schema).and_then(|registry| registry.prepare());
-            registries.push(registry.map_err(|error| format!("the schema cannot be used: {error}"))?);
+            // References of a document with a name of its own start from that.
+            let name = ["$id", "id"].iter().find_map(|key| schema.get(*key)?.as_str());
+            let name = name.filter(|name| name.contains(':')).and_then(|name| name.split('#').next());
+            let name = name.unwrap_or(NAME).to_owned();
+            let registry = Registry::new().add(name.as_str(), schema).and_then(|registry| registry.prepare());
+            let registry = registry.map_err(|error| format!("the schema cannot be used: {error}"))?;
+            registries.push((registry, name, schema));
         }
         let (validators, patterns) = (HashMap::new(), HashMap::new());
         Ok(Self { registries, validators, patterns, weights: Weights::default(), work: 0 })
@@ -75,12 +81,14 @@ impl<'a> Oracle<'a> {
         value: &Value,
     ) -> Option<Vec<Refusal>> {
         let pair = self.affordable(arena, id, value)?;
+        // All but the whole document is entered by a reference.
+        let before = if arena.pointer(id).is_empty() { 1 } else { 2 };
         let errors = pair.iter().flat_map(|validator| validator.iter_errors(value).take(100));
         let refusals = errors.map(|error| {
             let way = error.evaluation_path().as_str().to_owned();
             Refusal {
                 path: error.schema_path().as_str().to_owned(),
-                through: way.split('/').nth(2).unwrap_or_default().to_owned(),
+                through: way.split('/').nth(before).unwrap_or_default().to_owned(),
                 keyword: error.kind().keyword().to_owned(),
                 reason: error.masked().to_string(),
             }
@@ -110,24 +118,26 @@ impl<'a> Oracle<'a> {
         if !pointer.is_empty() && !arena.is_plain(document) {
             return None;
         }
-        let schema = match arena.draft(id) {
-            Draft::Four => json!({ "$schema": "http://json-schema.org/draft-04/schema#" }),
-            Draft::Six => json!({ "$schema": "http://json-schema.org/draft-06/schema#" }),
-            Draft::Seven => json!({ "$schema": "http://json-schema.org/draft-07/schema#" }),
-            Draft::Nineteen => json!({ "$schema": "https://json-schema.org/draft/2019-09/schema" }),
-            Draft::Twenty => json!({ "$schema": "https://json-schema.org/draft/2020-12/schema" }),
+        let (registry, name, root) = self.registries.get(document)?;
+        let dialect = match arena.draft(id) {
+            Draft::Four => "http://json-schema.org/draft-04/schema#",
+            Draft::Six => "http://json-schema.org/draft-06/schema#",
+            Draft::Seven => "http://json-schema.org/draft-07/schema#",
+            Draft::Nineteen => "https://json-schema.org/draft/2019-09/schema",
+            Draft::Twenty => "https://json-schema.org/draft/2020-12/schema",
         };
-        let mut schema = schema;
-        schema["$ref"] = Value::String(format!("{NAME}#{}", percent_encoded(&pointer)));
-        let registry = self.registries.get(document)?;
+        let entry = json!({ "$schema": dialect, "$ref": format!("{name}#{}", percent_encoded(&pointer)) });
         let build = |formats: bool| {
-            jsonschema::options()
+            let options = jsonschema::options()
                 .offline()
-                .with_registry(registry)
                 .should_validate_formats(formats)
                 .should_ignore_unknown_formats(true)
-                .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MOST_BACKTRACKS))
-                .build(&schema)
+                .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MOST_BACKTRACKS));
+            if pointer.is_empty() {
+                options.build(root)
+            } else {
+                options.with_registry(registry).build(&entry)
+            }
         };
         Some(Rc::new([build(true).ok()?, build(false).ok()?]))
     }

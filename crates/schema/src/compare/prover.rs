@@ -79,6 +79,8 @@ pub(super) struct Prover<'a> {
     pub(super) known_kinds: HashMap<(Conj, u32), Kinds>,
     pub(super) open_kinds: HashSet<Conj>,
     pub(super) known_values: HashMap<Conj, Option<Rc<Vec<Value>>>>,
+    pub(super) known_samples: HashMap<(Conj, u32), Rc<Vec<Value>>>,
+    pub(super) known_examples: HashMap<(Conj, u32), Option<Value>>,
     /// How often a question was answered by being open: a fact found meanwhile may rest on it.
     pub(super) assumed: u32,
     /// How deep inside the document the present value lies.
@@ -99,6 +101,8 @@ impl<'a> Prover<'a> {
             known_kinds: HashMap::new(),
             open_kinds: HashSet::new(),
             known_values: HashMap::new(),
+            known_samples: HashMap::new(),
+            known_examples: HashMap::new(),
             assumed: 0,
             inside: 0,
             answers: HashMap::new(),

@@ -1,8 +1,11 @@
 //! Values worth trying: those near the limits that two sub-schemas set. Only guesses: each is tried before it is used.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::document::NodeId;
+use super::facts::Kinds;
 use super::number::count;
 use super::prover::{Conj, Prover, with};
 
@@ -34,8 +37,19 @@ const TEXTS: [&str; 16] = [
 
 impl<'a> Prover<'a> {
     /// Values that the nodes are likely to accept or to refuse narrowly.
-    pub(super) fn samples(&mut self, nodes: &Conj, levels: u32) -> Vec<Value> {
+    pub(super) fn samples(&mut self, nodes: &Conj, levels: u32) -> Rc<Vec<Value>> {
+        let key = (Rc::clone(nodes), levels);
+        if let Some(samples) = self.known_samples.get(&key) {
+            return Rc::clone(samples);
+        }
+        let samples = Rc::new(self.new_samples(nodes, levels));
+        self.known_samples.insert(key, Rc::clone(&samples));
+        samples
+    }
+
+    fn new_samples(&mut self, nodes: &Conj, levels: u32) -> Vec<Value> {
         let mut samples = Vec::new();
+        self.spend(10);
         if !self.step() {
             return samples;
         }
@@ -63,14 +77,23 @@ impl<'a> Prover<'a> {
             samples.extend([json!([]), json!({})]);
         }
         if levels + 1 < MOST_LEVELS {
+            let mut cases: Vec<Conj> = Vec::new();
             for branches in
                 facts.choices.iter().filter(|list| list.iter().all(|one| !nodes.contains(one))).take(4)
             {
-                for branch in branches.iter().take(12) {
-                    let mut more = self.samples(&with(nodes, &[*branch]), levels + 2);
-                    more.retain(|value| value.is_array() || value.is_object());
-                    samples.extend(more);
-                }
+                cases.extend(branches.iter().take(12).map(|branch| with(nodes, &[*branch])));
+            }
+            for atom in &facts.atoms {
+                let Some(condition) = self.arena.child(*atom, "if") else { continue };
+                let then = self.arena.child(*atom, "then").unwrap_or(condition);
+                let otherwise = self.arena.child(*atom, "else");
+                cases.push(with(nodes, &[condition, then]));
+                cases.extend(otherwise.map(|otherwise| with(nodes, &[otherwise])));
+            }
+            for case in cases.iter().filter(|case| *case != nodes).take(50) {
+                let more = self.samples(case, levels + 2);
+                let nested = more.iter().filter(|value| value.is_array() || value.is_object());
+                samples.extend(nested.cloned());
             }
         }
         samples.truncate(MOST_SAMPLES);
@@ -82,7 +105,26 @@ impl<'a> Prover<'a> {
         if levels > MOST_LEVELS || !self.step() {
             return None;
         }
-        self.samples(nodes, levels).into_iter().find(|value| self.passes(nodes, value))
+        let key = (Rc::clone(nodes), levels);
+        if let Some(example) = self.known_examples.get(&key) {
+            return example.clone();
+        }
+        let samples = self.samples(nodes, levels);
+        let example = samples.iter().find(|value| self.passes(nodes, value)).cloned();
+        self.known_examples.insert(key, example.clone());
+        example
+    }
+
+    /// One value of each kind that passes all the nodes.
+    fn examples(&mut self, nodes: &Conj, levels: u32) -> Vec<Value> {
+        let mut examples: Vec<Value> = Vec::new();
+        for value in self.samples(nodes, levels).iter() {
+            let kind = Kinds::of(value);
+            if examples.iter().all(|other| Kinds::of(other) != kind) && self.passes(nodes, value) {
+                examples.push(value.clone());
+            }
+        }
+        examples
     }
 
     /// Whether nothing says that a value is refused.
@@ -121,7 +163,14 @@ impl<'a> Prover<'a> {
                 }
             }
         }
-        samples.extend([json!(1e9), json!(-1e9), json!(0.1), json!(1_000_000_007), json!(-1_000_000_007)]);
+        samples.extend([
+            json!(1e-7),
+            json!(1e9),
+            json!(-1e9),
+            json!(0.1),
+            json!(1_000_000_007),
+            json!(-1_000_000_007),
+        ]);
     }
 
     fn strings(&mut self, atoms: &[NodeId], samples: &mut Vec<Value>) {
@@ -162,9 +211,8 @@ impl<'a> Prover<'a> {
                 let known = alike.last().filter(|last| self.passes(&item, last)).cloned();
                 alike.extend(known.or_else(|| self.example(&item, levels + 1)));
                 let all = self.samples(&item, levels + 2);
-                let fresh =
-                    all.into_iter().find(|value| !unlike.contains(value) && self.passes(&item, value));
-                unlike.extend(fresh);
+                let fresh = all.iter().find(|value| !unlike.contains(value) && self.passes(&item, value));
+                unlike.extend(fresh.cloned());
             }
             samples.extend([Value::Array(unlike), Value::Array(alike)]);
         }
@@ -172,7 +220,7 @@ impl<'a> Prover<'a> {
         for atom in atoms {
             let Some(what) = self.arena.child(*atom, "contains") else { continue };
             let item = with(&self.item(nodes, 0), &[what]);
-            if let Some(value) = self.example(&item, levels + 1) {
+            for value in self.examples(&item, levels + 1) {
                 let counts = self.lengths(*atom, "minContains", "maxContains");
                 for count in counts.into_iter().chain([1, 2, 3]).filter(|count| *count <= 64) {
                     samples.push(Value::Array(vec![value.clone(); count as usize]));

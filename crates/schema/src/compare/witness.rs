@@ -62,10 +62,10 @@ impl<'a> Prover<'a> {
         let both = with(&site.conj, &[site.target]);
         let mut values = finding.values.clone();
         if !finding.hints.is_empty() {
-            values.extend(self.samples(&with(&site.conj, &finding.hints), 0));
+            values.extend(self.samples(&with(&site.conj, &finding.hints), 0).iter().cloned());
         }
-        values.extend(self.samples(&both, 0));
-        values.extend(self.samples(&site.conj, 0));
+        values.extend(self.samples(&both, 0).iter().cloned());
+        values.extend(self.samples(&site.conj, 0).iter().cloned());
         let mut kept: Vec<Value> = Vec::new();
         for value in values {
             let fits = Kinds::of(&value).within(site.kinds) && !kept.contains(&value);
@@ -85,7 +85,7 @@ impl<'a> Prover<'a> {
             }
             let mut document = value;
             for (step, site) in &finding.climb {
-                document = self.around(step, site, document)?;
+                document = self.around(step, site, &finding.hints, document)?;
             }
             let [sent, taken] = roots;
             if self.oracle.accepts(&mut self.arena, sent, &document) == Some(true)
@@ -106,11 +106,14 @@ impl<'a> Prover<'a> {
     }
 
     /// A value of the site with this part inside.
-    fn around(&mut self, step: &Step, site: &Site, part: Value) -> Option<Value> {
+    fn around(&mut self, step: &Step, site: &Site, hints: &[NodeId], part: Value) -> Option<Value> {
         let both = with(&site.conj, &[site.target]);
         let mut bases = vec![self.example(&both, 1)];
-        bases.extend(self.samples(&both, 1).into_iter().map(Some));
-        bases.extend(self.samples(&site.conj, 1).into_iter().map(Some));
+        if !hints.is_empty() {
+            bases.extend(self.samples(&with(&both, hints), 1).iter().cloned().map(Some));
+        }
+        bases.extend(self.samples(&both, 1).iter().cloned().map(Some));
+        bases.extend(self.samples(&site.conj, 1).iter().cloned().map(Some));
         let array = matches!(step, Step::Item(_));
         let fits = |base: &Value| if array { base.is_array() } else { base.is_object() };
         let mut fallback = None;

@@ -919,3 +919,66 @@ fn references() {
         ),
     ]);
 }
+
+#[test]
+fn every_break_is_named_and_certain_only_with_a_witness() {
+    let old = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"maximum": 5}, "c": {"pattern": "^x+$"}}});
+    let new = json!({
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 3}, "b": {"maximum": 4}, "c": {"pattern": "^xx*$"}},
+        "required": ["a"]
+    });
+    let comparison = compare(&old, &new, Side::Request);
+    assert_eq!(comparison.compatible, No);
+    let found: Vec<_> =
+        comparison.breaks.iter().map(|one| (one.path.as_str(), one.keyword.as_str(), one.kind)).collect();
+    let expected = [
+        ("/required", "required", BreakKind::Broken),
+        ("/properties/a/maxLength", "maxLength", BreakKind::Broken),
+        ("/properties/b/maximum", "maximum", BreakKind::Broken),
+        ("/properties/c/pattern", "pattern", BreakKind::Unproven),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_break_out_of_reach_is_not_certain() {
+    check(vec![
+        (
+            "what shrank stands under an impossible sibling",
+            json!({"not": {"type": "object"}, "properties": {"a": true}}),
+            json!({"not": {"type": "object"}, "properties": {"a": false}}),
+            Yes,
+            &[],
+            Yes,
+            &[],
+        ),
+        (
+            "what shrank is forbidden by an expression",
+            json!({"type": "string", "pattern": "^a$"}),
+            json!({"type": "string", "pattern": "^a$", "maxLength": 1}),
+            Unknown,
+            &["/maxLength"],
+            Yes,
+            &[],
+        ),
+        (
+            "what shrank is taken by another branch",
+            json!({"anyOf": [{"maximum": 10}, true]}),
+            json!({"anyOf": [{"maximum": 5}, true]}),
+            Yes,
+            &[],
+            Yes,
+            &[],
+        ),
+        (
+            "what grew was forbidden",
+            json!({"not": {"maximum": 5}}),
+            json!({"not": {"maximum": 10}}),
+            No,
+            &["/not"],
+            Yes,
+            &[],
+        ),
+    ]);
+}

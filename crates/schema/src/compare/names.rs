@@ -14,7 +14,9 @@ impl<'a> Prover<'a> {
     /// What the property of this name has passed.
     pub(super) fn property(&mut self, conj: &Conj, name: &str) -> Conj {
         let mut passed = Vec::new();
-        for atom in &self.facts(conj).atoms {
+        let facts = self.facts(conj);
+        self.spend(facts.atoms.len() / 16);
+        for atom in &facts.atoms {
             let mut named = false;
             if let Some(value) = self.arena.map(*atom, "properties").and_then(|map| map.get(name)) {
                 passed.push(self.arena.below(*atom, value, &["properties", name]));
@@ -65,7 +67,9 @@ impl<'a> Prover<'a> {
     pub(super) fn known_names(&mut self, conj: &Conj) -> BTreeSet<String> {
         let facts = self.facts(conj);
         let maps = facts.atoms.iter().filter_map(|atom| self.arena.map(*atom, "properties"));
-        maps.flat_map(|map| map.keys().cloned()).collect()
+        let names: BTreeSet<String> = maps.flat_map(|map| map.keys().cloned()).collect();
+        self.spend(names.len() / 16);
+        names
     }
 
     /// All the names there can be, where that is known.
@@ -115,24 +119,26 @@ impl<'a> Prover<'a> {
         let said = facts.atoms.iter().filter_map(|atom| self.arena.keyword(*atom, "required"));
         let mut names: BTreeSet<String> = said.flat_map(strings).map(str::to_owned).collect();
         names.extend(present.iter().map(|name| (*name).to_owned()));
-        loop {
-            let before = names.len();
+        let mut open: Vec<String> = names.iter().cloned().collect();
+        while let Some(name) = open.pop() {
+            self.spend(facts.atoms.len() / 16 + 1);
+            // Fewer names than there are prove less, never more.
+            if self.is_exhausted() {
+                break;
+            }
             for atom in &facts.atoms {
                 // After draft 7 `dependencies` is no keyword of the drafts, so nothing is known by it.
-                let old =
-                    self.arena.map(*atom, "dependencies").filter(|_| self.arena.draft(*atom) <= Draft::Seven);
-                for map in [old, self.arena.map(*atom, "dependentRequired")].into_iter().flatten() {
-                    for (name, required) in map {
-                        if names.contains(name) {
-                            names.extend(strings(required).map(str::to_owned));
-                        }
+                let old = self.arena.draft(*atom) <= Draft::Seven;
+                let keyword = if old { "dependencies" } else { "dependentRequired" };
+                let required = self.arena.map(*atom, keyword).and_then(|map| map.get(&name));
+                for other in required.into_iter().flat_map(strings) {
+                    if names.insert(other.to_owned()) {
+                        open.push(other.to_owned());
                     }
                 }
             }
-            if names.len() == before {
-                return names;
-            }
         }
+        names
     }
 
     /// The sub-schemas a value has passed once it has a property of this name.

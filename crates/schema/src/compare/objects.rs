@@ -63,7 +63,13 @@ impl<'a> Prover<'a> {
     }
 
     fn property_holds(&mut self, site: &Site, name: &str, target: NodeId, findings: &mut Vec<Finding>) {
-        if self.arena.value(target) == &Value::Bool(true) || !self.admits(&site.conj, name, LEVELS) {
+        if self.arena.value(target) == &Value::Bool(true)
+            || !self.is_exhausted() && !self.admits(&site.conj, name, LEVELS)
+        {
+            return;
+        }
+        if self.is_exhausted() {
+            merge(findings, vec![self.finding(site, "properties", "the comparison took too many steps")]);
             return;
         }
         let property = self.property(&site.conj, name);
@@ -252,6 +258,10 @@ impl<'a> Prover<'a> {
         for (name, value) in map {
             if !self.admits(&site.conj, name, LEVELS) {
                 continue;
+            }
+            if self.is_exhausted() {
+                findings.push(self.finding(site, keyword, "the comparison took too many steps"));
+                break;
             }
             let present = self.required_names(&site.conj, &[name]);
             let Some(required) = value.as_array() else {

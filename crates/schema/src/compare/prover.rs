@@ -81,6 +81,8 @@ pub(super) struct Prover<'a> {
     pub(super) known_values: HashMap<Conj, Option<Rc<Vec<Value>>>>,
     pub(super) known_samples: HashMap<(Conj, u32), Rc<Vec<Value>>>,
     pub(super) known_examples: HashMap<(Conj, u32), Option<Value>>,
+    /// The values in the samples that are kept.
+    pub(super) sampled: usize,
     /// How often a question was answered by being open: a fact found meanwhile may rest on it.
     pub(super) assumed: u32,
     /// How deep inside the document the present value lies.
@@ -103,6 +105,7 @@ impl<'a> Prover<'a> {
             known_values: HashMap::new(),
             known_samples: HashMap::new(),
             known_examples: HashMap::new(),
+            sampled: 0,
             assumed: 0,
             inside: 0,
             answers: HashMap::new(),
@@ -265,6 +268,9 @@ impl<'a> Prover<'a> {
     }
 
     fn hold(&mut self, site: &Site, keyword: &'static str) -> Proof {
+        if self.is_exhausted() {
+            return Err(vec![self.finding(site, keyword, "the comparison took too many steps")]);
+        }
         if let Some(values) = self.values(&site.conj, site.kinds)
             && let Some(proof) = self.values_hold(site, keyword, &values)
         {
@@ -315,6 +321,7 @@ impl<'a> Prover<'a> {
         let proof = self.subset(conj, kinds, target);
         self.inside -= 1;
         proof.map_err(|mut findings| {
+            self.spend(findings.len());
             for finding in &mut findings {
                 finding.climb.push((step.clone(), site.clone()));
             }

@@ -8,11 +8,14 @@ use super::document::NodeId;
 use super::facts::Kinds;
 use super::number::count;
 use super::prover::{Conj, Prover, with};
+use super::weight::extent;
 
 /// Values of one site.
 const MOST_SAMPLES: usize = 300;
 /// Values within values.
 const MOST_LEVELS: u32 = 4;
+/// Values that are kept for the next question, all in all.
+const MOST_REMEMBERED: usize = 500_000;
 /// Longer strings and lists are not built.
 const LONGEST: u64 = 4_096;
 
@@ -43,6 +46,15 @@ impl<'a> Prover<'a> {
             return Rc::clone(samples);
         }
         let samples = Rc::new(self.new_samples(nodes, levels));
+        let size = samples.iter().map(|value| extent(value, 0).0).sum::<u64>();
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.spend(size / 16);
+        self.sampled = self.sampled.saturating_add(size);
+        if self.sampled > MOST_REMEMBERED {
+            self.known_samples.clear();
+            self.known_examples.clear();
+            self.sampled = 0;
+        }
         self.known_samples.insert(key, Rc::clone(&samples));
         samples
     }

@@ -33,7 +33,13 @@ impl Weights {
             return ENDLESS;
         }
         self.known.insert((id, depth), None);
-        let mut weight = 1_u64;
+        // Lists and maps are walked, whatever is in them.
+        let sizes = arena.object(id).into_iter().flatten().map(|(_, value)| match value {
+            Value::Array(list) => list.len() as u64,
+            Value::Object(map) => map.len() as u64,
+            _ => 0,
+        });
+        let mut weight = 1 + sizes.sum::<u64>();
         for (part, same) in arena.edges(id) {
             let below = match (same, depth) {
                 (true, _) => self.of(arena, part, depth, level + 1),
@@ -49,7 +55,7 @@ impl Weights {
 }
 
 /// How many values a value holds, itself included, and how deep they lie.
-fn extent(value: &Value, level: u32) -> (u64, u32) {
+pub(super) fn extent(value: &Value, level: u32) -> (u64, u32) {
     let parts: Vec<&Value> = match value {
         Value::Array(items) => items.iter().collect(),
         Value::Object(properties) => properties.values().collect(),

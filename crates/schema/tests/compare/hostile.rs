@@ -63,3 +63,15 @@ fn breaks_are_counted_up_to_a_thousand() {
     assert_eq!(comparison.compatible, No);
     assert_eq!(comparison.breaks.len(), 1_000);
 }
+
+#[test]
+fn names_that_ask_for_each_other_are_answered_in_time() {
+    let chain = |n: usize| {
+        let names = (0..n).rev().map(|i| (format!("p{i:05}"), json!([format!("p{:05}", i + 1)])));
+        json!({"dependentRequired": names.collect::<serde_json::Map<_, _>>()})
+    };
+    let many = json!({"allOf": (0..200).map(|i| json!({"properties": {format!("p{i}"): {"minimum": i}}})).collect::<Vec<_>>()});
+    let _ = compare(&chain(300), &chain(301), Side::Request);
+    let _ = compare(&many, &chain(300), Side::Request);
+    let _ = compare(&chain(300), &many, Side::Request);
+}

@@ -1926,6 +1926,35 @@ declare class Schema<T = unknown> {
     [Symbol.dispose](): void;
 }
 
+/** What a change of a schema breaks, or may break. */
+interface SchemaBreak {
+    /** A JSON Pointer into the schema that has to accept: the new one of a request, the old one of a response. */
+    readonly path: string;
+    /** The keyword at its end; empty where it is the schema itself. */
+    readonly keyword: string;
+    /** Why, in words. */
+    readonly reason: string;
+    /** 'broken': there is a document that the one takes and the other refuses here. 'unproven': nobody knows. */
+    readonly kind: 'broken' | 'unproven';
+}
+/** What comes of a comparison. */
+interface SchemaComparison {
+    /** True is proven; false has a document that shows it; 'unknown' is anything else. */
+    readonly compatible: boolean | 'unknown';
+    /** At most 1,000. */
+    readonly breaks: readonly SchemaBreak[];
+}
+/**
+ * Of a request: whether the new schema takes every document that the old one takes, so that those who send go on as they are. Of a
+ * response: whether the old one takes every document that the new one does, so that those who receive go on.
+ *
+ * ```js
+ * compareSchemas({ maxLength: 50 }, { maxLength: 20 }, 'request').compatible; // false
+ * ```
+ * @throws {InvalidOptionError | SchemaError}
+ */
+declare function compareSchemas(older: JsonSchema | StandardSchema, newer: JsonSchema | StandardSchema, side: 'request' | 'response'): SchemaComparison;
+
 /** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
 interface LoadShedderBounds {
     /**
@@ -2112,5 +2141,5 @@ interface TimeoutOptions {
  */
 declare function timeout(options: TimeoutOptions): Policy;
 
-export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };
+export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, compareSchemas, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

@@ -22,6 +22,9 @@ const GIVEN = {
   render: async (id) => `page ${id}`,
   load: async () => ({ left: 3 }),
   signal: new AbortController().signal,
+  bytes: Buffer.from('{"id":7,"items":[{"sku":"A"}]}'),
+  forward: async () => {},
+  createReadStream: () => ['{"id":7,"items":[{"sku":"A"}]}\n{}\n'],
 };
 const PAGES = [
   ...[
@@ -38,10 +41,11 @@ const PAGES = [
     'pipeline',
     'queue',
     'retry',
+    'schema',
     'shedder',
     'throttle',
   ],
-  ...['testing', 'timeout', 'from-cockatiel', 'from-lru-cache', 'from-opossum', 'from-p-queue'],
+  ...['testing', 'timeout', 'from-ajv', 'from-cockatiel', 'from-lru-cache', 'from-opossum', 'from-p-queue'],
 ];
 
 for (const page of PAGES) {

@@ -49,7 +49,19 @@ export interface NativeSchemaOptions {
   readonly maskValues?: boolean | undefined;
 }
 
+export interface NativeComparison {
+  /** Null: neither is proven. */
+  readonly compatible: boolean | null;
+  readonly breaks: readonly {
+    readonly path: string;
+    readonly keyword: string;
+    readonly reason: string;
+    readonly broken: boolean;
+  }[];
+}
+
 export interface NativeSchemas {
   schemaDefaults(): Readonly<Record<string, number>>;
+  compareSchemas(older: string, newer: string, response: boolean): NativeComparison;
   openSchema(host: number, options: NativeSchemaOptions): Opened<SchemaFunctions>;
 }

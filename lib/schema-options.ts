@@ -134,7 +134,7 @@ export function nativeOptions(
 }
 
 /** A schema as JSON. */
-function textOf(option: string, schema: unknown, label: string | undefined): string {
+export function textOf(option: string, schema: unknown, label: string | undefined): string {
   const own = standard(schema);
   const expected = 'a JSON Schema: an object or a boolean';
   if (own !== undefined) {

@@ -272,7 +272,7 @@ export class Schema<T = unknown> {
     if (answer !== MAYBE_HALVES) return answer;
     // Half a pair becomes an escape that stands for no character, which is what is wrong with it.
     const text = document as string;
-    return ask(isWellFormed(text) ? text : escapeHalves(text), 1) as Answer;
+    return ask(isWellFormed(text) ? text : escapeHalf(text), 1) as Answer;
   }
 
   /** What is short enough to be done at once, unless it was given up already. */
@@ -349,7 +349,7 @@ function isWellFormed(text: string): boolean {
   return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
 }
 
-/** Halves of surrogate pairs as escapes. */
-function escapeHalves(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
+/** The first half of a surrogate pair as an escape: what is wrong is said of the first. */
+function escapeHalf(text: string): string {
+  return text.replace(/\p{Surrogate}/u, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
 }

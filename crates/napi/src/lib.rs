@@ -7,6 +7,7 @@
 //! - `cache_loads.rs`: loads through caches; `cache_gone.rs`: what they removed; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
+//! - `comparison.rs`: what a change of a schema breaks.
 //! - `programs.rs`: compiled schemas, one for all threads. `documents.rs`: what they are asked of, `jobs.rs` beside the loop.
 //! - `error.rs`: how what went wrong reaches the facade.
 
@@ -22,6 +23,7 @@ mod cache_gone;
 mod cache_loads;
 mod cache_rules;
 mod clock;
+mod comparison;
 mod documents;
 mod error;
 mod export;

@@ -330,7 +330,7 @@ pub fn open_schema(env: Env, host_id: u32, options: SchemaOptions) -> Result<Ope
     Ok(Opened { handle: handle as u32, state: id, dry_run: false, clock: 0, functions })
 }
 
-fn unfit(error: SchemaError) -> Error<String> {
+pub(crate) fn unfit(error: SchemaError) -> Error<String> {
     let SchemaError { pointer, keyword, uri, message } = error;
     let said = serde_json::json!({ "pointer": pointer, "keyword": keyword, "uri": uri, "message": message });
     Error::new("ERR_SCHEMA".to_owned(), said.to_string())

@@ -4,7 +4,6 @@
 //! - `program.rs`: a schema, compiled, and what it may cost. `options.rs`: defaults and ranges.
 //! - `graph.rs`, `closed.rs`: which subschemas apply to the same value, and objects that are closed.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
-//!
 //! - `compare/`: whether one schema takes all that another one does.
 //!
 //! The engine is the `jsonschema` crate: it passes the official suite of all five drafts. What it has no bounds for is bounded by the

@@ -98,6 +98,14 @@ impl Program {
     }
 }
 
+/// A schema as a value, as [`Program::compile`] reads it.
+///
+/// # Errors
+/// It is no JSON, or beyond the bounds of schemas.
+pub fn read_schema(text: &[u8]) -> Result<Value, SchemaError> {
+    read(&mut Reader::default(), text, None)
+}
+
 fn compile(
     schema: &[u8],
     refs: &[(String, Vec<u8>)],

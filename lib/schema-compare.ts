@@ -1,0 +1,53 @@
+/** Contracts: whether a new schema breaks who relies on the old one. */
+import { host } from './host.js';
+import { fromNative, invalid } from './options.js';
+import { type JsonSchema, type StandardSchema, textOf } from './schema-options.js';
+
+/** What a change of a schema breaks, or may break. */
+export interface SchemaBreak {
+  /** A JSON Pointer into the schema that has to accept: the new one of a request, the old one of a response. */
+  readonly path: string;
+  /** The keyword at its end; empty where it is the schema itself. */
+  readonly keyword: string;
+  /** Why, in words. */
+  readonly reason: string;
+  /** 'broken': there is a document that the one takes and the other refuses here. 'unproven': nobody knows. */
+  readonly kind: 'broken' | 'unproven';
+}
+
+/** What comes of a comparison. */
+export interface SchemaComparison {
+  /** True is proven; false has a document that shows it; 'unknown' is anything else. */
+  readonly compatible: boolean | 'unknown';
+  /** At most 1,000. */
+  readonly breaks: readonly SchemaBreak[];
+}
+
+/**
+ * Of a request: whether the new schema takes every document that the old one takes, so that those who send go on as they are. Of a
+ * response: whether the old one takes every document that the new one does, so that those who receive go on.
+ *
+ * ```js
+ * compareSchemas({ maxLength: 50 }, { maxLength: 20 }, 'request').compatible; // false
+ * ```
+ * @throws {InvalidOptionError | SchemaError}
+ */
+export function compareSchemas(
+  older: JsonSchema | StandardSchema,
+  newer: JsonSchema | StandardSchema,
+  side: 'request' | 'response',
+): SchemaComparison {
+  if (side !== 'request' && side !== 'response') {
+    throw invalid('schema', 'side', "'request' or 'response'", side);
+  }
+  const texts = [textOf('old', older, undefined), textOf('new', newer, undefined)] as const;
+  try {
+    const { compatible, breaks } = host().native.compareSchemas(...texts, side === 'response');
+    return {
+      compatible: compatible ?? 'unknown',
+      breaks: breaks.map(({ broken, ...rest }) => ({ ...rest, kind: broken ? 'broken' : 'unproven' })),
+    };
+  } catch (error) {
+    throw fromNative(error, { kind: 'schema' });
+  }
+}

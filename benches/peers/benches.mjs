@@ -14,6 +14,7 @@ import { benches as memory } from './memory.mjs';
 import { benches as pipeline } from './pipeline.mjs';
 import { benches as policies } from './policies.mjs';
 import { benches as queue } from './queue.mjs';
+import { benches as schema } from './schema.mjs';
 import { benches as shedder } from './shedder.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
@@ -31,6 +32,7 @@ export const BENCHES = {
   ...pipeline,
   ...policies,
   ...queue,
+  ...schema,
   ...shedder,
   ...memory,
   ...stall,

@@ -21,6 +21,7 @@ export const {
   pipeline,
   RateLimiter,
   retry,
+  Schema,
   TokenBucket,
   timeout,
 } = require('breakwater');

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { BENCHES } from '../benches/peers/benches.mjs';
 import { report } from '../benches/peers/report.mjs';
+
+// The schemas that are here on every machine.
+process.env['BREAKWATER_SCHEMAS'] = '';
+const { BENCHES } = await import('../benches/peers/benches.mjs');
 
 const PEERS = fileURLToPath(new URL('../benches/peers/', import.meta.url));
 
@@ -151,6 +154,49 @@ test('the report holds figures of other kinds to their bounds', () => {
   ]);
   assert.match(text, /23\.5 bytes a key, wanted at most 24: met/);
   assert.match(text, /0\.9 of the keys known, wanted at least 0\.95: \*\*not met\*\*/);
+});
+
+test('the report takes the geometric mean over the workloads, and names those that gain least and most', () => {
+  const text = report(MACHINE, [
+    ...rowsOf('schema/validate/map', 'breakwater', 10),
+    ...rowsOf('schema/validate/map', 'JSON.parse and ajv', 20),
+    ...rowsOf('schema/validate/a-real-one', 'breakwater', 10),
+    ...rowsOf('schema/validate/a-real-one', 'JSON.parse and ajv', 90),
+    ...rowsOf('schema/validate/another', 'breakwater', 10),
+    ...rowsOf('schema/validate/another', 'JSON.parse and ajv', 10),
+    // The same schema as order-1k, which alone would count.
+    ...rowsOf('schema/validate/order-1m', 'breakwater', 10),
+    ...rowsOf('schema/validate/order-1m', 'JSON.parse and ajv', 1),
+  ]);
+  // The cube root of 2 × 9 × 1.
+  assert.match(
+    text,
+    /mean, against JSON\.parse and ajv \| 2\.62× \(of 3\), wanted 5×: \*\*not met\*\* \| .* 1\.5×: met/,
+  );
+  assert.match(
+    text,
+    /gains least, .* \| 1\.00× \(another\), wanted 1\.5×: \*\*not met\*\* \| 1\.00× \(another\) \|/,
+  );
+  assert.match(text, /\| 2 real \| JSON\.parse and ajv \| 3\.00× \| 1\.00× another \| 9\.00× a-real-one \|/);
+  assert.match(text, /\| 1 own \| JSON\.parse and ajv \| 2\.00× \|/);
+});
+
+test('a peer that cannot do the work is named in the report, and nothing is compared with it', () => {
+  const left = {
+    bench: 'schema/validate/a-real-one',
+    contestant: 'JSON.parse and ajv',
+    runtime: 'node',
+    rep: 1,
+  };
+  const text = report(MACHINE, [
+    ...rowsOf('schema/validate/a-real-one', 'breakwater', 10),
+    { ...left, cannot: 'does not compile it: boom' },
+  ]);
+  assert.match(
+    text,
+    /## Left out\n\n- `schema\/validate\/a-real-one`, JSON\.parse and ajv, Node: does not compile it: boom/,
+  );
+  assert.match(text, /mean, against JSON\.parse and ajv \| – \| – \|/);
 });
 
 test('a row that fails is named in the report', () => {

@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isMain } from '../../scripts/steps.mjs';
 import { Figures, median } from './figures.mjs';
+import { meanOf, workloads } from './means.mjs';
 import { TARGETS } from './targets.mjs';
 
 const NAMES = { node: 'Node', bun: 'Bun', node22: 'Node 22', node24: 'Node 24' };
@@ -28,7 +29,12 @@ export function report(machine, rows) {
       'queue',
       'cache',
       'shedder',
+      'schema',
     ].map((word) => calls(figures, runtimes, word)),
+    means(figures, runtimes),
+    table(figures, runtimes, '### The first schema that a process compiles', /^schema\/compile/, [
+      ['ms', 'firstMs', 2],
+    ]),
     bare(figures, runtimes),
     failing(figures, runtimes),
     table(figures, runtimes, '## Memory', /^memory\/rss/, [
@@ -67,6 +73,7 @@ export function report(machine, rows) {
       ['CPU, ms of each second', 'cpuMsPerSecond', 2],
       ['watchdog, of a core', 'watchdogShare', '%'],
     ]),
+    unable(rows),
     failures(rows),
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
@@ -96,9 +103,15 @@ below 1, in bold, breakwater is the slower one.${machine.quick ? QUICK : ''}${no
 }
 
 function targets(figures, runtimes) {
-  const rows = TARGETS.filter(({ bench }) => figures.benches().includes(bench)).map((target) => {
-    const { bench, against, row, than, peers } = target;
+  const isMeasured = ({ bench, mean }) =>
+    mean === undefined ? figures.benches().includes(bench) : workloads(figures, mean).all.length > 0;
+  const rows = TARGETS.filter(isMeasured).map((target) => {
+    const { bench, against, row, than, peers, mean, least } = target;
     const cells = runtimes.map((runtime) => judge(figures, target, runtime));
+    if (mean !== undefined) {
+      const said = least ? 'the workload that gains least' : 'geometric mean';
+      return [`\`${mean}\`, ${said}, against ${against[0]}`, ...cells];
+    }
     const what = `\`${bench}\`${row ? ` (${row.replace(`${OURS}, `, '')})` : ''}`;
     if (than !== undefined) return [`${what} next to \`${than}\``, ...cells];
     if (against === undefined) return [what, ...cells];
@@ -112,7 +125,8 @@ const QUICK = '\n\nA quick run: it shows that everything runs. Its figures mean 
 
 /** What was measured, what was wanted, and whether the one reaches the other. */
 function judge(figures, target, runtime) {
-  const { bench, row = OURS, against, times, than, figure, unit, atMost, atLeast } = target;
+  const { bench, row = OURS, against, times, than, figure, unit, atMost, atLeast, mean } = target;
+  if (mean !== undefined) return judgeMean(figures, target, runtime);
   if (against !== undefined) {
     // A further Node is held to the figure for Node.
     const wanted = times[runtime] ?? times.node;
@@ -130,6 +144,15 @@ function judge(figures, target, runtime) {
   const met = got <= (atMost ?? Infinity) && got >= (atLeast ?? -Infinity);
   const wanted = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
   return `${Number(got.toPrecision(4))} ${unit}, wanted ${wanted}: ${verdict(met)}`;
+}
+
+function judgeMean(figures, { mean, least, against, times }, runtime) {
+  const got = meanOf(figures, mean, workloads(figures, mean).all, [OURS, against], runtime);
+  if (got === undefined) return '–';
+  const value = least ? got.least.times : got.mean;
+  const said = `${fixed(value, 2)}× (${least ? got.least.name : `of ${got.count}`})`;
+  const wanted = runtime in times ? times[runtime] : times.node;
+  return wanted === undefined ? said : `${said}, wanted ${wanted}×: ${verdict(value >= wanted)}`;
 }
 
 /** What is called, with nothing around it. */
@@ -197,6 +220,34 @@ function calls(figures, runtimes, word) {
       ]),
   );
   return `## ${word}\n\n${markdown(['bench', '', ...columns], rows)}`;
+}
+
+/** Of the operations with many workloads: ours beside each peer, by geometric mean, with the extremes. */
+function means(figures, runtimes) {
+  const operations = ['validate', 'parse', 'open', 'compile'].map((name) => `schema/${name}`);
+  const rows = operations.flatMap((operation) => {
+    const names = workloads(figures, operation);
+    const peers = new Set(names.all.flatMap((name) => figures.contestants(`${operation}/${name}`)));
+    return ['real', 'own']
+      .filter((kind) => names[kind].length > 0)
+      .flatMap((kind) =>
+        [...peers].filter(isPeer).map((peer) => [
+          `\`${operation}\``,
+          `${names[kind].length} ${kind}`,
+          peer,
+          ...runtimes.flatMap((runtime) => {
+            const got = meanOf(figures, operation, names[kind], [OURS, [peer]], runtime);
+            if (got === undefined) return ['–', '–', '–'];
+            const extreme = ({ name, times: value }) => `${times(value)} ${name}`;
+            return [times(got.mean), extreme(got.least), extreme(got.most)];
+          }),
+        ]),
+      );
+  });
+  if (rows.length === 0) return '';
+  const columns = runtimes.flatMap((name) => [NAMES[name], 'least', 'most']);
+  const title = '### Geometric means over the schemas, how many times as fast breakwater is';
+  return `${title}\n\n${markdown(['bench', 'schemas', 'beside', ...columns], rows)}`;
 }
 
 /** What ours costs as multiples of the call that it is around. */
@@ -287,6 +338,16 @@ function threads(figures, runtimes, { cpus }) {
   return [`## Threads, on ${cpus} CPUs\n\n${markdown(['bench', '', ...columns], rows)}`, granted]
     .filter(Boolean)
     .join('\n\n');
+}
+
+/** Who has no figures, as what it measures is beyond it. */
+function unable(rows) {
+  const unable = rows.filter(({ cannot }) => cannot !== undefined);
+  if (unable.length === 0) return '';
+  const lines = unable.map(
+    ({ bench, contestant, runtime, cannot }) => `- \`${bench}\`, ${contestant}, ${NAMES[runtime]}: ${cannot}`,
+  );
+  return `## Left out\n\n${[...new Set(lines)].join('\n')}`;
 }
 
 function failures(rows) {

@@ -3,11 +3,13 @@
  * what is compared was measured within the same seconds; then everything again, `--reps` times. Writes a report and the raw figures.
  *
  *   --only <regex>        benches whose name matches
- *   --reps <n>            repetitions (default 5; memory, stall and whenfull at most 3)
+ *   --reps <n>            repetitions (default 5; memory, stall, whenfull and schema at most 3)
  *   --runtimes node,bun   also node22, node24, where `npm run ready` has installed them
  *   --quick               everything once and tiny: shows that it runs, the figures mean nothing
  *   --ours                breakwater alone: installs no peers
  *   --out <folder>        default: benches/results for a complete run, target/benches for any other
+ *
+ * `BREAKWATER_SCHEMAS` names a folder of real schemas (see schema-corpus.mjs).
  */
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -29,7 +31,7 @@ const UNPINNED = /^(?:threads|queue)\//;
 const FOR_MEMORY = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16'];
 
 /** Takes long, and differs little from one repetition to the next. */
-const FEW_REPS = /^(?:memory|stall|whenfull)\//;
+const FEW_REPS = /^(?:memory|stall|whenfull|schema)\//;
 
 function options() {
   const { values } = parseArgs({

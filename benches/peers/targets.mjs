@@ -1,7 +1,8 @@
 /**
  * What breakwater set out to reach, in its row `breakwater` unless `row` names another. `times` is how many times as fast as the
  * fastest of `against` (in words: `peers`) it has to be, for each runtime (below 1: how much slower it may be); `atMost` and
- * `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench.
+ * `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench. `mean` is an operation instead of
+ * a bench: the geometric mean over its workloads (see means.mjs), or with `least` the workload where breakwater gains least.
  */
 const KEYED = ['rate-limiter-flexible', 'express-rate-limit', '@fastify/rate-limit'];
 
@@ -86,6 +87,18 @@ const cache = [
   { bench: 'stall/cache/2m-1k', row: NAMED, figure: 'longestMs', unit: 'ms', atMost: 2 },
 ];
 
+const AJV = ['JSON.parse and ajv'];
+const meanOf = (operation, times, against = AJV) => ({ mean: `schema/${operation}`, against, times });
+const leastOf = (operation, times) => ({ ...meanOf(operation, times), least: true });
+const schema = [
+  meanOf('validate', NODE_AND_BUN(5, 1.5)),
+  leastOf('validate', { node: 1.5, bun: undefined }),
+  meanOf('parse', NODE_AND_BUN(1.3)),
+  leastOf('parse', NODE_AND_BUN(0.7)),
+  meanOf('open', NODE_AND_BUN(3)),
+  meanOf('compile', NODE_AND_BUN(20), ['ajv']),
+];
+
 export const TARGETS = [
   ...bucket('bucket/tryAcquire/allowed'),
   ...bucket('bucket/tryAcquire/refused'),
@@ -120,4 +133,5 @@ export const TARGETS = [
   { bench: 'whenfull/admit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
   { bench: 'whenfull/limit/max-keys', figure: 'admittedToExact', unit: 'of the exact total', atMost: 1.01 },
   ...cache,
+  ...schema,
 ];

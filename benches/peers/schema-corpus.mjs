@@ -11,8 +11,10 @@ import { WORKLOADS } from './schema-workloads.mjs';
 const BESIDE = fileURLToPath(new URL('../../../shared/data/schema-corpus', import.meta.url));
 const FOLDER = process.env['BREAKWATER_SCHEMAS'] ?? BESIDE;
 
-/** At most so many documents of a schema, no two alike, from all over its file. */
+/** At most so many documents of a schema, no two alike, from all over its file; fewer where they are large, but two. */
 const DOCUMENTS = 100;
+/** What all of them may have together: a pass over them is a sample, and a long one is disturbed too often. */
+const BYTES = 64 * 1024;
 
 /** The names of all schemas that have documents. */
 export const SCHEMAS = [...Object.keys(WORKLOADS), ...inFolder()];
@@ -29,19 +31,31 @@ function inFolder() {
  * letter; and with expressions that backtrack where they look around, as those of the peers always do.
  */
 export function workload(name, { quick }) {
-  const count = quick ? 3 : DOCUMENTS;
-  const own = WORKLOADS[name];
-  if (own !== undefined) {
-    const { schema, formats, documents } = own;
-    return { schema, formats, regex: 'linear', documents: documents(count).map(prepared) };
-  }
+  const { documents, ...schema } = name in WORKLOADS ? own(name) : real(name);
+  return { ...schema, documents: spread(documents, quick ? 3 : DOCUMENTS).map(prepared) };
+}
+
+function own(name) {
+  const { documents, ...schema } = WORKLOADS[name];
+  return { ...schema, regex: 'linear', documents: documents(name === 'order-1m' ? 2 : DOCUMENTS) };
+}
+
+function real(name) {
   const text = (file) => readFileSync(join(FOLDER, name, file), 'utf8');
   const written = text('schema.json');
   const regex = /\(\?<?[=!]/.test(written) ? 'backtracking' : 'linear';
   const lines = [...new Set(text('instances.jsonl').trim().split('\n'))];
-  const step = Math.max(1, lines.length / count);
-  const some = Array.from({ length: Math.min(count, lines.length) }, (_, at) => lines[Math.floor(at * step)]);
-  return { schema: JSON.parse(written), formats: false, regex, documents: some.map(prepared) };
+  // A pass is not to be about one document alone.
+  const documents = lines.filter(({ length }) => length < BYTES / 4);
+  return { schema: JSON.parse(written), formats: false, regex, documents };
+}
+
+/** So many of the documents, or as many as have `BYTES`, from all over them. */
+function spread(documents, most) {
+  const length = documents.reduce((sum, { length }) => sum + length, 0) / documents.length;
+  const count = Math.min(most, documents.length, Math.max(2, Math.floor(BYTES / length)));
+  const step = documents.length / count;
+  return Array.from({ length: count }, (_, at) => documents[Math.floor(at * step)]);
 }
 
 /** A document as bytes, and three places in it: its first, its middle and its last scalar, as pointers and as steps. */

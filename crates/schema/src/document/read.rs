@@ -10,7 +10,16 @@ use super::{
     text,
 };
 
-/// A container that is open.
+/// Where a value may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Outside of everything: one value.
+    Root,
+    Array,
+    Object,
+}
+
+/// A container that is open, or the outside of all.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     /// Its entry.
@@ -19,8 +28,10 @@ struct Frame {
     keys: u32,
     /// Elements so far.
     elements: u32,
-    is_object: bool,
+    place: Place,
 }
+
+const ROOT: Frame = Frame { container: 0, keys: 0, elements: 0, place: Place::Root };
 
 /// Reads documents into memory that it keeps.
 #[derive(Debug, Default)]
@@ -49,17 +60,20 @@ impl Reader {
             return Err(fault(FaultKind::Bytes, limits.max_bytes));
         }
         let text = from_utf8(bytes).map_err(|error| fault(FaultKind::Encoding, error.valid_up_to()))?;
-        let Self { tape, frames, keys } = self;
-        tape.clear();
-        frames.clear();
-        keys.clear();
-        let mut scan = Scan { bytes, at: 0, limits, tape, frames, keys };
+        // Moved there and back: what is read and written for each token is one step nearer.
+        let Self { tape, frames, keys } = std::mem::take(self);
+        let mut scan = Scan { bytes, at: 0, limits, tape, top: ROOT, frames, keys };
+        scan.tape.clear();
+        scan.frames.clear();
+        scan.keys.clear();
         let outcome = scan.document();
-        if let Err((kind, offset)) = outcome {
-            let path = scan.path();
-            return Err(Fault { kind, offset, path });
+        let fault = outcome.err().map(|(kind, offset)| Fault { kind, offset, path: scan.path() });
+        let Scan { tape, frames, keys, .. } = scan;
+        *self = Self { tape, frames, keys };
+        match fault {
+            Some(fault) => Err(fault),
+            None => Ok(Document::new(text, &self.tape)),
         }
-        Ok(Document::new(text, &self.tape))
     }
 
     /// The document that was read last, from the same text.
@@ -70,78 +84,76 @@ impl Reader {
 
 type Step = Result<(), (FaultKind, usize)>;
 
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Value,
+    Nothing,
+}
+
 struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
     limits: &'a Limits,
-    tape: &'a mut Tape,
-    frames: &'a mut Vec<Frame>,
-    keys: &'a mut Vec<(u32, u32)>,
+    tape: Tape,
+    /// The innermost container, and those around it.
+    top: Frame,
+    frames: Vec<Frame>,
+    keys: Vec<(u32, u32)>,
 }
 
 impl Scan<'_> {
     fn document(&mut self) -> Step {
         self.skip_space();
         loop {
-            self.value()?;
-            if self.opened() {
+            // A container that has something in it: its first value is due.
+            if self.value()? == Due::Value {
                 continue;
             }
-            if !self.next_value()? {
+            if self.next_value()? == Due::Nothing {
                 return Ok(());
             }
         }
     }
 
-    /// Whether the last value is a container that has something in it: its first value is due.
-    fn opened(&self) -> bool {
-        let last = self.tape.entries.last().map(|entry| entry.kind);
-        matches!(last, Some(Kind::Array | Kind::Object | Kind::Key))
-    }
-
-    /// A value is due.
+    /// A value is due: whether the next one is due after it, as it is the first of a container.
     #[inline]
-    fn value(&mut self) -> Step {
+    fn value(&mut self) -> Result<Due, (FaultKind, usize)> {
         match self.peek() {
             b'"' => self.string(Kind::String),
-            b'{' => self.open(Kind::Object),
-            b'[' => self.open(Kind::Array),
+            b'{' => return self.open(Kind::Object),
+            b'[' => return self.open(Kind::Array),
             b'-' | b'0'..=b'9' => self.number(),
             b't' => self.literal(b"true", Kind::True),
             b'f' => self.literal(b"false", Kind::False),
             b'n' => self.literal(b"null", Kind::Null),
             _ => self.expected("a value"),
         }
+        .map(|()| Due::Nothing)
     }
 
-    /// A value has ended: goes on to the next one that is due. False at the end of the document.
+    /// A value has ended: goes on to the next one that is due, of which there is none at the end of the document.
     #[inline]
-    fn next_value(&mut self) -> Result<bool, (FaultKind, usize)> {
+    fn next_value(&mut self) -> Result<Due, (FaultKind, usize)> {
         loop {
             self.skip_space();
-            let Some(frame) = self.frames.last_mut() else {
-                return if self.at == self.bytes.len() {
-                    Ok(false)
-                } else {
-                    self.expected("the end").map(|()| false)
-                };
-            };
-            let next = self.bytes.get(self.at).copied().unwrap_or(0);
-            match (frame.is_object, next) {
-                (true, b',') => {
+            match (self.top.place, self.peek()) {
+                (Place::Object, b',') => {
                     self.at += 1;
                     self.skip_space();
-                    return self.key().map(|()| true);
+                    return self.key().map(|()| Due::Value);
                 }
-                (false, b',') => {
-                    frame.elements += 1;
+                (Place::Array, b',') => {
+                    self.top.elements += 1;
                     self.at += 1;
                     self.skip_space();
-                    return Ok(true);
+                    return Ok(Due::Value);
                 }
-                (true, b'}') | (false, b']') => self.close()?,
-                (true, _) => self.expected("a comma or }")?,
-                (false, _) => self.expected("a comma or ]")?,
+                (Place::Object, b'}') | (Place::Array, b']') => self.close()?,
+                (Place::Object, _) => self.expected("a comma or }")?,
+                (Place::Array, _) => self.expected("a comma or ]")?,
+                (Place::Root, _) if self.at == self.bytes.len() => return Ok(Due::Nothing),
+                (Place::Root, _) => self.expected("the end")?,
             }
         }
     }
@@ -153,6 +165,10 @@ impl Scan<'_> {
 
     #[inline]
     fn skip_space(&mut self) {
+        // Most texts have no space between their tokens.
+        if self.peek() > b' ' {
+            return;
+        }
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
@@ -174,35 +190,34 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn open(&mut self, kind: Kind) -> Step {
+    fn open(&mut self, kind: Kind) -> Result<Due, (FaultKind, usize)> {
         if self.frames.len() >= self.limits.max_depth {
             return Err((FaultKind::Depth, self.at));
         }
-        let is_object = kind == Kind::Object;
+        let place = if kind == Kind::Object { Place::Object } else { Place::Array };
         let container = self.tape.entries.len() as u32;
-        self.frames.push(Frame { container, keys: self.keys.len() as u32, elements: 0, is_object });
+        self.frames.push(self.top);
+        self.top = Frame { container, keys: self.keys.len() as u32, elements: 0, place };
         self.tape.entries.push(Entry::new(kind, self.at));
         self.at += 1;
         self.skip_space();
-        match (is_object, self.peek()) {
-            (true, b'}') | (false, b']') => self.close(),
-            (true, _) => self.key(),
-            (false, _) => {
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.elements = 1;
-                }
-                Ok(())
+        match (place, self.peek()) {
+            (Place::Object, b'}') | (Place::Array, b']') => self.close().map(|()| Due::Nothing),
+            (Place::Object, _) => self.key().map(|()| Due::Value),
+            _ => {
+                self.top.elements = 1;
+                Ok(Due::Value)
             }
         }
     }
 
     fn close(&mut self) -> Step {
-        let Some(frame) = self.frames.last().copied() else { return Ok(()) };
+        let frame = self.top;
         let mut end = Entry::new(Kind::End, self.at);
-        let count = if frame.is_object {
+        let count = if frame.place == Place::Object {
             let keys = &mut self.keys[frame.keys as usize..];
             let text = self.bytes;
-            let sealed = members::seal(self.tape, text, keys, self.limits.duplicate_keys);
+            let sealed = members::seal(&mut self.tape, text, keys, self.limits.duplicate_keys);
             let sealed = sealed.map_err(|twice| (FaultKind::DuplicateKey, twice))?;
             self.keys.truncate(frame.keys as usize);
             end.a = sealed.sorted;
@@ -216,7 +231,7 @@ impl Scan<'_> {
         if let Some(container) = self.tape.entries.get_mut(frame.container as usize) {
             (container.a, container.b) = (after, count);
         }
-        self.frames.pop();
+        self.top = self.frames.pop().unwrap_or(ROOT);
         self.at += 1;
         Ok(())
     }
@@ -249,9 +264,9 @@ impl Scan<'_> {
         match self.name(entry) {
             b"__proto__" => true,
             b"prototype" => {
-                let [.., outer, inner] = self.frames.as_slice() else { return false };
-                let holder =
-                    outer.is_object.then(|| self.keys.get((inner.keys as usize).wrapping_sub(1))).flatten();
+                let is_member = self.frames.last().is_some_and(|outer| outer.place == Place::Object);
+                let holder = (self.top.keys as usize).checked_sub(1).filter(|_| is_member);
+                let holder = holder.and_then(|key| self.keys.get(key));
                 holder.is_some_and(|&(_, key)| self.name(&self.tape.entries[key as usize]) == b"constructor")
             }
             _ => false,
@@ -259,7 +274,7 @@ impl Scan<'_> {
     }
 
     fn name(&self, entry: &Entry) -> &[u8] {
-        members::name(self.tape, self.bytes, entry)
+        members::name(&self.tape, self.bytes, entry)
     }
 
     #[inline]
@@ -372,9 +387,10 @@ impl Scan<'_> {
     /// Where the scan is, as a JSON Pointer: into the open containers.
     fn path(&self) -> String {
         let mut path = String::new();
-        for (depth, frame) in self.frames.iter().enumerate() {
-            if frame.is_object {
-                let end = self.frames.get(depth + 1).map_or(self.keys.len(), |inner| inner.keys as usize);
+        let frames: Vec<Frame> = self.frames.iter().copied().chain([self.top]).collect();
+        for (depth, frame) in frames.iter().enumerate() {
+            if frame.place == Place::Object {
+                let end = frames.get(depth + 1).map_or(self.keys.len(), |inner| inner.keys as usize);
                 let own = self.keys.get(frame.keys as usize..end).unwrap_or_default();
                 let Some(&(_, key)) = own.last() else { break };
                 let name = self.name(&self.tape.entries[key as usize]);

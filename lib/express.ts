@@ -1,5 +1,6 @@
 /**
- * Rate limiting, load shedding and cached responses for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response.
+ * Rate limiting, load shedding, cached responses and validated bodies for Express 4 and 5, and for anything else that calls
+ * `(req, res, next)` with Node's request and response.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -32,10 +33,12 @@ import {
 
 export type { CacheResponseOptions } from './cache-response-options.js';
 export { cacheResponse } from './express-cache.js';
+export { type ExpressValidateOptions, type VerifyOptions, validate } from './express-validate.js';
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';
 export type { LoadShedOptions, ShedRefusal } from './load-shed.js';
+export type { BodySchemaOptions, SchemaStatus, ValidateOptions } from './validate.js';
 
 declare global {
   // The way @types/express gives for adding to its Request; without those types it is an interface nobody reads.

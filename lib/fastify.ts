@@ -1,6 +1,6 @@
 /**
- * Rate limiting, load shedding and cached responses for Fastify 5: plugins that give a hook to every route registered after it, in its
- * scope and the scopes inside.
+ * Rate limiting, load shedding, cached responses and validated bodies for Fastify 5: plugins for every route registered after them, in
+ * their scope and the scopes inside.
  *
  * @example
  * const limiter = new RateLimiter({ limits: { limit: 100, windowMs: 60_000 } });
@@ -9,6 +9,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Decision } from './decision.js';
+import { internalOf } from './fastify-internals.js';
 import {
   checkOptions,
   type Framework,
@@ -138,18 +139,9 @@ function frameworkOf(fastify: FastifyInstance): Framework<FastifyRequest, Fastif
   };
 }
 
-/**
- * The `trustProxy` the server was made with. Fastify publishes it nowhere (`initialConfig` leaves it out), so this looks where Fastify
- * keeps it; where a version keeps it elsewhere, only a warning is lost.
- */
+/** The `trustProxy` the server was made with, which `initialConfig` leaves out; where a version keeps it elsewhere, only a warning is lost. */
 function trustProxyOf(fastify: FastifyInstance): unknown {
-  for (let object: object | null = fastify; object !== null; object = Object.getPrototypeOf(object)) {
-    const symbol = Object.getOwnPropertySymbols(object).find((one) => one.description === 'fastify.options');
-    if (symbol !== undefined) {
-      return (object as Record<symbol, { trustProxy?: unknown } | undefined>)[symbol]?.trustProxy;
-    }
-  }
-  return undefined;
+  return (internalOf(fastify, 'fastify.options') as { trustProxy?: unknown } | undefined)?.trustProxy;
 }
 
 function hookFor(gate: Gate<FastifyRequest, FastifyReply>): Hook {
@@ -333,10 +325,12 @@ export {
   type FastifyCacheResponseOptions,
   type RouteCacheResponseOptions,
 } from './fastify-cache.js';
+export { type FastifyValidateOptions, validate } from './fastify-validate.js';
 export type { Awaitable, RateLimitOptions } from './http.js';
 export { ipKey } from './ip.js';
 export type { Cost } from './limiter.js';
 export type { LoadShedOptions, ShedRefusal } from './load-shed.js';
+export type { BodySchemaOptions, SchemaStatus, ValidateOptions } from './validate.js';
 export { loadShed, rateLimit };
 export default rateLimit;
 

@@ -150,12 +150,13 @@ function bodyOf(
   req: IncomingMessage,
   required: boolean,
 ): Uint8Array | BodyRefusal | 'none' | 'unread' | 'read' {
-  if (!hasBody(req)) {
+  const contentType = req.headers['content-type'];
+  // A length of 0 without a type announces nothing.
+  if (!hasBody(req) || (!contentType && req.headers['content-length'] === '0')) {
     const mayHaveNone =
       !required || req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
     return mayHaveNone ? 'none' : new BodyRefusal(400, 'body.missing', 'The request must have a body.');
   }
-  const contentType = req.headers['content-type'];
   if (!isJson(mediaTypeOf(contentType))) {
     if (!required) return 'none';
     return new BodyRefusal(415, 'type.unsupported', 'The body must be application/json.');

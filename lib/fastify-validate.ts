@@ -226,8 +226,14 @@ function validatorOf(
   compile: Compiler,
 ): Validator {
   const { body = 'object', maxBytes = MOST_BYTES, refs, schemaStatus = 400 } = options;
-  const own = { draft: '7', ...schemaOptionsOf(options), refs: { ...schemas, ...refs }, maxBytes } as const;
-  const schema = new Schema(part.schema as JsonSchema, { ...own, protoKeys: 'reject' });
+  const saysDraft = isObject(part.schema) && (part.schema as { $schema?: unknown }).$schema !== undefined;
+  const schema = new Schema(part.schema as JsonSchema, {
+    ...schemaOptionsOf(options),
+    draft: saysDraft ? undefined : (options.draft ?? '7'),
+    refs: { ...schemas, ...refs },
+    maxBytes,
+    protoKeys: 'reject',
+  });
   const claim: Claim = { schema, body };
   let before: Validator | undefined;
 

@@ -68,3 +68,14 @@ test('examples/resilient-client.mjs ends by itself, and lives with an upstream t
   assert.match(said('meanwhile'), /3 fresh, 0 stale/);
   assert.match(said('after the break'), /halfOpen → closed \(recovered\)\n {2}answers: 3 fresh/);
 });
+
+test('examples/webhook.mjs takes what is signed and as agreed, and ends by itself', async () => {
+  const { code, stdout, stderr } = await runScript("import './examples/webhook.mjs';");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  assert.match(stdout, /^taken: evt_1, invoice\.paid, 1250\na good one: 202$/m);
+  assert.match(stdout, /^changed on its way: 401$/m);
+  assert.match(stdout, /^not as agreed: 422\n {2}#\/\w+ must /m);
+  assert.match(stdout, /^a name twice: 400\n {2}#\/\w+ must NOT have two members of one name$/m);
+  assert.match(stdout, /^not JSON: 415$/m);
+  assert.match(stdout, /^in the queue: 1, \d+ bytes as they came$/m);
+});

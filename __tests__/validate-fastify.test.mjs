@@ -374,6 +374,19 @@ test('schemas that were added are found by their $id, in every scope its own', a
   assert.equal((await ask(app, '{"v":5,"price":5}', {}, '/two')).status, 400);
 });
 
+test('schemas that no body leads to may be of any kind', async () => {
+  const body = { type: 'object', properties: { a: { $ref: 'a#' } } };
+  const app = await appOf({}, { body }, (app) => {
+    app.addSchema({ $id: 'a', properties: { b: { $ref: 'http://example.com/b.json' } } });
+    app.addSchema({ $id: 'http://example.com/b.json', properties: { c: { $ref: 'c.json#/definitions/c' } } });
+    app.addSchema({ $id: 'http://example.com/c.json', definitions: { c: { type: 'integer' } } });
+    app.addSchema({ $id: 'not a URI', type: 'string' });
+    app.addSchema({ $id: 'dangling', $ref: 'nowhere#' });
+  });
+  assert.equal((await ask(app, '{"a":{"b":{"c":5}}}')).status, 200);
+  assert.match((await ask(app, '{"a":{"b":{"c":"5"}}}')).json.message, /^body\/a\/b\/c must be /);
+});
+
 test('it holds for its scope and those inside', async () => {
   const app = Fastify();
   const schema = { body: { type: 'object', properties: { n: { type: 'integer' } } } };

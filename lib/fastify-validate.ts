@@ -230,7 +230,7 @@ function validatorOf(
   const schema = new Schema(part.schema as JsonSchema, {
     ...schemaOptionsOf(options),
     draft: saysDraft ? undefined : (options.draft ?? '7'),
-    refs: { ...schemas, ...refs },
+    refs: referred(part.schema, { ...schemas, ...refs }),
     maxBytes,
     protoKeys: 'reject',
   });
@@ -261,6 +261,35 @@ function validatorOf(
   };
   claims.set(validator, claim);
   return validator;
+}
+
+/**
+ * The schemas that a schema leads to, by name: one that nobody uses for bodies may be of any kind. All of them, where a reference is
+ * none of their names.
+ */
+function referred(schema: unknown, schemas: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  const found: Record<string, JsonSchema> = {};
+  const names = Object.keys(schemas);
+  const seen = new Set<object>();
+  const todo: unknown[] = [schema];
+  for (let at = 0; at < todo.length; at += 1) {
+    const part = todo[at];
+    if (!isObject(part) || seen.has(part)) continue;
+    seen.add(part);
+    for (const [key, value] of Object.entries(part)) {
+      const uri = key === '$ref' && typeof value === 'string' ? value.split('#', 1)[0] : undefined;
+      if (uri === undefined) todo.push(value);
+      if (!uri) continue;
+      // A name may be written in full, and the reference from beside it.
+      const meant = names.filter((name) => name.replace(/#$/, '').endsWith(uri));
+      if (meant.length === 0) return schemas;
+      for (const name of meant) {
+        found[name] = schemas[name]!;
+        todo.push(schemas[name]);
+      }
+    }
+  }
+  return found;
 }
 
 /** The schema of a route with its options, for the compiler to find. A copy: others may use the same. */

@@ -5,6 +5,8 @@ import './examples/opossum.mjs';
 import './examples/p-queue.mjs';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import express from 'express';
+import Fastify from 'fastify';
 import { runBlocks } from './helpers/documents.mjs';
 import { runScript } from './helpers/processes.mjs';
 
@@ -53,6 +55,17 @@ for (const page of PAGES) {
     assert.ok((await runBlocks(page, GIVEN)) > 0, 'there are none');
   });
 }
+
+test('docs/validate.md: its examples run, and its routes answer', async () => {
+  const fastify = Fastify();
+  await runBlocks('validate', { app: express(), express, fastify, handler: () => 'ok', queue: [] });
+  const ask = async (url, payload) => (await fastify.inject({ method: 'POST', url, payload })).statusCode;
+  assert.equal(await ask('/orders', { id: 5 }), 200);
+  assert.equal(await ask('/orders', { id: '5' }), 400);
+  assert.equal(await ask('/payments', { price: {} }), 422);
+  assert.equal(await ask('/imports', { id: 5 }), 200);
+  assert.equal(await ask('/old', { id: '5' }), 200);
+});
 
 test('examples/resilient-client.mjs ends by itself, and lives with an upstream that fails', async () => {
   const { code, stdout, stderr } = await runScript("import './examples/resilient-client.mjs';");

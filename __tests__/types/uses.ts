@@ -43,10 +43,19 @@ import {
   TokenBucket,
   timeout,
   type Validation,
+  type ValidationFailure,
   type ValidDocument,
 } from 'breakwater';
-import { cacheResponse as expressCache, rateLimit as expressRateLimit } from 'breakwater/express';
-import { cacheResponse as fastifyCache, rateLimit as fastifyRateLimit } from 'breakwater/fastify';
+import {
+  cacheResponse as expressCache,
+  rateLimit as expressRateLimit,
+  validate as expressValidate,
+} from 'breakwater/express';
+import {
+  cacheResponse as fastifyCache,
+  rateLimit as fastifyRateLimit,
+  validate as fastifyValidate,
+} from 'breakwater/fastify';
 import express from 'express';
 import Fastify from 'fastify';
 
@@ -347,4 +356,41 @@ export async function schemas(): Promise<void> {
   void [id, tags, first, second, own];
   // @ts-expect-error there is no such draft
   new Schema({}, { draft: '3' });
+}
+
+export async function validatedBodies(): Promise<void> {
+  const schema = new Schema<{ id: number }>({ type: 'object' }, { maxErrors: 5 });
+  const app = express();
+  app.post('/', expressValidate({ schema, required: true, refuseWith: 'error' }), (req, res) =>
+    res.json(req.body),
+  );
+  app.post(
+    '/own',
+    expressValidate({
+      schema: { type: 'object' },
+      body: 'document',
+      schemaStatus: 400,
+      maxErrors: 3,
+      onInvalid: (req: express.Request, res: express.Response, failure: ValidationFailure) =>
+        res.json({ path: req.path, errors: failure.errors.length }),
+    }),
+  );
+  app.use(express.json({ verify: expressValidate.verify(schema, { schemaStatus: 400 }) }));
+  // @ts-expect-error a schema is needed
+  expressValidate({ required: true });
+  // @ts-expect-error 418 is no status of a schema
+  expressValidate({ schema, schemaStatus: 418 });
+  // @ts-expect-error names that reach a prototype are always refused
+  expressValidate({ schema: true, protoKeys: 'allow' });
+  // @ts-expect-error express.json has a limit of its own
+  expressValidate.verify(schema, { maxBytes: 5 });
+
+  const server = Fastify();
+  await server.register(fastifyValidate, { schemaStatus: 422, rejectUnknown: true, maxBytes: 1_000 });
+  await server.register(fastifyValidate);
+  const body = { type: 'object' };
+  server.post('/', { schema: { body }, config: { validate: { body: 'document' } } }, () => 'ok');
+  server.post('/old', { schema: { body }, config: { validate: false } }, () => 'ok');
+  // @ts-expect-error there is no such option
+  await server.register(fastifyValidate, { coerce: true });
 }

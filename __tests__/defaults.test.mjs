@@ -31,13 +31,20 @@ function documented(paths) {
     .filter(([, value]) => value !== undefined);
 }
 
-/** What the facade decides itself, shown by using it: see bucket.test.mjs and limiter.test.mjs. */
+/** What the facade decides itself, shown by using it: see bucket.test.mjs, limiter.test.mjs, schema.test.mjs. */
 const OF_THE_FACADE = {
   dryRun: 'false',
   maxWaitMs: '0',
   adaptiveLifo: 'false',
   lingerMs: '0',
   forceRefresh: 'false',
+  draft: "'2020-12'",
+  formats: 'true',
+  rejectUnknown: 'false',
+  duplicateKeys: "'reject'",
+  protoKeys: "'allow'",
+  regex: "'linear'",
+  maskValues: 'true',
 };
 
 /** What the binding says of caches, and what an entry counts, which is no option. */
@@ -55,6 +62,7 @@ for (const [path, defaults] of [
   ['lib/shedder.ts', { priority: binding.shedderDefaults().priority }],
   ['lib/queue.ts', binding.queueDefaults()],
   ['lib/cache-options.ts', CACHE_DEFAULTS],
+  ['lib/schema-options.ts', binding.schemaDefaults()],
 ]) {
   test(`${path} documents the defaults that the binding has`, () => {
     const said = documented(path).filter(([option]) => !(option in OF_THE_FACADE));

@@ -18,7 +18,8 @@ function rule(name, find) {
 
 const CORE = sources('crates/core/src', '.rs');
 const BINDING = sources('crates/napi/src', '.rs');
-const RUST = [...CORE, ...BINDING];
+const SCHEMA = sources('crates/schema/src', '.rs');
+const RUST = [...CORE, ...SCHEMA, ...BINDING];
 const LIB = sources('lib', '.ts');
 const EDGES = Object.keys(JSON.parse(read('package.json')).exports)
   .filter((path) => path.startsWith('./') && !path.endsWith('.json'))
@@ -90,6 +91,12 @@ rule('the core knows neither JavaScript nor a runtime', () =>
   dependencies('crates/core/Cargo.toml')
     .filter((name) => /^(napi|tokio|breakwater-)/.test(name))
     .map((name) => `crates/core/Cargo.toml: ${name}`),
+);
+
+rule('crates/schema knows neither JavaScript nor a runtime', () =>
+  dependencies('crates/schema/Cargo.toml')
+    .filter((name) => /^(napi|tokio|breakwater-napi)/.test(name))
+    .map((name) => `crates/schema/Cargo.toml: ${name}`),
 );
 
 rule('the core starts no thread and no timer', () =>
@@ -184,12 +191,23 @@ rule('a word has its file in every room', () =>
   ).concat(missingTests(WORDS)),
 );
 
+rule('schema, whose core is a crate of its own, has its file in every other room', () =>
+  missing([
+    ...['lib', 'options', 'program'].map((name) => `crates/schema/src/${name}.rs`),
+    'crates/napi/src/schema.rs',
+    'lib/schema.ts',
+    '__tests__/schema.test.mjs',
+    'benches/criterion/schema.rs',
+    'docs/schema.md',
+  ]),
+);
+
 rule('what the user imports by subpath has its file, its test and its docs page', () =>
   EDGES.flatMap((edge) => missing([`lib/${edge}.ts`, `__tests__/${edge}.test.mjs`, `docs/${edge}.md`])),
 );
 
 rule('the files of one room are named in the others', () => {
-  const known = new Set([...WORDS, ...PARTS]);
+  const known = new Set([...WORDS, ...PARTS, 'schema']);
   const strangers = (folder, ending, others) =>
     sources(folder, ending)
       .filter((file) => file.split('/').length === folder.split('/').length + 1)

@@ -5,6 +5,7 @@ import { Schema } from 'breakwater';
 import { collectGarbage, residentMegabytes } from './helpers/memory.mjs';
 import { runScript } from './helpers/processes.mjs';
 import './helpers/rejections.mjs';
+import { startThread } from './helpers/threads.mjs';
 
 /**
  * Far above what any of this takes, and far below what it takes where it is not bounded: 38 s, or for ever. No measure of speed.
@@ -102,6 +103,43 @@ test('deep documents meet deep schemas without the stack running over', () => {
   const deep = new Schema(schema, { maxDepth: 512 });
   const { valid, reason } = soon(() => deep.validate(nested(512, '')));
   assert.ok(valid || reason === 'limit');
+});
+
+test('a thread of its own compiles and validates what is as deep as may be', async () => {
+  const thread = await startThread();
+  const verdicts = await thread.run(async ({ Schema }) => {
+    const nested = (depth, wrap) => {
+      let schema = { type: ['array', 'object'] };
+      for (let n = 0; n < depth; n++) schema = wrap(schema);
+      return schema;
+    };
+    const text = (depth, open, close) => `${open.repeat(depth)}[]${close.repeat(depth)}`;
+    const ask = (schema, document) =>
+      new Schema(schema, { maxDepth: 512 }).validate(document).reason ?? 'valid';
+    return [
+      ask(
+        nested(250, (items) => ({ items })),
+        text(250, '[', ']'),
+      ),
+      ask(
+        nested(120, (a) => ({ properties: { a } })),
+        text(120, '{"a":', '}'),
+      ),
+      ask(
+        nested(120, (s) => ({ allOf: [s] })),
+        '[]',
+      ),
+      ask(
+        nested(60, (s) => ({ anyOf: [{ not: { not: s } }] })),
+        '[]',
+      ),
+      ask({ items: { $ref: '#' } }, text(400, '[', ']')),
+      ask({ uniqueItems: true, items: true }, `[${text(400, '[', ']')},${text(400, '[', ']')}]`),
+      ask({ const: JSON.parse(text(100, '[', ']')) }, text(100, '[', ']')),
+    ];
+  });
+  assert.deepEqual(verdicts, ['valid', 'valid', 'valid', 'valid', 'valid', 'schema', 'valid']);
+  await thread.end();
 });
 
 test('schemas that are nested or chained too deep do not compile', () => {

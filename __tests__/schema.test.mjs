@@ -285,6 +285,8 @@ test('two members of one name are refused, or the last counts, and never the fir
   );
   assert.equal(last.parse(document).role, 'admin');
   assert.equal(last.open('{"role":1,"r\\u006fle":"admin"}').get('/role'), 'admin');
+  const { errors } = new Schema(true).validate('{"b":[{"a":1,"a":2,"data":{}}]}');
+  assert.deepEqual([errors[0].instancePath, errors[0].params.offset], ['/b/0/a', 13]);
   // Many members are kept another way.
   const many = Array.from({ length: 100 }, (_, n) => `"k${n}":${n}`);
   assert.equal(new Schema(true).isValid(`{${many}}`), true);

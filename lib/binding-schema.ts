@@ -9,8 +9,8 @@ export interface SchemaFunctions {
   isValid(input: unknown, wellFormed?: 1): Bound<boolean | Unread>;
   /** 1 it is valid · 0 it is not: `failure()` says why */
   validate(input: unknown, wellFormed?: 1): Bound<1 | 0 | Unread>;
-  /** The text of a valid document, else as `validate`. */
-  parse(input: unknown, wellFormed?: 1): Bound<string | 0 | Unread>;
+  /** As `validate`, and 2 if it is valid and not all ASCII. */
+  parse(input: unknown, wellFormed?: 1): Bound<2 | 1 | 0 | Unread>;
   /** The number of a valid document, from 2 on, else as `validate`. */
   open(input: unknown, wellFormed?: 1): Bound<number>;
   /**
@@ -19,7 +19,7 @@ export interface SchemaFunctions {
    */
   submit(input: unknown, wellFormed: 0 | 1, lines: 0 | 1): Bound<number>;
   /**
-   * What came of a job that is done: -4 it panicked, or by `what` 0 as `validate` · 1 as `parse` · 2 as `open` · 3 the verdicts of
+   * What came of a job that is done: -4 it panicked, or by `what` 0 as `validate` · 1 the text of a valid document, else as `validate` · 2 as `open` · 3 the verdicts of
    * lines as JSON · 4 nothing.
    */
   take(job: number, what: number): Bound<string | number>;

@@ -32,6 +32,8 @@ const VALID: Validation = Object.freeze({ valid: true });
 const NEITHER = -1;
 const MAYBE_HALVES = -2;
 const INVALID = 0;
+/** Valid, and each byte is a character. */
+const ASCII = 1;
 
 /** A method may be called on anything: what is no Schema is an InvalidOptionError. */
 let checkThis: <T>(schema: Schema<T>) => Schema<T>;
@@ -119,10 +121,12 @@ export class Schema<T = unknown> {
   /** A valid document, parsed. @throws {ValidationError | InvalidOptionError | DisposedError} */
   parse(document: Uint8Array | string): T {
     const self = checkThis(this);
-    let answer = self.#functions.parse(document);
-    if (typeof answer !== 'string') answer = self.#again(self.#functions.parse, document, answer);
-    if (typeof answer !== 'string') throw self.#error(self.#failure());
-    return JSON.parse(answer);
+    // What another thread may change is copied before it is looked at.
+    const own = isShared(document) ? document.slice() : document;
+    let answer = self.#functions.parse(own);
+    if (answer === undefined || answer <= INVALID) answer = self.#again(self.#functions.parse, own, answer);
+    if (answer === INVALID) throw self.#error(self.#failure());
+    return JSON.parse(typeof own === 'string' ? own : decode(own, answer === ASCII));
   }
 
   /**
@@ -327,6 +331,18 @@ export class Schema<T = unknown> {
 }
 
 const TRANSFORM_SHAPES = { onInvalid: 'function' } as const;
+
+function isShared(document: Uint8Array | string): document is Uint8Array {
+  return document instanceof Uint8Array && document.buffer instanceof SharedArrayBuffer;
+}
+
+/** Each runtime is quickest at this itself. */
+function decode(bytes: Uint8Array, isAscii: boolean): string {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString(isAscii ? 'latin1' : 'utf8');
+}
 
 function isShort(document: Uint8Array | string): boolean {
   return !(document?.length > INLINE_BYTES);

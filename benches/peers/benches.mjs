@@ -15,6 +15,7 @@ import { benches as pipeline } from './pipeline.mjs';
 import { benches as policies } from './policies.mjs';
 import { benches as queue } from './queue.mjs';
 import { benches as schema } from './schema.mjs';
+import { benches as beside } from './schema-beside.mjs';
 import { benches as shedder } from './shedder.mjs';
 import { benches as stall } from './stall.mjs';
 import { benches as threads } from './threads.mjs';
@@ -33,6 +34,7 @@ export const BENCHES = {
   ...policies,
   ...queue,
   ...schema,
+  ...beside,
   ...shedder,
   ...memory,
   ...stall,

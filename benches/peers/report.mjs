@@ -58,6 +58,15 @@ export function report(machine, rows) {
       ['calls over 1 ms', 'callsOver1Ms', 0],
       ['over 100 µs', 'callsOver100Us', 0],
     ]),
+    table(figures, runtimes, '## A timer of 1 ms while documents of 1 MB are validated', /^beside\//, [
+      ['late, p99, ms', 'lateP99Ms', 2],
+      ['late, p50, ms', 'lateP50Ms', 2],
+      ['documents a second', 'documentsPerSecond', 0],
+    ]),
+    table(figures, runtimes, '## NDJSON', /^lines\//, [
+      ['MB a second', 'mbPerSecond', 0],
+      ['ns a line', 'nsPerLine', 0],
+    ]),
     threads(figures, runtimes, machine),
     table(figures, runtimes, '## More live keys than maxKeys', /^whenfull\/.*\/(?:max|twice)/, [
       ['admitted, of the exact total', 'admittedToExact', '%'],

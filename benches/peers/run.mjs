@@ -3,7 +3,7 @@
  * what is compared was measured within the same seconds; then everything again, `--reps` times. Writes a report and the raw figures.
  *
  *   --only <regex>        benches whose name matches
- *   --reps <n>            repetitions (default 5; memory, stall, whenfull and schema at most 3)
+ *   --reps <n>            repetitions (default 5; memory, stall, whenfull, schema, beside and lines at most 3)
  *   --runtimes node,bun   also node22, node24, where `npm run ready` has installed them
  *   --quick               everything once and tiny: shows that it runs, the figures mean nothing
  *   --ours                breakwater alone: installs no peers
@@ -31,7 +31,7 @@ const UNPINNED = /^(?:threads|queue)\//;
 const FOR_MEMORY = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16'];
 
 /** Takes long, and differs little from one repetition to the next. */
-const FEW_REPS = /^(?:memory|stall|whenfull|schema)\//;
+const FEW_REPS = /^(?:memory|stall|whenfull|schema|beside|lines)\//;
 
 function options() {
   const { values } = parseArgs({

@@ -212,8 +212,8 @@ impl Documents {
             ValueKind::Null => (VALUE, call.null()),
             ValueKind::Boolean => (VALUE, (node.boolean() == Some(true)).into()),
             ValueKind::Number => (VALUE, node.double().unwrap_or(0.0).into()),
-            ValueKind::String => (VALUE, call.utf8(node.string().unwrap_or("").as_bytes())),
-            ValueKind::Array | ValueKind::Object => (JSON, call.utf8(node.raw().as_bytes())),
+            ValueKind::String => (VALUE, call.string(node.string().unwrap_or("").as_bytes())),
+            ValueKind::Array | ValueKind::Object => (JSON, call.string(node.raw().as_bytes())),
         }
     }
 }

@@ -26,6 +26,8 @@ const MAYBE_HALVES: f64 = -2.0;
 /// The document is not valid: `failure()` says why.
 const INVALID: f64 = 0.0;
 const VALID: f64 = 1.0;
+/// Valid, and not all ASCII.
+const VALID_UNICODE: f64 = 2.0;
 
 /// Reads the argument at 0, and answers what `judge` makes of it. A second argument of 1 says that the string is well-formed.
 fn with_input<const N: usize>(
@@ -75,13 +77,19 @@ bound!(
 );
 
 bound!(
-    /// `parse(input, wellFormed?)`: the text of a valid document, for JSON.parse; else as `validate`.
+    /// `parse(input, wellFormed?)`: as `validate`, and 2 if it is valid and not all ASCII: how its bytes are decoded.
     parse,
     SchemaCell,
     2,
     |cell, call: Call<2>| {
         with_input(cell, &call, |source, program| {
-            if source.validate(program) { call.string(&source.bytes) } else { INVALID.into() }
+            if !source.validate(program) {
+                INVALID.into()
+            } else if source.bytes.is_ascii() {
+                VALID.into()
+            } else {
+                VALID_UNICODE.into()
+            }
         })
     }
 );
@@ -141,7 +149,7 @@ bound!(
 );
 
 bound!(
-    /// `take(job, what)`: what came of a job that is done. What: 0 as `validate` · 1 as `parse` · 2 as `open` · 3 the verdicts of
+    /// `take(job, what)`: what came of a job that is done. What: 0 as `validate` · 1 its text, for JSON.parse · 2 as `open` · 3 the verdicts of
     /// lines as JSON · 4 nothing.
     take,
     SchemaCell,

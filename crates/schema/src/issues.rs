@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     document::{Bytes, Document, Spent},
+    program::Sources,
     wording::{self, FALSE_SCHEMA, Finding},
 };
 
@@ -45,13 +46,13 @@ const LONGEST_VALUE: usize = 256;
 
 pub(crate) fn collect(
     validator: &Validator<Bytes>,
-    schema: &Value,
+    sources: &Sources,
     document: &Document<'_>,
     max: usize,
     mask: bool,
     fuel: u64,
 ) -> Issues {
-    let report = Report { schema, document, max, mask };
+    let report = Report { sources, document, max, mask };
     // The first error ends the search, where one is all that is wanted, and where looking for all of them costs too much.
     let first = || {
         document.meter.report(usize::MAX);
@@ -90,7 +91,7 @@ fn unexplained() -> Issues {
 }
 
 struct Report<'a> {
-    schema: &'a Value,
+    sources: &'a Sources,
     document: &'a Document<'a>,
     max: usize,
     mask: bool,
@@ -127,28 +128,19 @@ impl Report<'_> {
                 }
             }
         }
-        for finding in wording::findings(error, self.schema, self.document, self.max) {
-            list.push(self.issue(error, finding));
+        let (resource, schema) = self.sources.of(error.absolute_keyword_location().map(|uri| uri.as_str()));
+        for finding in wording::findings(error, schema, self.document, self.max) {
+            list.push(self.issue(error, resource, finding));
         }
     }
 
-    fn issue(&self, error: &ValidationError<'_>, finding: Finding) -> Issue {
+    fn issue(&self, error: &ValidationError<'_>, resource: &str, finding: Finding) -> Issue {
         let Finding { keyword, message, params, schema_path, instance_path } = finding;
         let path = schema_path.unwrap_or_else(|| error.schema_path().as_str().to_owned());
-        let elsewhere =
-            error.absolute_keyword_location().map(|uri| uri.as_str()).filter(|uri| !self.is_root(uri));
-        let resource = elsewhere.and_then(|uri| uri.split('#').next()).unwrap_or("");
         let schema_path = format!("{resource}#{}", fragment(&path));
         let instance_path = instance_path.as_deref().unwrap_or(error.instance_path().as_str());
         let data = if self.mask { None } else { self.data(error) };
         Issue { instance_path: cut(instance_path), schema_path, keyword, message, params, data }
-    }
-
-    /// Whether a location is in the schema itself rather than in one it refers to.
-    fn is_root(&self, uri: &str) -> bool {
-        let own = ["$id", "id"].iter().find_map(|word| self.schema.get(word)).and_then(Value::as_str);
-        let resource = uri.split('#').next().unwrap_or("");
-        own.is_some_and(|own| own.trim_end_matches('#') == resource) || resource == "json-schema:///"
     }
 
     fn data(&self, error: &ValidationError<'_>) -> Option<Value> {

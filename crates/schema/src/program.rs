@@ -39,8 +39,8 @@ impl std::error::Error for SchemaError {}
 /// A compiled schema, for any number of threads.
 pub struct Program {
     validator: Validator<Bytes>,
-    /// What it was compiled from, for what errors say.
-    pub(crate) schema: Value,
+    /// What it was compiled from, for what errors say: the schema and those it refers to, by URI.
+    sources: Sources,
     options: Options,
     limits: Limits,
 }
@@ -66,8 +66,8 @@ impl Program {
     /// What is wrong with one of the schemas.
     pub fn compile(schema: &[u8], refs: &[(String, Vec<u8>)], options: Options) -> Result<Self, SchemaError> {
         let limits = options.limits();
-        let (validator, schema) = compile(schema, refs, &options)?;
-        Ok(Self { validator, schema, options, limits })
+        let (validator, sources) = compile(schema, refs, &options)?;
+        Ok(Self { validator, sources, options, limits })
     }
 
     /// The bounds of its documents.
@@ -94,7 +94,7 @@ impl Program {
     /// Why a document is not valid: what [`Program::is_valid`] said before.
     pub fn issues(&self, document: &Document<'_>) -> Issues {
         let Options { max_errors, mask_values, .. } = self.options;
-        issues::collect(&self.validator, &self.schema, document, max_errors, mask_values, ISSUES_FUEL)
+        issues::collect(&self.validator, &self.sources, document, max_errors, mask_values, ISSUES_FUEL)
     }
 }
 
@@ -110,32 +110,47 @@ fn compile(
     schema: &[u8],
     refs: &[(String, Vec<u8>)],
     options: &Options,
-) -> Result<(Validator<Bytes>, Value), SchemaError> {
+) -> Result<(Validator<Bytes>, Sources), SchemaError> {
     let mut reader = Reader::default();
     let mut schema = read(&mut reader, schema, None)?;
-    let refs: Vec<(&str, Value)> = refs
+    let refs: Vec<(String, Value)> = refs
         .iter()
-        .map(|(uri, text)| Ok((uri.as_str(), read(&mut reader, text, Some(uri))?)))
+        .map(|(uri, text)| Ok((absolute(uri), read(&mut reader, text, Some(uri))?)))
         .collect::<Result<_, SchemaError>>()?;
-    let draft = options.draft.unwrap_or_else(|| Draft::default().detect(&schema));
+    let (validator, own) = build(&mut schema, &refs, options)?;
+    Ok((validator, Sources { own, schema, refs }))
+}
+
+/// The validator of a schema, and its URI. The schema is what it is with its objects closed, if that is wanted.
+fn build(
+    schema: &mut Value,
+    refs: &[(String, Value)],
+    options: &Options,
+) -> Result<(Validator<Bytes>, String), SchemaError> {
+    let draft = options.draft.unwrap_or_default().detect(schema);
     let mut registry = Registry::new().draft(if draft == Draft::Unknown { Draft::default() } else { draft });
     registry = registry.retriever(Offline);
-    for (uri, value) in &refs {
-        let known = registry.add(*uri, value);
-        registry = known.map_err(|error| unresolved(&error, Some(uri)))?;
+    for (uri, value) in refs {
+        let known = registry.add(uri, value);
+        registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
     }
     let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
-    let closed = examine(&schema, draft, &registry, options.reject_unknown)?;
+    let closed = examine(schema, draft, &registry, options.reject_unknown)?;
     if let Some(closed) = closed {
-        schema = closed;
+        *schema = closed;
     }
     let mut engine: ValidationOptions<'_, _, Bytes> = options_for::<Bytes>()
         .offline()
         .with_registry(&registry)
         .should_validate_formats(options.formats)
         .should_ignore_unknown_formats(true);
-    if let Some(draft) = options.draft {
+    // What the schema says of itself comes first.
+    if let Some(draft) = options.draft.filter(|_| schema.get("$schema").is_none()) {
         engine = engine.with_draft(draft);
+    }
+    let id = draft.create_resource_ref(schema).id().map(str::to_owned);
+    if id.is_none() {
+        engine = engine.with_base_uri(BASE);
     }
     engine = match options.regexes {
         Regexes::Linear => engine.with_pattern_options(
@@ -148,8 +163,42 @@ fn compile(
                 .dfa_size_limit(REGEX_BYTES),
         ),
     };
-    let validator = engine.build(&schema).map_err(|error| refused(&error, options))?;
-    Ok((validator, schema))
+    let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
+    let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
+    Ok((validator, own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned())))
+}
+
+/// What schemas without a URI are relative to, and their plain names.
+const BASE: &str = "schema:///";
+
+/// A name as a URI.
+fn absolute(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{BASE}{name}") }
+}
+
+/// A URI as its user named it.
+fn named(uri: &str) -> &str {
+    uri.strip_prefix(BASE).unwrap_or(uri)
+}
+
+/// The schemas that a program was compiled from.
+pub(crate) struct Sources {
+    /// The URI of the schema itself.
+    own: String,
+    pub(crate) schema: Value,
+    refs: Vec<(String, Value)>,
+}
+
+impl Sources {
+    /// The document that a location is in, as issues name it (empty for the schema itself), and its value if it is one of ours.
+    pub(crate) fn of<'a>(&'a self, location: Option<&'a str>) -> (&'a str, Option<&'a Value>) {
+        let uri = location.and_then(|location| location.split('#').next()).unwrap_or(&self.own);
+        if uri == self.own {
+            return ("", Some(&self.schema));
+        }
+        let known = self.refs.iter().find(|(known, _)| known == uri);
+        (named(uri), known.map(|(_, value)| value))
+    }
 }
 
 /// Bounds what the schema may do to the stack; answers what it is with all its objects closed, if that is wanted.
@@ -159,7 +208,7 @@ fn examine(
     registry: &Registry<'_>,
     close: bool,
 ) -> Result<Option<Value>, SchemaError> {
-    let base = draft.create_resource_ref(schema).id().unwrap_or("json-schema:///").to_owned();
+    let base = draft.create_resource_ref(schema).id().unwrap_or(BASE).to_owned();
     let known = registry.add(&base, draft.create_resource_ref(schema));
     let registry = known.and_then(|known| known.retriever(Offline).draft(draft).prepare());
     // What cannot be resolved is told by the engine, which knows where it stands.

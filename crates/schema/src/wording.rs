@@ -1,6 +1,6 @@
 //! Errors of the engine in ajv's words: keyword, message and params.
 
-use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
+use jsonschema::{ValidationError, error::{TypeKind, ValidationErrorKind as Kind}};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,14 +32,15 @@ fn finding(keyword: &str, message: impl Into<String>, params: Value) -> Finding 
     }
 }
 
-/// The findings of one error; no more than `max` + 1.
+/// The findings of one error; no more than `max` + 1. `schema` is the document that the keyword is in, where it is at hand.
 pub(crate) fn findings(
     error: &ValidationError<'_>,
-    schema: &Value,
+    schema: Option<&Value>,
     document: &Document<'_>,
     max: usize,
 ) -> Vec<Finding> {
     let at = error.schema_path().as_str();
+    let schema = schema.unwrap_or(&Value::Null);
     let one = match error.kind() {
         Kind::Required { property } => required(property, error, schema, document),
         Kind::AdditionalProperties { unexpected } => {
@@ -59,11 +60,11 @@ pub(crate) fn findings(
             let keyword = if at.ends_with("/items") { "items" } else { "additionalItems" };
             finding(keyword, format!("must NOT have more than {limit} items"), json!({ "limit": limit }))
         }
-        Kind::Type { .. } => {
-            let expected = schema.pointer(at).cloned().unwrap_or(Value::Null);
+        Kind::Type { kind } => {
+            let expected = types(kind, schema.pointer(at));
             let names = match &expected {
                 Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-                other => other.as_str().unwrap_or("of another type").to_owned(),
+                other => other.as_str().unwrap_or("").to_owned(),
             };
             finding("type", format!("must be {names}"), json!({ "type": expected }))
         }
@@ -175,6 +176,15 @@ pub(crate) fn findings(
 fn additional(name: String) -> Finding {
     let params = json!({ "additionalProperty": name });
     finding("additionalProperties", "must NOT have additional properties", params)
+}
+
+/// The types that are expected: as the schema writes them, if it is at hand, as the engine knows of no order.
+fn types(kind: &TypeKind, written: Option<&Value>) -> Value {
+    match (kind, written) {
+        (TypeKind::Single(one), _) => json!(one.to_string()),
+        (TypeKind::Multiple(_), Some(list @ Value::Array(_))) => list.clone(),
+        (TypeKind::Multiple(set), _) => set.iter().map(|one| json!(one.to_string())).collect(),
+    }
 }
 
 fn each(names: &[String], max: usize, one: impl Fn(String) -> Finding) -> Vec<Finding> {

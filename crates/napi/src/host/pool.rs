@@ -19,8 +19,8 @@ const MOST_BYTES: usize = 256 << 20;
 /// A thread that has had nothing to do for so long ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Stack of a thread: what a validation may use, three times (see `document/meter.rs`).
-const STACK_BYTES: usize = 3 << 20;
+/// Stack of a thread: several times what a validation may use (see `document/meter.rs`).
+const STACK_BYTES: usize = 2 << 20;
 
 struct Pool {
     /// None if the system gave none.

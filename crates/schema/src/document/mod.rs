@@ -46,7 +46,7 @@ use tape::Tape;
 
 /// Whether a text is a JSON Pointer.
 pub fn is_pointer(text: &str) -> bool {
-    pointer::steps(text).is_some()
+    pointer::steps(text).all(|step| step.is_ok())
 }
 
 /// A document that was read.
@@ -81,11 +81,15 @@ impl<'a> Document<'a> {
 
     /// The value that a JSON Pointer leads to.
     pub fn at(&self, pointer: &str) -> Option<Node<'_>> {
-        let steps = pointer::steps(pointer)?;
-        steps.iter().try_fold(self.root(), |node, step| match node.kind() {
-            ValueKind::Object => node.member(step),
-            ValueKind::Array => node.element(pointer::index(step)?),
-            _ => None,
-        })
+        let mut node = self.root();
+        for step in pointer::steps(pointer) {
+            let step = step.ok()?;
+            node = match node.kind() {
+                ValueKind::Object => node.member(&step)?,
+                ValueKind::Array => node.element(pointer::index(&step)?)?,
+                _ => return None,
+            };
+        }
+        Some(node)
     }
 }

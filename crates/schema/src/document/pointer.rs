@@ -1,5 +1,7 @@
 //! JSON Pointers (RFC 6901).
 
+use std::borrow::Cow;
+
 /// Adds a step to a pointer.
 pub(crate) fn push(path: &mut String, step: &str) {
     path.push('/');
@@ -12,16 +14,17 @@ pub(crate) fn push(path: &mut String, step: &str) {
     }
 }
 
-/// The steps of a pointer, unescaped; None if it is no pointer.
-pub(crate) fn steps(pointer: &str) -> Option<Vec<String>> {
-    if pointer.is_empty() {
-        return Some(Vec::new());
-    }
-    let steps = pointer.strip_prefix('/')?.split('/');
-    steps.map(step).collect()
+/// The steps of a pointer, unescaped; an Err where it is no pointer.
+pub(crate) fn steps(pointer: &str) -> impl Iterator<Item = Result<Cow<'_, str>, ()>> {
+    let rest = pointer.strip_prefix('/');
+    let wrong = (rest.is_none() && !pointer.is_empty()).then_some(Err(()));
+    rest.into_iter().flat_map(|rest| rest.split('/')).map(|step| unescape(step).ok_or(())).chain(wrong)
 }
 
-fn step(text: &str) -> Option<String> {
+fn unescape(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('~') {
+        return Some(Cow::Borrowed(text));
+    }
     let mut step = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(character) = rest.next() {
@@ -34,7 +37,7 @@ fn step(text: &str) -> Option<String> {
             other => other,
         });
     }
-    Some(step)
+    Some(Cow::Owned(step))
 }
 
 /// The place in an array that a step names; none has a leading 0.

@@ -67,7 +67,7 @@ impl Reader {
         scan.frames.clear();
         scan.keys.clear();
         let outcome = scan.document();
-        let fault = outcome.err().map(|(kind, offset)| Fault { kind, offset, path: scan.path() });
+        let fault = outcome.err().map(|(kind, offset)| Fault { kind, offset, path: scan.path(offset) });
         let Scan { tape, frames, keys, .. } = scan;
         *self = Self { tape, frames, keys };
         match fault {
@@ -384,15 +384,17 @@ impl Scan<'_> {
         if self.at == start { self.expected("a digit") } else { Ok(()) }
     }
 
-    /// Where the scan is, as a JSON Pointer: into the open containers.
-    fn path(&self) -> String {
+    /// Where the scan is, as a JSON Pointer: into the open containers. `at` is the byte where the fault was seen.
+    fn path(&self, at: usize) -> String {
         let mut path = String::new();
         let frames: Vec<Frame> = self.frames.iter().copied().chain([self.top]).collect();
         for (depth, frame) in frames.iter().enumerate() {
             if frame.place == Place::Object {
                 let end = frames.get(depth + 1).map_or(self.keys.len(), |inner| inner.keys as usize);
                 let own = self.keys.get(frame.keys as usize..end).unwrap_or_default();
-                let Some(&(_, key)) = own.last() else { break };
+                // A name that stands twice is not the last one that was read.
+                let twice = own.iter().find(|&&(_, key)| self.tape.entries[key as usize].start as usize == at + 1);
+                let Some(&(_, key)) = twice.or(own.last()) else { break };
                 let name = self.name(&self.tape.entries[key as usize]);
                 super::pointer::push(&mut path, &String::from_utf8_lossy(name));
             } else if frame.elements > 0 {

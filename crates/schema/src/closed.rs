@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::graph::Graph;
+use crate::{graph::Graph, keywords};
 
 /// What the schemas of one object say of its members.
 #[derive(Default)]
@@ -26,25 +26,13 @@ pub(crate) fn close(schema: &Value, graph: &Graph<'_>) -> Value {
 
 /// `is_outermost`: no other schema applies to the same value because this one does not stand there for itself.
 fn rebuild(schema: &Value, graph: &Graph<'_>, is_outermost: bool) -> Value {
-    let Some(keywords) = schema.as_object() else { return schema.clone() };
-    let mut rebuilt: Map<String, Value> = keywords
+    let Some(members) = schema.as_object() else { return schema.clone() };
+    let mut rebuilt: Map<String, Value> = members
         .iter()
         .map(|(word, value)| {
-            let same_value = matches!(
-                word.as_str(),
-                "allOf"
-                    | "anyOf"
-                    | "oneOf"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else"
-                    | "dependentSchemas"
-                    | "dependencies"
-            );
             // What is referred to stands in place of who refers to it, and is closed there.
-            let is_definition = matches!(word.as_str(), "$defs" | "definitions");
-            (word.clone(), rebuild_below(value, graph, !same_value && !is_definition))
+            let elsewhere = !keywords::is_in_place(word) && !keywords::is_definition(word);
+            (word.clone(), rebuild_below(value, graph, elsewhere))
         })
         .collect();
     if !is_outermost {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use referencing::{Draft, Registry, Resolver, uri};
 use serde_json::Value;
 
-use crate::{document::pointer, options::SCHEMA_CHAIN, program::SchemaError};
+use crate::{document::pointer, keywords, options::SCHEMA_CHAIN, program::SchemaError};
 
 /// A subschema.
 #[derive(Debug)]
@@ -28,24 +28,6 @@ pub(crate) struct Graph<'a> {
     pub(crate) parts: Vec<Part<'a>>,
     by_address: HashMap<usize, usize>,
 }
-
-/// Keywords whose schemas apply to the same value: one, a list, or one for each name.
-const ONE: [&str; 4] = ["not", "if", "then", "else"];
-const LIST: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-const MAP: [&str; 2] = ["dependentSchemas", "dependencies"];
-/// Keywords whose schemas apply to members and elements, or to nothing.
-const INNER_ONE: [&str; 8] = [
-    "additionalProperties",
-    "unevaluatedProperties",
-    "propertyNames",
-    "items",
-    "additionalItems",
-    "unevaluatedItems",
-    "contains",
-    "contentSchema",
-];
-const INNER_LIST: [&str; 2] = ["prefixItems", "items"];
-const INNER_MAP: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
 
 impl<'a> Graph<'a> {
     /// `base`: the URI under which the registry has the schema.
@@ -86,8 +68,8 @@ impl<'a> Graph<'a> {
         let own = resolver.and_then(|above| above.in_subresource(draft.create_resource_ref(schema)).ok());
         let (pointer, in_place) = (place.clone(), Vec::new());
         self.parts.push(Part { schema, resolver: own.clone(), draft, pointer, in_place, is_open: false });
-        let Some(keywords) = schema.as_object() else { return id };
-        for (keyword, value) in keywords {
+        let Some(members) = schema.as_object() else { return id };
+        for (keyword, value) in members {
             let word = keyword.as_str();
             let mut at = place.clone();
             pointer::push(&mut at, word);
@@ -101,8 +83,9 @@ impl<'a> Graph<'a> {
                     self.add(inner, at, own.as_ref(), draft)
                 })
                 .collect();
-            let in_place = ONE.contains(&word) || LIST.contains(&word) || MAP.contains(&word);
-            if in_place && let Some(part) = self.parts.get_mut(id) {
+            if keywords::is_in_place(word)
+                && let Some(part) = self.parts.get_mut(id)
+            {
                 part.in_place.extend(found);
             }
         }
@@ -184,13 +167,13 @@ impl<'a> Graph<'a> {
 fn below<'a>(word: &str, value: &'a Value) -> Vec<(Option<String>, &'a Value)> {
     let mut found = Vec::new();
     match value {
-        Value::Object(_) | Value::Bool(_) if ONE.contains(&word) || INNER_ONE.contains(&word) => {
+        Value::Object(_) | Value::Bool(_) if keywords::holds_one(word) => {
             found.push((None, value));
         }
-        Value::Array(values) if LIST.contains(&word) || INNER_LIST.contains(&word) => {
+        Value::Array(values) if keywords::holds_list(word) => {
             found.extend(values.iter().enumerate().map(|(index, value)| (Some(index.to_string()), value)));
         }
-        Value::Object(values) if MAP.contains(&word) || INNER_MAP.contains(&word) => {
+        Value::Object(values) if keywords::holds_map(word) => {
             found.extend(values.iter().map(|(name, value)| (Some(name.clone()), value)));
         }
         _ => {}

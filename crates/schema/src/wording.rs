@@ -1,6 +1,9 @@
 //! Errors of the engine in ajv's words: keyword, message and params.
 
-use jsonschema::{ValidationError, error::{TypeKind, ValidationErrorKind as Kind}};
+use jsonschema::{
+    ValidationError,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
 use serde_json::{Value, json};
 
 use crate::{

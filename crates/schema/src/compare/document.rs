@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::keywords;
+
 /// One sub-schema of one of the documents.
 pub(super) type NodeId = u32;
 
@@ -166,33 +168,18 @@ impl<'a> Arena<'a> {
         let Some(object) = node.value.as_object() else { return parts };
         for (key, value) in object {
             match (key.as_str(), value) {
-                (
-                    "properties" | "patternProperties" | "dependentSchemas" | "dependencies" | "$defs"
-                    | "definitions",
-                    Value::Object(map),
-                ) => {
+                (word, Value::Object(map)) if keywords::holds_map(word) => {
                     for (name, value) in map.iter().filter(|(_, value)| !value.is_array()) {
                         parts.push((value, format!("{}/{key}/{}", node.pointer, escape(name))));
                     }
                 }
-                ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(list)) => {
+                (word, Value::Array(list)) if keywords::holds_list(word) => {
                     let list = list.iter().enumerate();
                     parts.extend(list.map(|(i, value)| (value, format!("{}/{key}/{i}", node.pointer))));
                 }
-                (
-                    "items"
-                    | "additionalItems"
-                    | "unevaluatedItems"
-                    | "contains"
-                    | "additionalProperties"
-                    | "unevaluatedProperties"
-                    | "propertyNames"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else",
-                    Value::Object(_) | Value::Bool(_),
-                ) => parts.push((value, format!("{}/{key}", node.pointer))),
+                (word, Value::Object(_) | Value::Bool(_)) if keywords::holds_one(word) => {
+                    parts.push((value, format!("{}/{key}", node.pointer)));
+                }
                 _ => {}
             }
         }
@@ -292,21 +279,10 @@ impl<'a> Arena<'a> {
         for (value, pointer) in self.parts(id) {
             let rest = &pointer[self.pointer(id).len() + 1..];
             let keyword = rest.split('/').next().unwrap_or_default();
-            if self.hidden(id) || matches!(keyword, "$defs" | "definitions") {
+            if self.hidden(id) || keywords::is_definition(keyword) {
                 continue;
             }
-            let same = matches!(
-                keyword,
-                "allOf"
-                    | "anyOf"
-                    | "oneOf"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else"
-                    | "dependencies"
-                    | "dependentSchemas"
-            );
+            let same = keywords::is_in_place(keyword);
             edges.push((self.insert(document, value, Rc::from(pointer), resource), same));
         }
         edges.extend(self.references(id).into_iter().filter_map(|(_, target)| Some((target?, true))));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::document::NodeId;
 use super::number::same_value;
 use super::prover::Prover;
+use crate::keywords;
 
 /// Every keyword that says something about documents. Any other is an annotation.
 pub(super) const KEYWORDS: [&str; 42] = [
@@ -148,11 +149,7 @@ impl<'a> Prover<'a> {
                     && one.iter().all(|value| other.iter().any(|other| same_value(value, other)))
                     && other.iter().all(|value| one.iter().any(|one| same_value(value, one)))
             }
-            (
-                "properties" | "patternProperties" | "dependentSchemas" | "dependencies",
-                Value::Object(one),
-                Value::Object(other),
-            ) => {
+            (word, Value::Object(one), Value::Object(other)) if keywords::holds_map(word) => {
                 one.len() == other.len()
                     && one.iter().all(|(name, one)| match (one, other.get(name)) {
                         (_, None) => false,
@@ -160,11 +157,7 @@ impl<'a> Prover<'a> {
                         (_, Some(other)) => nodes(one, other, &[keyword, name], open),
                     })
             }
-            (
-                "allOf" | "anyOf" | "oneOf" | "prefixItems" | "items",
-                Value::Array(one),
-                Value::Array(other),
-            ) => {
+            (word, Value::Array(one), Value::Array(other)) if keywords::holds_list(word) => {
                 one.len() == other.len()
                     && one
                         .iter()
@@ -172,21 +165,11 @@ impl<'a> Prover<'a> {
                         .enumerate()
                         .all(|(i, (one, other))| nodes(one, other, &[keyword, &i.to_string()], open))
             }
-            (
-                "items"
-                | "additionalItems"
-                | "unevaluatedItems"
-                | "contains"
-                | "additionalProperties"
-                | "unevaluatedProperties"
-                | "propertyNames"
-                | "not"
-                | "if"
-                | "then"
-                | "else",
-                Value::Object(_) | Value::Bool(_),
-                Value::Object(_) | Value::Bool(_),
-            ) => nodes(one, other, &[keyword], open),
+            (word, Value::Object(_) | Value::Bool(_), Value::Object(_) | Value::Bool(_))
+                if keywords::holds_one(word) =>
+            {
+                nodes(one, other, &[keyword], open)
+            }
             _ => same_value(one, other),
         }
     }

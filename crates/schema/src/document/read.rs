@@ -393,7 +393,8 @@ impl Scan<'_> {
                 let end = frames.get(depth + 1).map_or(self.keys.len(), |inner| inner.keys as usize);
                 let own = self.keys.get(frame.keys as usize..end).unwrap_or_default();
                 // A name that stands twice is not the last one that was read.
-                let twice = own.iter().find(|&&(_, key)| self.tape.entries[key as usize].start as usize == at + 1);
+                let twice =
+                    own.iter().find(|&&(_, key)| self.tape.entries[key as usize].start as usize == at + 1);
                 let Some(&(_, key)) = twice.or(own.last()) else { break };
                 let name = self.name(&self.tape.entries[key as usize]);
                 super::pointer::push(&mut path, &String::from_utf8_lossy(name));

@@ -1,0 +1,44 @@
+//! Which keywords hold schemas, in which form, and whether those apply to the same value as the schema they stand in.
+
+/// One schema.
+pub(crate) fn holds_one(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "not"
+            | "if"
+            | "then"
+            | "else"
+            | "items"
+            | "additionalItems"
+            | "unevaluatedItems"
+            | "contains"
+            | "additionalProperties"
+            | "unevaluatedProperties"
+            | "propertyNames"
+            | "contentSchema"
+    )
+}
+
+/// A list of schemas.
+pub(crate) fn holds_list(keyword: &str) -> bool {
+    matches!(keyword, "allOf" | "anyOf" | "oneOf" | "prefixItems" | "items")
+}
+
+/// A schema for each of some names; `dependencies` may have lists of names instead.
+pub(crate) fn holds_map(keyword: &str) -> bool {
+    is_definition(keyword)
+        || matches!(keyword, "properties" | "patternProperties" | "dependentSchemas" | "dependencies")
+}
+
+/// Schemas that apply to nothing by themselves.
+pub(crate) fn is_definition(keyword: &str) -> bool {
+    matches!(keyword, "$defs" | "definitions")
+}
+
+/// What it holds applies to the same value.
+pub(crate) fn is_in_place(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "allOf" | "anyOf" | "oneOf" | "not" | "if" | "then" | "else" | "dependentSchemas" | "dependencies"
+    )
+}

@@ -48,7 +48,7 @@ app.post(
   // Whatever its type is said to be, it has to be signed; and it is no longer than this, inflated.
   express.raw({ type: () => true, limit: '256kb' }),
   checkSignature,
-  validate({ schema: DELIVERY, body: 'document', required: true, maxBytes: 262_144, maxErrors: 5 }),
+  validate({ schema: DELIVERY, body: 'document', maxBytes: 262_144, maxErrors: 5 }),
   (req, res) => {
     const [id, type, amount] = req.body.pick(['/id', '/type', '/data/invoice/amount']);
     queue.push(req.body.bytes);

@@ -30,9 +30,10 @@ export interface ExpressValidateOptions<Req, Res> extends ValidateOptions {
   /** A JSON Schema, compiled once; or a Schema of yours, which has its options already. */
   readonly schema: BodySchema;
   /**
-   * Whether a request without a body of JSON is refused: with 415 if it has another one, with 400 if it has none. `false` lets it pass
-   * as `express.json` does: **without** anything being validated.
-   * @default false
+   * Whether a request without a body of JSON is refused: with 415 if it has another one, with 400 if it has none (GET, HEAD, DELETE and
+   * OPTIONS may have none). `false` lets it pass as `express.json` does, **without** anything being validated: a client then
+   * chooses by its Content-Type whether it is.
+   * @default true
    */
   readonly required?: boolean | undefined;
   /** The longest body, as it comes and inflated, in bytes: from 1 to 2^30. @default 1048576 */
@@ -69,7 +70,7 @@ export function validate<Req extends IncomingMessage, Res extends ServerResponse
     onInvalid: 'function',
     refuseWith: 'string',
   });
-  const { maxBytes = MAX_BYTES, required = false, onInvalid, refuseWith = 'problem' } = options;
+  const { maxBytes = MAX_BYTES, required = true, onInvalid, refuseWith = 'problem' } = options;
   if (refuseWith !== 'problem' && refuseWith !== 'error') {
     throw invalid('middleware', 'refuseWith', "'problem' or 'error'", refuseWith);
   }
@@ -145,6 +146,9 @@ validate.verify = verify;
 
 const CHARSET = new BodyRefusal(415, 'charset.unsupported', 'The charset of the body must be UTF-8.');
 
+/** Methods whose requests seldom have a body. */
+const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
+
 /** The bytes that someone has read for us; whether there are others; or why there will be none. */
 function bodyOf(
   req: IncomingMessage,
@@ -153,9 +157,9 @@ function bodyOf(
   const contentType = req.headers['content-type'];
   // A length of 0 without a type announces nothing.
   if (!hasBody(req) || (!contentType && req.headers['content-length'] === '0')) {
-    const mayHaveNone =
-      !required || req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
-    return mayHaveNone ? 'none' : new BodyRefusal(400, 'body.missing', 'The request must have a body.');
+    return !required || WITHOUT_BODY.has(req.method ?? '')
+      ? 'none'
+      : new BodyRefusal(400, 'body.missing', 'The request must have a body.');
   }
   if (!isJson(mediaTypeOf(contentType))) {
     if (!required) return 'none';

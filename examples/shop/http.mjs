@@ -24,6 +24,24 @@ export function get(agent, port, path, { headers, signal } = {}) {
   });
 }
 
+/** POSTs bytes of JSON and resolves with the status and the length of the answer, which nobody reads. */
+export function post(agent, port, path, body) {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'content-length': body.length };
+    const options = { agent, host: HOST, port, path, method: 'POST', headers };
+    const request = http.request(options, (response) => {
+      let length = 0;
+      response.on('data', (chunk) => {
+        length += chunk.length;
+      });
+      response.on('end', () => resolve({ status: response.statusCode, length }));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
 /** Listens on a free loopback port. Connections outlive the pauses of the demo: a kept one is never closed under a request. */
 export function listen(server) {
   server.keepAliveTimeout = 60_000;

@@ -149,6 +149,21 @@ export const PAGE_PHASES = [
 /** Then a load of a new page is stuck, `clients` ask for that page at once, and `afterMs` later the thread that loads it ends. */
 export const PAGE_LOST = { clients: 24, afterMs: 200 };
 
+/**
+ * The fifth part: customers order at random times; one client sends a few hostile bodies a second, far below any limit. Connections for
+ * all of them are there before they come.
+ */
+export const ORDERS = {
+  connections: 160,
+  warmUp: 60,
+  perSecond: 60,
+  hostilePerSecond: 6,
+  durationMs: 2_000,
+};
+
+/** How much of it is in a hostile body: each takes ajv a tenth of a second or a few, and one more character or level twice as long. */
+export const HOSTILE = { codeLength: 24, bundleDepth: 13, lines: 2_000, emptyLines: 5_000 };
+
 /** The most that `limits` let through in `spanMs`, starting full: what each holds and what comes back in that time. */
 export function allowance(limits, spanMs) {
   return Math.floor(Math.min(...limits.map(({ limit, windowMs }) => limit + (limit * spanMs) / windowMs)));

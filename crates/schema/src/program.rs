@@ -57,7 +57,7 @@ const FUEL: u64 = 200_000;
 const FUEL_AN_ENTRY: u64 = 64;
 
 /// What may be spent on telling why a document is not valid.
-const ISSUES_FUEL: u64 = 300_000;
+const ISSUES_FUEL: u64 = 200_000;
 
 impl Program {
     /// Compiles a schema, given as JSON, that may refer to others by their URIs. Nothing is fetched.

@@ -76,6 +76,9 @@ impl Json for Bytes {
 /// Work on a string costs by its length: so many bytes a unit.
 const BYTES_A_UNIT: u64 = 64;
 
+/// An error has paths, which are built step by step, and lies on the heap: it costs as much as so many looks.
+const ERROR_UNITS: u64 = 256;
+
 impl<'a> View<'a, Bytes> for Node<'a> {
     type Object = Self;
     type Array = Self;
@@ -163,6 +166,7 @@ impl<'a> View<'a, Bytes> for Node<'a> {
 
     /// Errors hold no values, only the number under which the node was noted; or the name that a member has.
     fn lazy_value(&self) -> LazyInstance<'a> {
+        self.document.meter.spend(ERROR_UNITS);
         if self.document.is_name {
             let name = self.string().unwrap_or("").to_owned();
             return LazyInstance::Ready(Cow::Owned(Value::String(name)));

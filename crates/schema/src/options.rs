@@ -40,7 +40,7 @@ pub enum Regexes {
 /// Options of a schema.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// None: as `$schema` says, else 2020-12.
+    /// The draft of schemas that have no `$schema`. None: that of the schema itself, else 2020-12.
     pub draft: Option<Draft>,
     /// Whether `format` is checked.
     pub formats: bool,

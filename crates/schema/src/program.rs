@@ -127,11 +127,14 @@ fn build(
     refs: &[(String, Value)],
     options: &Options,
 ) -> Result<(Validator<Bytes>, String), SchemaError> {
+    // What has a $schema says itself what it is; the option is for what has none.
     let draft = options.draft.unwrap_or_default().detect(schema);
-    let mut registry = Registry::new().draft(if draft == Draft::Unknown { Draft::default() } else { draft });
+    let unsaid = options.draft.unwrap_or(if draft == Draft::Unknown { Draft::default() } else { draft });
+    let mut registry = Registry::new().draft(unsaid);
     registry = registry.retriever(Offline);
     for (uri, value) in refs {
-        let known = registry.add(uri, value);
+        // A registry would take all of them for its own draft.
+        let known = registry.add(uri, unsaid.detect(value).create_resource_ref(value));
         registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
     }
     let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;

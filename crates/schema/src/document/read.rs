@@ -345,7 +345,9 @@ impl Scan<'_> {
             return self.expected(if digits == 0 { "a digit" } else { "no digit after a leading 0" });
         }
         let next = self.peek();
-        if digits <= INT_DIGITS && next != b'.' && next | 0x20 != b'e' {
+        // No whole number is -0, which a double is.
+        let is_minus_zero = negative && value == 0;
+        if digits <= INT_DIGITS && next != b'.' && next | 0x20 != b'e' && !is_minus_zero {
             let value = (if negative { -(value as i64) } else { value as i64 }) as u64;
             let (a, b) = (value as u32, (value >> 32) as u32);
             self.tape.entries.push(Entry { a, b, ..Entry::new(Kind::Int, start) });

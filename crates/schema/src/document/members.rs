@@ -27,14 +27,14 @@ pub(super) fn name<'a>(tape: &'a Tape, text: &'a [u8], key: &Entry) -> &'a [u8] 
     }
 }
 
-/// All keys of an object are read, as (hash, entry): looks for names that stand twice. Err: where the second one begins.
+/// All keys of an object are read, as (hash, entry): looks for names that stand twice. Err: the entry of the second one.
 #[inline]
 pub(super) fn seal(
     tape: &mut Tape,
     text: &[u8],
     keys: &mut [(u32, u32)],
     duplicates: DuplicateKeys,
-) -> Result<Sealed, usize> {
+) -> Result<Sealed, u32> {
     if keys.len() > FEW {
         return seal_many(tape, text, keys, duplicates);
     }
@@ -61,7 +61,7 @@ fn seal_many(
     text: &[u8],
     keys: &mut [(u32, u32)],
     duplicates: DuplicateKeys,
-) -> Result<Sealed, usize> {
+) -> Result<Sealed, u32> {
     let name_of = |tape: &Tape, key: u32| name(tape, text, &tape.entries[key as usize]).to_owned();
     keys.sort_unstable();
     let mut shadowed = 0;
@@ -97,10 +97,9 @@ fn same(tape: &Tape, text: &[u8], a: u32, b: u32) -> bool {
 
 /// The member at `earlier` has a later one of its name at `key`: how many members that makes fewer.
 #[cold]
-fn shadow(tape: &mut Tape, earlier: u32, key: u32, duplicates: DuplicateKeys) -> Result<u32, usize> {
+fn shadow(tape: &mut Tape, earlier: u32, key: u32, duplicates: DuplicateKeys) -> Result<u32, u32> {
     if duplicates == DuplicateKeys::Reject {
-        let start = tape.entries.get(key as usize).map_or(0, |entry| entry.start as usize);
-        return Err(start.saturating_sub(1));
+        return Err(key);
     }
     let Some(entry) = tape.entries.get_mut(earlier as usize) else { return Ok(0) };
     let was = std::mem::replace(&mut entry.kind, Kind::Shadowed);

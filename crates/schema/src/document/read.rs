@@ -67,7 +67,7 @@ impl Reader {
         scan.frames.clear();
         scan.keys.clear();
         let outcome = scan.document();
-        let fault = outcome.err().map(|(kind, offset)| Fault { kind, offset, path: scan.path(offset) });
+        let fault = outcome.err().map(|(kind, offset)| Fault { kind, offset, path: scan.path() });
         let Scan { tape, frames, keys, .. } = scan;
         *self = Self { tape, frames, keys };
         match fault {
@@ -218,7 +218,12 @@ impl Scan<'_> {
             let keys = &mut self.keys[frame.keys as usize..];
             let text = self.bytes;
             let sealed = members::seal(&mut self.tape, text, keys, self.limits.duplicate_keys);
-            let sealed = sealed.map_err(|twice| (FaultKind::DuplicateKey, twice))?;
+            let sealed = sealed.map_err(|twice| {
+                // The path ends with the name that was read last, and by now they may be sorted.
+                self.keys.push((0, twice));
+                let start = self.tape.entries.get(twice as usize).map_or(0, |key| key.start as usize);
+                (FaultKind::DuplicateKey, start.saturating_sub(1))
+            })?;
             self.keys.truncate(frame.keys as usize);
             end.a = sealed.sorted;
             sealed.count
@@ -386,18 +391,15 @@ impl Scan<'_> {
         if self.at == start { self.expected("a digit") } else { Ok(()) }
     }
 
-    /// Where the scan is, as a JSON Pointer: into the open containers. `at` is the byte where the fault was seen.
-    fn path(&self, at: usize) -> String {
+    /// Where the scan is, as a JSON Pointer: into the open containers.
+    fn path(&self) -> String {
         let mut path = String::new();
         let frames: Vec<Frame> = self.frames.iter().copied().chain([self.top]).collect();
         for (depth, frame) in frames.iter().enumerate() {
             if frame.place == Place::Object {
                 let end = frames.get(depth + 1).map_or(self.keys.len(), |inner| inner.keys as usize);
                 let own = self.keys.get(frame.keys as usize..end).unwrap_or_default();
-                // A name that stands twice is not the last one that was read.
-                let twice =
-                    own.iter().find(|&&(_, key)| self.tape.entries[key as usize].start as usize == at + 1);
-                let Some(&(_, key)) = twice.or(own.last()) else { break };
+                let Some(&(_, key)) = own.last() else { break };
                 let name = self.name(&self.tape.entries[key as usize]);
                 super::pointer::push(&mut path, &String::from_utf8_lossy(name));
             } else if frame.elements > 0 {

@@ -85,7 +85,14 @@ impl Program {
     /// # Errors
     /// It takes more to find out than a document of its size may cost.
     pub fn is_valid(&self, document: &Document<'_>) -> Result<bool, Spent> {
-        let fuel = FUEL + FUEL_AN_ENTRY * document.entries() as u64;
+        self.is_valid_within(document, FUEL + FUEL_AN_ENTRY * document.entries() as u64)
+    }
+
+    /// The same with so much fuel: each look at the document takes one or more.
+    ///
+    /// # Errors
+    /// It takes more to find out.
+    pub fn is_valid_within(&self, document: &Document<'_>, fuel: u64) -> Result<bool, Spent> {
         document.meter.report(usize::MAX);
         document::fill_names(fuel);
         document.meter.run(fuel, || self.validator.is_valid(document.root()))

@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
         let elements: &[Plain] = if let Plain::Array(elements) = plain { elements } else { &[] };
         let members = plain.members();
         assert_eq!(node.len(), elements.len() + members.len(), "{pointer} of {text}");
-        assert_eq!(node.is_empty(), node.len() == 0);
+        assert_eq!(node.is_empty(), elements.is_empty() && members.is_empty());
         assert_eq!(node.elements().count(), elements.len(), "{pointer} of {text}");
         assert!(node.element(elements.len()).is_none());
         let mut before = node.offset();

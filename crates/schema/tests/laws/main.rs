@@ -7,7 +7,9 @@
 mod checks;
 
 mod reader;
+mod schemas;
 mod texts;
+mod verdicts;
 
 use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 

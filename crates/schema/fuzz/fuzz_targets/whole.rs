@@ -1,0 +1,19 @@
+//! A schema and a document in one file, from bytes to issues: `tests/checks/whole.rs` says how it is written and what must hold.
+#![no_main]
+
+use std::cell::RefCell;
+
+use breakwater_schema::document::Reader;
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code, reason = "the other target's checks are here too")]
+#[path = "../../tests/checks/mod.rs"]
+mod checks;
+
+thread_local! {
+    static READER: RefCell<Reader> = RefCell::default();
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    READER.with_borrow_mut(|reader| checks::whole::check(reader, bytes));
+});

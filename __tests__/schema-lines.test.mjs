@@ -104,6 +104,19 @@ test('no more is read than is being validated, and who stops early ends the sour
   assert.ok(read < 40, `${read} chunks`);
 });
 
+test('several steps may be asked for at once, and are answered in order', async () => {
+  const verdicts = schema.validateLines(['{"id":1}\n{"id":2}\n', '{"id":"x"}\n', '{"id":4}']);
+  const steps = await Promise.all(Array.from({ length: 6 }, () => verdicts.next()));
+  assert.deepEqual(
+    steps.map(({ value, done }) => value?.line ?? done),
+    [1, 2, 3, 4, true, true],
+  );
+  const others = schema.validateLines('{"id":1}\n{"id":2}');
+  const [first, ended, after] = await Promise.all([others.next(), others.return(), others.next()]);
+  assert.deepEqual([first.value.line, ended.done, after.done], [1, true, true]);
+  await assert.rejects(schema.validateLines('{}').throw(new Error('enough')), { message: 'enough' });
+});
+
 test('an error of the source reaches who reads', async () => {
   async function* broken() {
     yield '{"id":1}\n';

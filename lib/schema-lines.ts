@@ -27,9 +27,9 @@ export type LineSource =
   | AsyncIterable<Uint8Array | string>
   | Iterable<Uint8Array | string>;
 
-/** What the native side says of a block: [number of the line, offset] of each document, and of the invalid ones [index, failure]. */
+/** What the native side says of a block: number of the line and offset of each document in turn, and of the invalid ones [index, failure]. */
 interface BlockVerdicts {
-  readonly lines: readonly (readonly [number, number])[];
+  readonly lines: readonly number[];
   readonly invalid: readonly (readonly [number, Omit<ValidationFailure, 'valid'>])[];
 }
 
@@ -47,8 +47,8 @@ export type AskBlock = (bytes: Uint8Array) => Promise<string>;
 const NEWLINE = 10;
 /** About as many bytes as make a block: a quarter of a millisecond's work, so that handing it over costs a few hundredths of it. */
 const BLOCK_BYTES = 256 * 1024;
-/** Blocks under way at once: each core has one, and one waits. */
-const width = (): number => availableParallelism() + 1;
+/** Blocks under way at once: each core has one, and one waits for it. */
+const width = (): number => 2 * availableParallelism();
 const RETRY_MS = 5;
 
 /** A block and what came of it. */
@@ -57,13 +57,80 @@ interface Judged {
   readonly verdicts: BlockVerdicts;
 }
 
-/** The verdicts of all lines, in order. */
-export async function* lineVerdicts(
-  ask: AskBlock,
-  maxBytes: number,
-  source: LineSource,
-): AsyncGenerator<LineVerdict, void, undefined> {
-  for await (const judged of judge(ask, maxBytes, source)) yield* each(judged);
+/** The verdicts of all lines, in order: those of a block at once, so that one line costs one promise. */
+export class LineVerdicts implements AsyncGenerator<LineVerdict, void, undefined> {
+  readonly #judged: AsyncGenerator<Judged, void, undefined>;
+  #ready: LineVerdict[] = [];
+  #next = 0;
+  /** Who asks while the next block is waited for comes after who asked before. */
+  #pending = 0;
+  #last: Promise<unknown> | undefined;
+
+  constructor(ask: AskBlock, maxBytes: number, source: LineSource) {
+    this.#judged = judge(ask, maxBytes, source);
+  }
+
+  next(): Promise<IteratorResult<LineVerdict, void>> {
+    const value = this.#ready[this.#next];
+    if (value === undefined || this.#pending > 0) return this.#after(() => this.#more());
+    this.#next += 1;
+    return Promise.resolve({ value, done: false });
+  }
+
+  return(): Promise<IteratorResult<LineVerdict, void>> {
+    return this.#after(() => this.#end());
+  }
+
+  throw(error: unknown): Promise<IteratorResult<LineVerdict, void>> {
+    return this.#after(async () => {
+      await this.#end();
+      throw error;
+    });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #after<R>(step: () => Promise<R>): Promise<R> {
+    const before = this.#pending > 0 ? this.#last : undefined;
+    this.#pending += 1;
+    const run = async (): Promise<R> => {
+      await before?.catch(() => {});
+      try {
+        return await step();
+      } finally {
+        this.#pending -= 1;
+      }
+    };
+    const done = run();
+    this.#last = done;
+    return done;
+  }
+
+  async #more(): Promise<IteratorResult<LineVerdict, void>> {
+    for (;;) {
+      const value = this.#ready[this.#next];
+      if (value !== undefined) {
+        this.#next += 1;
+        return { value, done: false };
+      }
+      const judged = await this.#judged.next();
+      if (judged.done) return { value: undefined, done: true };
+      this.#ready = [...each(judged.value)];
+      this.#next = 0;
+    }
+  }
+
+  async #end(): Promise<IteratorResult<LineVerdict, void>> {
+    this.#ready = [];
+    await this.#judged.return();
+    return { value: undefined, done: true };
+  }
 }
 
 /** The lines that are valid, as they came. */
@@ -125,7 +192,7 @@ async function* validLines(
     if (block.tooLong) continue;
     let from = 0;
     for (const [index] of verdicts.invalid) {
-      const [, start] = verdicts.lines[index] as readonly [number, number];
+      const start = verdicts.lines[2 * index + 1] as number;
       if (start > from) yield block.bytes.subarray(from, start);
       const end = block.bytes.indexOf(NEWLINE, start);
       from = end === -1 ? block.bytes.length : end + 1;
@@ -137,10 +204,9 @@ async function* validLines(
 function* each({ block, verdicts }: Judged): Generator<LineVerdict, void, undefined> {
   const { invalid, lines } = verdicts;
   let next = 0;
-  for (let index = 0; index < lines.length; index += 1) {
-    const [number, start] = lines[index] as readonly [number, number];
-    const line = block.line + number;
-    const offset = block.offset + start;
+  for (let index = 0; 2 * index < lines.length; index += 1) {
+    const line = block.line + (lines[2 * index] as number);
+    const offset = block.offset + (lines[2 * index + 1] as number);
     const failed = invalid[next];
     if (failed?.[0] === index) {
       next += 1;
@@ -188,7 +254,7 @@ function tooLong(maxBytes: number): BlockVerdicts {
     message: 'must NOT be longer than maxBytes',
     params: { offset: maxBytes },
   };
-  return { lines: [[0, 0]], invalid: [[0, { reason: 'limit', errors: [issue], truncated: false }]] };
+  return { lines: [0, 0], invalid: [[0, { reason: 'limit', errors: [issue], truncated: false }]] };
 }
 
 /** Cuts the input at its newlines. What is too long for one line is never gathered. */

@@ -10,9 +10,9 @@ import {
   type AskBlock,
   type LineSource,
   type LineVerdict,
+  LineVerdicts,
   lineTransform,
   lineTransformStream,
-  lineVerdicts,
   type TransformOptions,
 } from './schema-lines.js';
 import {
@@ -187,7 +187,7 @@ export class Schema<T = unknown> {
         (Symbol.asyncIterator in source || Symbol.iterator in source));
     if (!isSource)
       throw invalid('schema', 'source', 'bytes, or an iterable of them', source, self.#details.primitive);
-    return lineVerdicts(self.#askLines(), self.#maxBytes, source);
+    return new LineVerdicts(self.#askLines(), self.#maxBytes, source);
   }
 
   /** A Node stream from NDJSON to those of its lines that are valid, as they came. @throws {InvalidOptionError} */

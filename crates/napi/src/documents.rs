@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    fmt::Write,
 };
 
 use breakwater_schema::{
@@ -57,9 +58,9 @@ impl Source {
     /// Validates each line: their verdicts are in place of a failure.
     pub(crate) fn validate_lines(&mut self, program: &Program) {
         let Self { bytes, reader, failure } = self;
-        let mut lines = Vec::new();
-        let mut invalid = Vec::new();
-        let mut start = 0;
+        let mut lines = String::new();
+        let mut invalid = String::new();
+        let (mut start, mut count) = (0, 0);
         for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
             let offset = start;
             start += line.len() + 1;
@@ -67,11 +68,13 @@ impl Source {
                 continue;
             }
             if let Some(said) = judge(reader, line, program) {
-                invalid.push(json!([lines.len(), said]));
+                // Writing to a string does not fail.
+                let _ = write!(invalid, "{}[{count},{said}]", comma(&invalid));
             }
-            lines.push(json!([number, offset]));
+            let _ = write!(lines, "{}{number},{offset}", comma(&lines));
+            count += 1;
         }
-        *failure = json!({ "lines": lines, "invalid": invalid }).to_string();
+        *failure = format!("{{\"lines\":[{lines}],\"invalid\":[{invalid}]}}");
     }
 
     /// Reads what was valid before.
@@ -100,6 +103,10 @@ impl Source {
         self.rest();
         self
     }
+}
+
+fn comma(list: &str) -> &'static str {
+    if list.is_empty() { "" } else { "," }
 }
 
 /// What is wrong with a document; None if nothing is.

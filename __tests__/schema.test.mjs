@@ -134,6 +134,19 @@ test('documents that were opened long ago are read again, and one that was chang
   assert.equal(large.get('/n'), 1);
 });
 
+test('documents of several megabytes are opened, parsed and read again like small ones', async () => {
+  const schema = new Schema({ type: 'object' }, { maxBytes: 2 ** 24 });
+  const text = JSON.stringify({ n: 1, x: 'é'.repeat(2_000_000), last: [2] });
+  for (const document of [text, Buffer.from(text)]) {
+    const opened = [schema.open(document), await schema.openAsync(document)];
+    for (const open of opened) assert.deepEqual(open.pick(['/n', '/last']), [1, [2]]);
+    assert.equal(schema.parse(document).n, 1);
+    assert.equal((await schema.parseAsync(document)).last[0], 2);
+    for (let n = 0; n < 10; n++) schema.open('{}');
+    for (const open of opened) assert.equal(open.get('/x').length, 2_000_000);
+  }
+});
+
 test('issues have the fields that users of ajv know', () => {
   assert.deepEqual(
     issues(ORDER, '{"id":0,"items":[{"sku":"x"},{}],"x":1,"y":2,"note":"123456"}').map(

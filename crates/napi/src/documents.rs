@@ -177,6 +177,11 @@ impl Documents {
         answer
     }
 
+    /// The same for a document that may be kept: its text stays until then.
+    pub(crate) fn with_source_to_keep<R>(&self, body: impl FnOnce(&mut Source) -> R) -> R {
+        body(&mut self.source.borrow_mut())
+    }
+
     /// Looks at what was read elsewhere; what was looked at before comes back.
     pub(crate) fn exchange(&self, source: Source) -> Source {
         self.source.replace(source)

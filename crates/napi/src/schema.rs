@@ -35,21 +35,27 @@ fn with_input<const N: usize>(
     call: &Call<N>,
     judge: impl FnOnce(&mut Source, &Programmed) -> Answer,
 ) -> Answer {
-    let documents = &cell.host().documents;
+    cell.host().documents.with_source(|source| read_input(cell, source, call, judge))
+}
+
+fn read_input<const N: usize>(
+    cell: &SchemaCell,
+    source: &mut Source,
+    call: &Call<N>,
+    judge: impl FnOnce(&mut Source, &Programmed) -> Answer,
+) -> Answer {
     let answer = cell.with(|program, _| {
         let max = program.limits().max_bytes;
-        documents.with_source(|source| {
-            let well_formed = N > 1 && call.number(1) == 1.0;
-            match call.json(0, &mut source.bytes, max) {
-                Ok(is_text) if is_text && !well_formed && source.may_have_halves() => MAYBE_HALVES.into(),
-                Ok(_) => judge(source, program),
-                Err(Unread::Neither) => NEITHER.into(),
-                Err(Unread::TooLong) => {
-                    source.too_long(max);
-                    INVALID.into()
-                }
+        let well_formed = N > 1 && call.number(1) == 1.0;
+        match call.json(0, &mut source.bytes, max) {
+            Ok(is_text) if is_text && !well_formed && source.may_have_halves() => MAYBE_HALVES.into(),
+            Ok(_) => judge(source, program),
+            Err(Unread::Neither) => NEITHER.into(),
+            Err(Unread::TooLong) => {
+                source.too_long(max);
+                INVALID.into()
             }
-        })
+        }
     });
     answer.into()
 }
@@ -101,11 +107,14 @@ bound!(
     2,
     |cell, call: Call<2>| {
         let mut valid = false;
-        let answer = with_input(cell, &call, |source, program| {
-            valid = source.validate(program);
-            INVALID.into()
+        let documents = &cell.host().documents;
+        let answer = documents.with_source_to_keep(|source| {
+            read_input(cell, source, &call, |source, program| {
+                valid = source.validate(program);
+                INVALID.into()
+            })
         });
-        if valid { cell.host().documents.keep().into() } else { answer }
+        if valid { documents.keep().into() } else { answer }
     }
 );
 
@@ -179,7 +188,7 @@ bound!(
     1,
     |cell, call: Call<1>| {
         let documents = &cell.host().documents;
-        let read = documents.with_source(|source| {
+        let read = documents.with_source_to_keep(|source| {
             call.json(0, &mut source.bytes, usize::MAX).is_ok() && source.read_again()
         });
         if read { documents.keep() } else { INVALID }

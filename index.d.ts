@@ -1722,6 +1722,9 @@ declare class ValidDocument<T> {
     toObject(): T;
 }
 
+/** Where lines come from: bytes, or chunks of them that end anywhere. */
+type LineSource = Uint8Array | string | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string> | ReadableStream<Uint8Array | string>;
+
 /** The verdict of one line. Empty lines are counted and have none. */
 type LineVerdict = {
     /** From 1. */
@@ -1731,15 +1734,17 @@ type LineVerdict = {
 } & ({
     readonly valid: true;
 } | ValidationFailure);
+
 /** What becomes of the lines of a transform. */
 interface TransformOptions {
-    /** Hears of each line that is not valid, and so is left out. What it throws ends the stream. Default: nobody does. */
+    /**
+     * Hears of each line that is not valid, and so is left out; the next one is told when what it promises is kept. What it throws ends
+     * the stream. Default: nobody does.
+     */
     readonly onInvalid?: ((verdict: Extract<LineVerdict, {
         valid: false;
-    }>) => void) | undefined;
+    }>) => unknown) | undefined;
 }
-/** Where lines come from: bytes, or chunks of them that end anywhere. */
-type LineSource = Uint8Array | string | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
 
 /** A schema as JSON Schema writes it. */
 type JsonSchema = boolean | {
@@ -1899,9 +1904,10 @@ declare class Schema<T = unknown> {
     /** `open` beside the event loop. @throws as rejections what `open` and `validateAsync` do. */
     openAsync(document: Uint8Array | string, options?: BesideOptions): Promise<ValidDocument<T>>;
     /**
-     * NDJSON: the verdict of each line, in order, by all cores; no more is read than is being validated. Chunks may end anywhere. A line
-     * longer than maxBytes is told as such and not gathered.
-     * @throws {InvalidOptionError | DisposedError} from the first step on.
+     * NDJSON: the verdict of each line, in order, by all cores, as soon as it is known; no more is read than is being validated. Chunks may
+     * end anywhere. A line longer than maxBytes is told as such and not gathered. What the source throws comes after the verdicts of what was
+     * read before it, but for a line that has not ended.
+     * @throws {InvalidOptionError} when the source is none; DisposedError comes from the first step on.
      */
     validateLines(source: LineSource): AsyncGenerator<LineVerdict, void, undefined>;
     /** A Node stream from NDJSON to those of its lines that are valid, as they came. @throws {InvalidOptionError} */
@@ -1909,7 +1915,7 @@ declare class Schema<T = unknown> {
     /** The same for web streams: `readable.pipeThrough(schema.toTransformStream())`. @throws {InvalidOptionError} */
     toTransformStream(options?: TransformOptions): {
         readonly readable: ReadableStream<Uint8Array>;
-        readonly writable: WritableStream<Uint8Array>;
+        readonly writable: WritableStream<Uint8Array | string>;
     };
     /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
     validateMany(documents: Iterable<Uint8Array | string>): Validation[];

@@ -1,9 +1,11 @@
 // NDJSON: the verdict of each line, in order, wherever chunks end.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Schema } from 'breakwater';
 import './helpers/rejections.mjs';
 
@@ -117,13 +119,129 @@ test('several steps may be asked for at once, and are answered in order', async 
   await assert.rejects(schema.validateLines('{}').throw(new Error('enough')), { message: 'enough' });
 });
 
+/** A source that goes on when it is told to. */
+function stepwise() {
+  const steps = [];
+  let wake;
+  const source = (async function* () {
+    for (;;) {
+      while (steps.length === 0)
+        await new Promise((resolve) => {
+          wake = resolve;
+        });
+      yield steps.shift();
+    }
+  })();
+  return {
+    source,
+    push: (chunk) => {
+      steps.push(chunk);
+      wake?.();
+    },
+  };
+}
+
+test('a verdict does not wait for lines that have not come', async () => {
+  const { source, push } = stepwise();
+  const verdicts = schema.validateLines(source);
+  for (let line = 1; line <= 5; line++) {
+    push(`{"id":${line}}\n`);
+    const { value } = await verdicts.next();
+    assert.deepEqual([value.line, value.valid], [line, true]);
+  }
+  const waiting = verdicts.next();
+  // The source is silent: who has enough does not wait for it.
+  assert.deepEqual(await verdicts.return(), { value: undefined, done: true });
+  assert.equal((await waiting).done, true);
+});
+
+test('who has enough while a stream is silent ends the stream', async () => {
+  const stream = new Readable({ read() {} });
+  stream.push('{"id":1}\n');
+  for await (const { line } of schema.validateLines(stream)) if (line === 1) break;
+  assert.equal(stream.destroyed, true);
+
+  let reason;
+  const web = new ReadableStream({
+    start: (controller) => controller.enqueue('{"id":1}\n'),
+    cancel: (why) => {
+      reason = why;
+    },
+  });
+  const verdicts = schema.validateLines(web);
+  assert.equal((await verdicts.next()).value.line, 1);
+  await assert.rejects(verdicts.throw(new Error('enough')), { message: 'enough' });
+  assert.equal(reason.message, 'enough');
+});
+
+test('what was read before a source failed has its verdicts', async () => {
+  async function* broken() {
+    yield '{"id":1}\n{"id":2}\n';
+    yield '{"id":"x"}\n{"id"';
+    throw new Error('disk');
+  }
+  const told = [];
+  await assert.rejects(
+    async () => {
+      for await (const { line, valid } of schema.validateLines(broken())) told.push([line, valid]);
+    },
+    { message: 'disk' },
+  );
+  assert.deepEqual(told, [
+    [1, true],
+    [2, true],
+    [3, false],
+  ]);
+});
+
+test('half a character is in no valid line, and one that is cut in two is whole', async () => {
+  const any = new Schema(true);
+  const verdicts = await all(['"\ud83d', '\ude00"\n"', 'a\ud83d"\n', '"\ud83d\ude00"'], any);
+  assert.deepEqual(plain(verdicts), [
+    [1, 0, true],
+    [2, 7, false],
+    [3, 14, true],
+  ]);
+  assert.equal(verdicts[1].reason, 'syntax');
+  assert.deepEqual(plain(await all(['"\ud83d', Buffer.from('"\n1\n')], any)), [
+    [1, 0, false],
+    [2, 6, true],
+  ]);
+  assert.deepEqual(plain(await all('1\n"\ud83d', any)), [
+    [1, 0, true],
+    [2, 2, false],
+  ]);
+});
+
+test('memory of a chunk may be read into again once the next one is asked for', async () => {
+  const lines = Array.from({ length: 200 }, (_, n) => `{"id":${n % 7 === 3 ? '"x"' : 1_000 + n}}\n`);
+  const memory = Buffer.alloc(13);
+  function* reading() {
+    const bytes = Buffer.from(lines.join(''));
+    for (let at = 0; at < bytes.length; at += memory.length) {
+      memory.fill(0);
+      yield memory.subarray(0, bytes.copy(memory, 0, at));
+    }
+  }
+  const wrong = (await all(reading())).filter(({ valid }) => !valid);
+  assert.deepEqual(
+    wrong.map(({ line }) => line),
+    lines.flatMap((line, n) => (line.includes('x') ? [n + 1] : [])),
+  );
+  const through = schema.toTransform();
+  const kept = buffer(through);
+  for (const chunk of reading()) await new Promise((resolve) => through.write(Buffer.from(chunk), resolve));
+  through.end();
+  assert.equal((await kept).toString(), lines.filter((line) => !line.includes('x')).join(''));
+});
+
 test('an error of the source reaches who reads', async () => {
   async function* broken() {
     yield '{"id":1}\n';
     throw new Error('disk');
   }
   await assert.rejects(all(broken()), { message: 'disk' });
-  await assert.rejects(all([5]), TypeError);
+  await assert.rejects(all([5]), { code: 'ERR_INVALID_OPTION', option: 'source' });
   assert.throws(() => schema.validateLines(5), { code: 'ERR_INVALID_OPTION', option: 'source' });
 });
 
@@ -164,4 +282,107 @@ test('the same for web streams', async () => {
   const node = await buffer(Readable.from(cut(bytes, 9_999)).pipe(schema.toTransform()));
   const web = new Blob([bytes]).stream().pipeThrough(schema.toTransformStream());
   assert.equal(Buffer.from(await new Response(web).arrayBuffer()).equals(node), true);
+});
+
+test('what ends a transform ends it for its own reason', async () => {
+  const { bytes } = text(3_000);
+  const mine = new Error('mine');
+  const endless = () =>
+    Readable.from(
+      (function* () {
+        for (;;) yield bytes;
+      })(),
+    );
+  const failing = (onInvalid) => pipeline(endless(), schema.toTransform({ onInvalid }), buffer);
+  await assert.rejects(
+    failing(() => {
+      throw mine;
+    }),
+    mine,
+  );
+  await assert.rejects(
+    failing(() => Promise.reject(mine)),
+    mine,
+  );
+  const own = new Schema(true);
+  own.dispose();
+  await assert.rejects(pipeline(endless(), own.toTransform(), buffer), { code: 'ERR_DISPOSED' });
+
+  const through = schema.toTransform();
+  through.on('error', (error) => assert.fail(error));
+  through.write('{"id":1}\n');
+  await new Promise((resolve) => through.on('close', resolve).destroy());
+});
+
+test('a transform passes on what it has, and holds back who is too fast', async () => {
+  const through = schema.toTransform();
+  through.write('{"id":1}\n{"id":');
+  const [first] = await once(through, 'data');
+  assert.equal(first.toString(), '{"id":1}\n');
+  through.destroy();
+
+  const line = Buffer.from(`{"id":1,"x":"${'x'.repeat(1_000)}"}\n`.repeat(1_000));
+  let read = 0;
+  const source = Readable.from(
+    (function* () {
+      for (;;) {
+        read += 1;
+        yield line;
+      }
+    })(),
+  );
+  const slow = source.pipe(schema.toTransform());
+  await once(slow, 'readable');
+  await setTimeout(100);
+  assert.ok(read < 100, `${read} chunks`);
+  source.destroy();
+  slow.destroy();
+});
+
+test('what ends one web stream of a transform ends the other, for the same reason', async () => {
+  const enough = new Error('enough');
+  {
+    const { readable, writable } = schema.toTransformStream();
+    const writer = writable.getWriter();
+    await readable.cancel(enough);
+    await assert.rejects(writer.write('1\n'), enough);
+    await assert.rejects(writer.closed, enough);
+  }
+  {
+    const { readable, writable } = schema.toTransformStream();
+    const reader = readable.getReader();
+    const waiting = reader.read();
+    const writer = writable.getWriter();
+    await writer.write('{"id":1}\n');
+    assert.equal(Buffer.from((await waiting).value).toString(), '{"id":1}\n');
+    const silent = reader.read();
+    await reader.cancel(enough);
+    assert.equal((await silent).done, true);
+    await assert.rejects(writer.closed, enough);
+  }
+  {
+    const { readable, writable } = schema.toTransformStream();
+    const reader = readable.getReader();
+    const waiting = reader.read();
+    await writable.abort(enough);
+    await assert.rejects(waiting, enough);
+  }
+  {
+    const onInvalid = () => {
+      throw enough;
+    };
+    const { readable, writable } = schema.toTransformStream({ onInvalid });
+    const writer = writable.getWriter();
+    writer.write('{}\n').catch(() => {});
+    const closed = assert.rejects(writer.closed, enough);
+    await assert.rejects(readable.getReader().read(), enough);
+    await closed;
+  }
+  {
+    const { readable, writable } = schema.toTransformStream();
+    const waiting = readable.getReader().read();
+    const expected = { code: 'ERR_INVALID_OPTION', option: 'source' };
+    await assert.rejects(writable.getWriter().write(5), expected);
+    await assert.rejects(waiting, expected);
+  }
 });

@@ -118,7 +118,9 @@ export { type RetryEvent, type RetryOptions, retry } from './retry.js';
 export { type BesideOptions, Schema } from './schema.js';
 export { compareSchemas, type SchemaBreak, type SchemaComparison } from './schema-compare.js';
 export type { ValidDocument } from './schema-document.js';
-export type { LineSource, LineVerdict, TransformOptions } from './schema-lines.js';
+export type { LineSource } from './schema-input.js';
+export type { TransformOptions } from './schema-line-streams.js';
+export type { LineVerdict } from './schema-lines.js';
 export type {
   DocumentOf,
   JsonSchema,

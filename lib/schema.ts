@@ -5,16 +5,10 @@ import { DisposedError, type ErrorDetails, ValidationError, type ValidationFailu
 import { collectWith, host } from './host.js';
 import { checkShape, checkSignal, fromNative, invalid } from './options.js';
 import { ValidDocument } from './schema-document.js';
+import { inputOf, type LineSource } from './schema-input.js';
 import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, SchemaJobs } from './schema-jobs.js';
-import {
-  type AskBlock,
-  type LineSource,
-  type LineVerdict,
-  LineVerdicts,
-  lineTransform,
-  lineTransformStream,
-  type TransformOptions,
-} from './schema-lines.js';
+import { lineTransform, lineTransformStream, type TransformOptions } from './schema-line-streams.js';
+import { type AskBlock, type LineVerdict, LineVerdicts } from './schema-lines.js';
 import {
   type DocumentOf,
   type JsonSchema,
@@ -173,21 +167,14 @@ export class Schema<T = unknown> {
   }
 
   /**
-   * NDJSON: the verdict of each line, in order, by all cores; no more is read than is being validated. Chunks may end anywhere. A line
-   * longer than maxBytes is told as such and not gathered.
-   * @throws {InvalidOptionError | DisposedError} from the first step on.
+   * NDJSON: the verdict of each line, in order, by all cores, as soon as it is known; no more is read than is being validated. Chunks may
+   * end anywhere. A line longer than maxBytes is told as such and not gathered. What the source throws comes after the verdicts of what was
+   * read before it, but for a line that has not ended.
+   * @throws {InvalidOptionError} when the source is none; DisposedError comes from the first step on.
    */
   validateLines(source: LineSource): AsyncGenerator<LineVerdict, void, undefined> {
     const self = checkThis(this);
-    const isSource =
-      typeof source === 'string' ||
-      source instanceof Uint8Array ||
-      (typeof source === 'object' &&
-        source !== null &&
-        (Symbol.asyncIterator in source || Symbol.iterator in source));
-    if (!isSource)
-      throw invalid('schema', 'source', 'bytes, or an iterable of them', source, self.#details.primitive);
-    return new LineVerdicts(self.#askLines(), self.#maxBytes, source);
+    return new LineVerdicts(self.#askLines(), self.#maxBytes, inputOf(source, self.#details.primitive));
   }
 
   /** A Node stream from NDJSON to those of its lines that are valid, as they came. @throws {InvalidOptionError} */
@@ -199,7 +186,7 @@ export class Schema<T = unknown> {
   /** The same for web streams: `readable.pipeThrough(schema.toTransformStream())`. @throws {InvalidOptionError} */
   toTransformStream(options: TransformOptions = {}): {
     readonly readable: ReadableStream<Uint8Array>;
-    readonly writable: WritableStream<Uint8Array>;
+    readonly writable: WritableStream<Uint8Array | string>;
   } {
     const self = checkThis(this);
     return lineTransformStream(

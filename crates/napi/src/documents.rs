@@ -60,9 +60,10 @@ impl Source {
         let Self { bytes, reader, failure } = self;
         let mut lines = String::new();
         let mut invalid = String::new();
-        let (mut start, mut count) = (0, 0);
+        let (mut start, mut count, mut newlines) = (0, 0, 0);
         for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
             let offset = start;
+            newlines = number;
             start += line.len() + 1;
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -74,7 +75,7 @@ impl Source {
             let _ = write!(lines, "{}{number},{offset}", comma(&lines));
             count += 1;
         }
-        *failure = format!("{{\"lines\":[{lines}],\"invalid\":[{invalid}]}}");
+        *failure = format!("{{\"lines\":[{lines}],\"invalid\":[{invalid}],\"newlines\":{newlines}}}");
     }
 
     /// Reads what was valid before.

@@ -254,6 +254,80 @@ test('preValidation hooks see what was sent, also when it does not match', async
   assert.deepEqual(seen, [{ name: 'x' }, { age: 5 }]);
 });
 
+test('what preValidation hooks make of a body is what is validated', async () => {
+  const schema = { body: { type: 'object', properties: { role: { enum: ['user'] } } } };
+  const merging = { preValidation: async ({ body }) => Object.assign(body, body.patch) };
+  const decoding = {
+    preValidation: (request, _reply, done) => {
+      request.body.role = Buffer.from(request.body.role, 'base64').toString();
+      done();
+    },
+  };
+  const app = await appOf({}, schema, (app) => {
+    app.post('/merging', { schema, ...merging }, echo);
+    app.post('/decoding', { schema, ...decoding }, echo);
+    app.register(async (scope) => {
+      scope.post('/scope', { schema }, echo);
+      scope.addHook('preValidation', merging.preValidation);
+    });
+  });
+  for (const url of ['/merging', '/scope']) {
+    const body = { role: 'user', patch: { role: 'admin' } };
+    assert.equal((await ask(app, JSON.stringify(body), {}, url)).status, 400);
+    assert.equal((await ask(app, '{"role":"user","patch":{"role":"user"}}', {}, url)).status, 200);
+  }
+  const encoded = JSON.stringify({ role: Buffer.from('user').toString('base64') });
+  assert.deepEqual((await ask(app, encoded, {}, '/decoding')).json, { body: { role: 'user' } });
+  assert.equal((await ask(app, '{"role":"user"}', {}, '/decoding')).status, 400);
+});
+
+test('a schema that ajv refuses is ours for bodies of every type', async () => {
+  const schema = {
+    body: { type: ['string', 'object'], maxLength: 3, format: 'of my own', maxProperties: 1 },
+  };
+  const app = await appOf({}, schema, (app) => {
+    app.addContentTypeParser('application/x-pairs', { parseAs: 'string' }, (_request, text, done) => {
+      done(null, Object.fromEntries(new URLSearchParams(text)));
+    });
+  });
+  for (let turn = 0; turn < 2; turn++) {
+    assert.equal((await ask(app, 'abc', { 'content-type': 'text/plain' })).status, 200);
+    assert.equal((await ask(app, 'abcd', { 'content-type': 'text/plain' })).status, 400);
+    assert.equal((await ask(app, 'a=1', { 'content-type': 'application/x-pairs' })).status, 200);
+    assert.equal((await ask(app, 'a=1&b=2', { 'content-type': 'application/x-pairs' })).status, 400);
+  }
+});
+
+test('a long body is validated beside the event loop', async () => {
+  const app = await appOf({ maxErrors: 2 }, undefined, () => {}, { bodyLimit: 1e7 });
+  const tags = Array.from({ length: 100_000 }, (_, n) => n);
+  assert.equal((await ask(app, JSON.stringify({ name: 'x', tags }))).json.body.tags.length, 100_000);
+  const { status, json } = await ask(app, JSON.stringify({ tags, name: 5 }));
+  assert.deepEqual([status, json.message], [400, 'body/name must be string']);
+  assert.deepEqual(await answered(app, JSON.stringify({ tags }).slice(0, -1)), [
+    400,
+    'FST_ERR_CTP_INVALID_JSON_BODY',
+  ]);
+});
+
+test('routes that were declared before it was there keep the server from starting', async () => {
+  const app = Fastify();
+  app.register(validate);
+  app.post('/early', { schema: { body: PERSON } }, echo);
+  await assert.rejects(
+    async () => app.ready(),
+    /POST \/early was declared before validate was there: await its registration first/,
+  );
+  const other = Fastify();
+  other.post('/outside', { schema: { body: PERSON } }, echo);
+  other.register(async (scope) => {
+    await scope.register(validate);
+    scope.post('/inside', { schema: { body: PERSON } }, echo);
+  });
+  assert.equal((await ask(other, '{}', {}, '/outside')).status, 400);
+  assert.equal((await ask(other, '{"name":"x"}', {}, '/inside')).status, 200);
+});
+
 test('attachValidation leaves the error to the handler', async () => {
   const app = await appOf({}, undefined, (app) => {
     const handler = async ({ body, validationError }) => ({
@@ -599,4 +673,6 @@ test('options are checked at the registration, and with the route', async () => 
   assert.throws(declare({ schemaStatus: 500 }), { option: 'config.validate.schemaStatus' });
   assert.throws(declare({ maxBytes: -1 }), { option: 'config.validate.maxBytes' });
   assert.throws(declare(true), { option: 'config.validate' });
+  const bare = () => app.post('/bare', { config: { validate: { bdy: 'document' } } }, echo);
+  assert.throws(bare, { option: 'config.validate.bdy' });
 });

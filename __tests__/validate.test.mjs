@@ -364,6 +364,88 @@ for (const [name, express] of [
     });
   });
 
+  test(`${name}: behind express.raw the body is no longer than maxBytes, whatever the Schema allows`, async () => {
+    const schema = new Schema(PERSON, { maxBytes: 1e7 });
+    const app = express();
+    app.post(
+      '/',
+      express.raw({ type: () => true, limit: '20mb' }),
+      validate({ schema, maxBytes: 100 }),
+      echo,
+    );
+    await serve(app, async (ask) => {
+      assert.equal((await ask('{"name":"x"}')).status, 200);
+      assert.equal((await ask(JSON.stringify({ name: 'x'.repeat(100) }))).status, 413);
+    });
+  });
+
+  test(`${name}: no name reaches a prototype, however long the body is that a Schema allows`, async () => {
+    const schema = new Schema(PERSON, { maxBytes: 1e7 });
+    const app = express();
+    app.post(
+      '/',
+      express.raw({ type: () => true, limit: '20mb' }),
+      validate({ schema, maxBytes: 1e7 }),
+      echo,
+    );
+    app.post('/read', validate({ schema, maxBytes: 1e7 }), echo);
+    await serve(app, async (ask) => {
+      for (const path of ['/', '/read']) {
+        for (const padding of ['', 'x'.repeat(2 ** 21)]) {
+          const body = `{"name":"x","__proto__":{"isAdmin":true},"padding":"${padding}"}`;
+          const { status, json } = await ask(body, {}, path);
+          assert.deepEqual(
+            [status, json.detail, json.errors[0].keyword],
+            [400, 'The body has a member that it must not have.', 'protoKeys'],
+          );
+        }
+        assert.equal((await ask(`{"name":"${'x'.repeat(2 ** 21)}"}`, {}, path)).status, 200);
+      }
+    });
+  });
+
+  test(`${name}: express.json behind it knows that the body was read`, async () => {
+    const app = express();
+    app.post('/', validate({ schema: PERSON }), express.json(), echo);
+    await serve(app, async (ask) => {
+      assert.deepEqual((await ask('{"name":"x"}')).json.body, { name: 'x' });
+    });
+  });
+
+  test(`${name}: a DELETE that announces no byte of JSON has no body`, async () => {
+    const app = express();
+    app.delete('/', validate({ schema: PERSON }), echo);
+    await serve(app, async (_ask, port) => {
+      const head = `DELETE / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`;
+      const { socket, said } = await write(port, head);
+      while (!said().includes('}')) await new Promise((resolve) => setTimeout(resolve, 5));
+      assert.match(said(), / 200 /);
+      socket.destroy();
+    });
+  });
+
+  for (const body of ['object', 'document']) {
+    test(`${name}: a long body is validated beside the event loop (${body})`, async () => {
+      const storage = new AsyncLocalStorage();
+      const app = express();
+      app.use((_req, _res, next) => storage.run('known', next));
+      const handler = (req, res) => {
+        const many = body === 'object' ? req.body.tags.length : req.body.toObject().tags.length;
+        res.json({ many, known: storage.getStore() });
+      };
+      app.post('/', validate({ schema: PERSON, body, maxBytes: 1e7, maxErrors: 2 }), handler);
+      await serve(app, async (ask) => {
+        const tags = Array.from({ length: 100_000 }, (_, n) => n);
+        const valid = await ask(JSON.stringify({ name: 'x', tags }));
+        assert.deepEqual(valid.json, { many: 100_000, known: 'known' });
+        const wrong = await ask(JSON.stringify({ tags, name: 5, age: -1 }));
+        assert.equal(wrong.status, 422);
+        assert.deepEqual(wrong.json.errors.map(({ pointer }) => pointer).sort(), ['#/age', '#/name']);
+        assert.equal((await ask(JSON.stringify({ tags }).slice(0, -1))).status, 400);
+      });
+    });
+  }
+
   test(`${name}: a handler may take the document, which is not parsed`, async () => {
     const options = { body: 'document' };
     const handler = ({ body }, res) => {

@@ -1,11 +1,10 @@
 /** `validate` for Express 4 and 5, and for anything else that calls `(req, res, next)` with Node's request and response. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { BreakwaterError, ValidationError, type ValidationFailure } from './errors.js';
+import { BreakwaterError, QueueFullError, ValidationError, type ValidationFailure } from './errors.js';
 import { isThenable, optionFault, PROBLEM_TYPE } from './http.js';
 import { invalid } from './options.js';
-import { hasBody, isRead, readBody } from './read-body.js';
+import { hasBody, isRead, readBody, tooLong } from './read-body.js';
 import { Schema } from './schema.js';
-import type { ValidDocument } from './schema-document.js';
 import type { JsonSchema, StandardSchema } from './schema-options.js';
 import {
   BodyRefusal,
@@ -19,6 +18,7 @@ import {
   type SchemaStatus,
   schemaOptionsOf,
   statusOf,
+  take,
   type ValidateOptions,
 } from './validate.js';
 
@@ -38,10 +38,13 @@ export interface ExpressValidateOptions<Req, Res> extends ValidateOptions {
   readonly required?: boolean | undefined;
   /** The longest body, as it comes and inflated, in bytes: from 1 to 2^30. @default 1048576 */
   readonly maxBytes?: number | undefined;
-  /** Answers a body that is not valid in place of the problem body. The status is already set. */
+  /**
+   * Answers a body that is not valid in place of the problem body: one that is no JSON, goes beyond a limit of the schema or does not match.
+   * The status is already set. What is not validated at all (too long, of another type, none) is refused as `refuseWith` says.
+   */
   readonly onInvalid?: ((req: Req, res: Res, failure: ValidationFailure) => unknown) | undefined;
   /**
-   * How a body is refused when there is no `onInvalid`: `'problem'` answers with a body of RFC 9457; `'error'` hands an error with
+   * How a body is refused, if not by `onInvalid`: `'problem'` answers with a body of RFC 9457; `'error'` hands an error with
    * `status`, `type` and, if it is a ValidationError, `errors` to the error middleware.
    * @default 'problem'
    */
@@ -81,23 +84,37 @@ export function validate<Req extends IncomingMessage, Res extends ServerResponse
     throw invalid('middleware', 'maxBytes', `a whole number from 1 to ${MOST_BYTES}`, maxBytes);
   }
   const { schemaStatus = 422, body = 'object' } = options;
-  const take = takerOf(options.schema, { ...options, maxBytes }, body);
+  const takeBody = takerOf(options.schema, { ...options, maxBytes }, body);
 
   return function validateMiddleware(req, res, next) {
     const refuse = (refusal: BodyRefusal): void => {
       if (refuseWith === 'error' || refusal.type === 'request.aborted') next(bodyError(refusal));
       else answer(res, refusal.status, refusalBody(refusal));
     };
+    const goOn = (taken: unknown): void => {
+      Object.assign(req, { body: taken, ...READ });
+      next();
+    };
+    const failed = (error: unknown): void => {
+      if (error instanceof QueueFullError) next(withStatus(error, 503));
+      else if (!(error instanceof ValidationError)) next(error);
+      else if (refuseWith === 'error') next(withSchemaStatus(error, schemaStatus));
+      else refuseInvalid(error, statusOf(error, schemaStatus), req, res, next, onInvalid);
+    };
     const takeBytes = (bytes: Uint8Array): void => {
-      try {
-        (req as { body?: unknown }).body = take(bytes);
-      } catch (error) {
-        if (!(error instanceof ValidationError)) next(error);
-        else if (refuseWith === 'error') next(withStatus(error, schemaStatus));
-        else refuseInvalid(error, statusOf(error, schemaStatus), req, res, next, onInvalid);
+      if (bytes.length > maxBytes) {
+        refuse(tooLong());
         return;
       }
-      next();
+      let taken: unknown;
+      try {
+        taken = takeBody(bytes);
+      } catch (error) {
+        failed(error);
+        return;
+      }
+      if (taken instanceof Promise) taken.then(goOn, failed);
+      else goOn(taken);
     };
     const found = bodyOf(req, required);
     if (found === 'none') next();
@@ -112,6 +129,9 @@ export function validate<Req extends IncomingMessage, Res extends ServerResponse
     }
   };
 }
+
+/** How the parsers of Express 4 know that there is nothing left to read. */
+const READ = { _body: true } as const;
 
 /**
  * For `express.json({ verify })`: throws what is not valid, before it is parsed, as an error with `status`, `type` and `errors`.
@@ -137,7 +157,7 @@ function verify(
     const failure = check(bytes);
     if (failure === undefined) return;
     // Express puts the whole body on the error, where a log would print it: it stays where it is.
-    const error = withStatus(new ValidationError(failure, { kind: 'schema' }), schemaStatus);
+    const error = withSchemaStatus(new ValidationError(failure, { kind: 'schema' }), schemaStatus);
     throw Object.defineProperty(error, 'body', { get: () => undefined, set() {} });
   };
 }
@@ -155,9 +175,11 @@ function bodyOf(
   required: boolean,
 ): Uint8Array | BodyRefusal | 'none' | 'unread' | 'read' {
   const contentType = req.headers['content-type'];
-  // A length of 0 without a type announces nothing.
-  if (!hasBody(req) || (!contentType && req.headers['content-length'] === '0')) {
-    return !required || WITHOUT_BODY.has(req.method ?? '')
+  const mayHaveNone = WITHOUT_BODY.has(req.method ?? '');
+  // A length of 0 without a type announces nothing; nor does it where bodies are the exception, as clients set the type always.
+  const isEmpty = req.headers['content-length'] === '0' && (!contentType || mayHaveNone);
+  if (isEmpty || !hasBody(req)) {
+    return !required || mayHaveNone
       ? 'none'
       : new BodyRefusal(400, 'body.missing', 'The request must have a body.');
   }
@@ -178,17 +200,17 @@ function alreadyRead(): BreakwaterError {
   return new BreakwaterError(said, { kind: 'middleware' });
 }
 
-/** What makes of bytes what `req.body` is to be; throws what is not valid. */
+/** What makes of bytes what `req.body` is to be, or promises it; throws what is not valid, or rejects with it. */
 function takerOf(
   schema: BodySchema,
   options: ValidateOptions,
   body: 'object' | 'document',
-): (bytes: Uint8Array) => unknown | ValidDocument<unknown> {
+): (bytes: Uint8Array) => unknown {
   const { compiled, check } = compile(schema, options);
   return (bytes) => {
     const failure = check?.(bytes);
     if (failure !== undefined) throw new ValidationError(failure, { kind: 'schema' });
-    return body === 'document' ? compiled.open(bytes) : compiled.parse(bytes);
+    return take(compiled, bytes, body);
   };
 }
 
@@ -211,7 +233,7 @@ function compile(schema: BodySchema, options: ValidateOptions) {
   if (!isSchema(schema)) {
     return { compiled: new Schema(schema, { ...own, protoKeys: 'reject' }), check: undefined };
   }
-  const { maxBytes, ...others } = own;
+  const { maxBytes: _, ...others } = own;
   for (const [option, value] of Object.entries(others)) {
     if (value !== undefined)
       throw invalid('middleware', option, 'left out with a Schema, which has it', value);
@@ -219,7 +241,7 @@ function compile(schema: BodySchema, options: ValidateOptions) {
   const names = new Schema(true, {
     protoKeys: 'reject',
     duplicateKeys: 'last',
-    maxBytes,
+    maxBytes: MOST_BYTES,
     maxDepth: 512,
   });
   const check = (bytes: Uint8Array): ValidationFailure | undefined => {
@@ -227,7 +249,7 @@ function compile(schema: BodySchema, options: ValidateOptions) {
     // Such a name is in the text as it is, or has an escape.
     if (!SUSPECT.some((part) => text.includes(part))) return undefined;
     const found = names.validate(bytes);
-    return !found.valid && found.errors[0]?.keyword === 'protoKeys' ? found : undefined;
+    return found.valid ? undefined : found;
   };
   return { compiled: schema, check };
 }
@@ -242,10 +264,14 @@ function isSchema(value: BodySchema): value is Schema {
 
 const TYPES = { syntax: 'entity.parse.failed', limit: 'schema.limit', schema: 'schema.invalid' } as const;
 
-function withStatus(error: ValidationError, schemaStatus: SchemaStatus): ValidationError {
+function withSchemaStatus(error: ValidationError, schemaStatus: SchemaStatus): ValidationError {
   const status = statusOf(error, schemaStatus);
   const type = status === 413 ? 'entity.too.large' : TYPES[error.reason];
-  return Object.assign(error, { status, statusCode: status, type, expose: true });
+  return Object.assign(withStatus(error, status), { type, expose: true });
+}
+
+function withStatus<E extends Error>(error: E, status: number): E {
+  return Object.assign(error, { status, statusCode: status });
 }
 
 function refuseInvalid<Req, Res extends ServerResponse>(

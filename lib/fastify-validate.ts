@@ -8,7 +8,7 @@
  * attached and handled by Fastify. What this parser has not read (a form, text, no body) goes to the validator that was there.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { BreakwaterError, type Issue, ValidationError } from './errors.js';
+import { BreakwaterError, type Issue, QueueFullError, ValidationError } from './errors.js';
 import { internalOf } from './fastify-internals.js';
 import { invalid, overridden } from './options.js';
 import { Schema } from './schema.js';
@@ -21,6 +21,7 @@ import {
   mediaTypeOf,
   type SchemaStatus,
   schemaOptionsOf,
+  take,
   type ValidateOptions,
 } from './validate.js';
 
@@ -45,6 +46,8 @@ type Parser = (request: FastifyRequest, bytes: Buffer, done: Done) => void;
 interface Part {
   readonly schema: unknown;
   readonly httpPart?: string | undefined;
+  readonly method?: unknown;
+  readonly url?: string | undefined;
 }
 interface Validator {
   (data: unknown): unknown;
@@ -68,7 +71,13 @@ interface Claim {
 /** By the validator that Fastify was given. */
 const claims = new WeakMap<object, Claim>();
 /** What came of a body: who has validated it, and what is wrong with it. */
-const outcomes = new WeakMap<object, { readonly by: Claim; readonly errors: Issues | undefined }>();
+interface Outcome {
+  readonly by: Claim;
+  readonly errors: Issues | undefined;
+  /** Hooks run before Fastify asks: they may have changed it. */
+  readonly mayChange: boolean;
+}
+const outcomes = new WeakMap<object, Outcome>();
 /** The status that errors are to have, by their list. */
 const statuses = new WeakMap<object, SchemaStatus>();
 /** Formatters that give errors their status. */
@@ -89,14 +98,21 @@ export async function validate(fastify: FastifyInstance, options: FastifyValidat
   checkValidateOptions(options);
   checkMaxBytes(options.maxBytes, 'maxBytes');
   installParser(fastify);
-  installCompiler(fastify, options);
+  const told = new Set<string>();
+  installCompiler(fastify, options, told);
   fastify.addHook('onRoute', function validateOnRoute(route) {
-    if (route.schema === undefined) return;
     const override = route.config?.validate;
     const own = override === false ? false : merge(options, override);
+    if (route.schema === undefined) return;
+    told.add(nameOf(route));
     if (override !== undefined) route.schema = markSchema(route.schema, own);
     route.schemaErrorFormatter = formatterOf(this, route.schemaErrorFormatter) as never;
   });
+}
+
+/** A route, as the hook and the compiler hear of it. */
+function nameOf({ method, url }: { method?: unknown; url?: unknown }): string {
+  return `${String(method)} ${String(url)}`;
 }
 
 function merge(own: FastifyValidateOptions, override: FastifyValidateOptions | undefined) {
@@ -126,27 +142,36 @@ function installParser(fastify: FastifyInstance): void {
       plain(request, bytes, done);
       return;
     }
+    const note = (body: unknown, errors?: Issues): void => {
+      const mayChange = claim.body === 'object' && hasHooks(request);
+      if (isObject(body)) outcomes.set(body, { by: claim, errors, mayChange });
+      done(null, body);
+    };
+    const failed = (error: unknown): void => {
+      if (error instanceof QueueFullError) done(Object.assign(error, { statusCode: 503 }));
+      else if (!(error instanceof ValidationError)) done(error as Error);
+      else if (error.reason !== 'schema') refuse(error, plain, request, done);
+      // Hooks, and handlers with `attachValidation`, see what was sent; where a document was promised, why there is none.
+      else note(claim.body === 'document' ? error : held(JSON.parse(bytes.toString())), error.errors);
+    };
     let body: unknown;
     try {
-      body = claim.body === 'document' ? claim.schema.open(bytes) : claim.schema.parse(bytes);
-      if (isObject(body)) outcomes.set(body, { by: claim, errors: undefined });
+      body = take(claim.schema, bytes, claim.body);
     } catch (error) {
-      if (!(error instanceof ValidationError)) {
-        done(error as Error);
-        return;
-      }
-      if (error.reason !== 'schema') {
-        refuse(error, plain, request, done);
-        return;
-      }
-      // Hooks, and handlers with `attachValidation`, see what was sent; where a document was promised, why there is none.
-      body = claim.body === 'document' ? error : held(JSON.parse(bytes.toString()));
-      if (isObject(body)) outcomes.set(body, { by: claim, errors: error.errors });
+      failed(error);
+      return;
     }
-    done(null, body);
+    if (body instanceof Promise) body.then(note, failed);
+    else note(body);
   };
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse as never);
   fastify.decorate(INSTALLED, true);
+}
+
+/** Whether anything of the user's runs between the parser and the validator. */
+function hasHooks(request: FastifyRequest): boolean {
+  const context = internalOf(request, 'fastify.context') as { preValidation?: unknown } | undefined;
+  return context?.preValidation !== null;
 }
 
 function claimOf(request: FastifyRequest): Claim | undefined {
@@ -187,7 +212,11 @@ function held(value: unknown): unknown {
   return value === null ? null : Object(value);
 }
 
-function installCompiler(fastify: FastifyInstance, options: FastifyValidateOptions): void {
+function installCompiler(
+  fastify: FastifyInstance,
+  options: FastifyValidateOptions,
+  told: ReadonlySet<string>,
+): void {
   const controller = internalOf(fastify, 'fastify.schemaController') as Controller | undefined;
   if (typeof controller?.compilersFactory?.buildValidator !== 'function') {
     const said = 'validate does not know where this version of Fastify keeps its validator compiler';
@@ -200,13 +229,20 @@ function installCompiler(fastify: FastifyInstance, options: FastifyValidateOptio
     const compile = compilersFactory.buildValidator(schemas, ajv);
     return (part) => {
       const own = optionsOf(part, options);
-      return own === false ? compile(part) : validatorOf(part, own, schemas, compile);
+      if (own === false) return compile(part);
+      if (part.url !== undefined && !told.has(nameOf(part))) throw tooEarly(part);
+      return validatorOf(part, own, schemas, compile);
     };
   };
   // Not setValidatorCompiler: with a compiler that it takes for a user's, Fastify leaves the names of headers as they are written.
   fastify.setSchemaController({
     compilersFactory: { ...compilersFactory, buildValidator },
   } as unknown as Parameters<FastifyInstance['setSchemaController']>[0]);
+}
+
+function tooEarly(part: Part): BreakwaterError {
+  const said = `${nameOf(part)} was declared before validate was there: await its registration first`;
+  return new BreakwaterError(said, { kind: 'middleware' });
 }
 
 function optionsOf(
@@ -226,7 +262,7 @@ function validatorOf(
   compile: Compiler,
 ): Validator {
   const { body = 'object', maxBytes = MOST_BYTES, refs, schemaStatus = 400 } = options;
-  const saysDraft = isObject(part.schema) && (part.schema as { $schema?: unknown }).$schema !== undefined;
+  const saysDraft = isObject(part.schema) && ('$schema' in part.schema || '~standard' in part.schema);
   const schema = new Schema(part.schema as JsonSchema, {
     ...schemaOptionsOf(options),
     draft: saysDraft ? undefined : (options.draft ?? '7'),
@@ -235,38 +271,52 @@ function validatorOf(
     protoKeys: 'reject',
   });
   const claim: Claim = { schema, body };
+  let isAsked = false;
   let before: Validator | undefined;
 
   const validator: Validator = (data) => {
     const outcome = isObject(data) ? outcomes.get(data) : undefined;
-    let answer: unknown;
+    let errors: Issues | null | undefined;
     if (outcome?.by === claim) {
-      validator.errors = outcome.errors;
-      answer = outcome.errors === undefined;
-    } else if (data === null) {
-      // `null`, or no body at all.
-      const found = schema.validate('null');
-      validator.errors = found.valid ? undefined : found.errors;
-      answer = found.valid;
-    } else if (!isObject(data) && schema.check(data)) {
-      validator.errors = undefined;
-      answer = true;
+      errors = outcome.mayChange ? errorsOf(schema, data) : outcome.errors;
+    } else if (isObject(data)) {
+      if (!isAsked) before = attempt(compile, part);
+      isAsked = true;
+      if (before === undefined) errors = errorsOf(schema, data);
+      else errors = before(data) ? undefined : before.errors;
     } else {
-      before ??= compile(part);
-      answer = before(data);
-      validator.errors = before.errors;
+      // Text, `null`, or no body at all.
+      errors = errorsOf(schema, data ?? null);
     }
-    if (validator.errors) statuses.set(validator.errors, schemaStatus);
-    return answer;
+    if (errors) statuses.set(errors, schemaStatus);
+    validator.errors = errors;
+    return !errors;
   };
   claims.set(validator, claim);
   return validator;
+}
+
+/** What ajv makes of a schema: nothing, where it refuses it. */
+function attempt(compile: Compiler, part: Part): Validator | undefined {
+  try {
+    return compile(part);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with a value in memory: with its JSON. */
+function errorsOf(schema: Schema, value: unknown): Issues | undefined {
+  const found = schema.validate(JSON.stringify(value));
+  return found.valid ? undefined : found.errors;
 }
 
 /**
  * The schemas that a schema leads to, by name: one that nobody uses for bodies may be of any kind. All of them, where a reference is
  * none of their names.
  */
+const REFERENCES: ReadonlySet<string> = new Set(['$ref', '$dynamicRef', '$recursiveRef']);
+
 function referred(schema: unknown, schemas: Record<string, JsonSchema>): Record<string, JsonSchema> {
   const found: Record<string, JsonSchema> = {};
   const names = Object.keys(schemas);
@@ -277,7 +327,7 @@ function referred(schema: unknown, schemas: Record<string, JsonSchema>): Record<
     if (!isObject(part) || seen.has(part)) continue;
     seen.add(part);
     for (const [key, value] of Object.entries(part)) {
-      const uri = key === '$ref' && typeof value === 'string' ? value.split('#', 1)[0] : undefined;
+      const uri = REFERENCES.has(key) && typeof value === 'string' ? value.split('#', 1)[0] : undefined;
       if (uri === undefined) todo.push(value);
       if (!uri) continue;
       // A name may be written in full, and the reference from beside it.

@@ -107,6 +107,7 @@ function read(
   else req.on('error', onGone).on('close', onGone).on('end', onReceivedAll).on('data', onReceived);
 }
 
-function tooLong(): BodyRefusal {
+/** The refusal of a body longer than it may be. */
+export function tooLong(): BodyRefusal {
   return new BodyRefusal(413, 'entity.too.large', 'The body is too long.');
 }

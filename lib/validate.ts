@@ -6,6 +6,7 @@
  */
 import { BreakwaterError, type Issue, type ValidationFailure } from './errors.js';
 import { checkShape, invalid, type Shapes } from './options.js';
+import type { Schema } from './schema.js';
 import type { SchemaOptions } from './schema-options.js';
 
 /** Statuses for what does not match a schema. */
@@ -63,6 +64,15 @@ export function schemaOptionsOf(options: ValidateOptions): BodySchemaOptions {
   return Object.fromEntries(own);
 }
 
+/** Longer bodies are validated beside the event loop. Shorter ones take less than a third of a millisecond. */
+const BESIDE_BYTES = 64 * 1024;
+
+/** What a handler gets, or a promise of it. @throws {ValidationError} (or the promise rejects with it) when it is not valid */
+export function take(schema: Schema, bytes: Uint8Array, body: 'object' | 'document'): unknown {
+  if (body === 'document') return bytes.length > BESIDE_BYTES ? schema.openAsync(bytes) : schema.open(bytes);
+  return bytes.length > BESIDE_BYTES ? schema.parseAsync(bytes) : schema.parse(bytes);
+}
+
 /** The type of a Content-Type, in lower case and without its parameters. */
 export function mediaTypeOf(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase();
@@ -115,6 +125,8 @@ const DETAILS = {
   limit: 'The body goes beyond a limit.',
   schema: 'The body does not match the schema.',
 } as const;
+/** What is JSON, and refused for the name of a member. */
+const NAMES: ReadonlySet<string> = new Set(['protoKeys', 'duplicateKeys']);
 
 /** The body of an answer to what is not valid: a problem of RFC 9457. */
 export function failureBody(failure: Omit<ValidationFailure, 'valid'>, status: keyof typeof TITLES): string {
@@ -127,7 +139,9 @@ export function failureBody(failure: Omit<ValidationFailure, 'valid'>, status: k
     type: 'about:blank',
     title: TITLES[status],
     status,
-    detail: DETAILS[failure.reason],
+    detail: NAMES.has(failure.errors[0]?.keyword ?? '')
+      ? 'The body has a member that it must not have.'
+      : DETAILS[failure.reason],
     errors,
   });
 }

@@ -104,7 +104,11 @@ function read(
 
   inflater?.on('data', onData).on('end', onEnd).on('error', onBroken);
   if (req.destroyed) onGone();
-  else req.on('error', onGone).on('close', onGone).on('end', onReceivedAll).on('data', onReceived);
+  else {
+    req.on('error', onGone).on('close', onGone).on('end', onReceivedAll).on('data', onReceived);
+    // Somebody may have paused it until it is read.
+    req.resume();
+  }
 }
 
 /** The refusal of a body longer than it may be. */

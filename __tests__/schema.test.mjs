@@ -280,6 +280,11 @@ test('half a surrogate pair in a string is refused, as it is in bytes; U+FFFD it
   const schema = new Schema(true);
   for (const half of ['"\ud800"', '"\udc00x"', '{"\ud800":1}'])
     assert.equal(schema.validate(half).reason, 'syntax');
+  // Nor does an escape before it, or another half, make a character of it.
+  for (const half of ['"\\\ud800"', '"\\ud83d\udc00"', '"\ud83d\\udc00 x \ud900"']) {
+    assert.equal(schema.isValid(half), false);
+    assert.throws(() => schema.parse(half), { code: 'ERR_VALIDATION', reason: 'syntax' });
+  }
   assert.equal(schema.isValid('"\ufffd"'), true);
   assert.equal(schema.isValid(Buffer.from('"\ufffd"')), true);
   assert.equal(schema.parse('"\ufffd🦀"'), '\ufffd🦀');

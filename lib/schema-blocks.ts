@@ -1,4 +1,5 @@
 /** NDJSON, cut at its newlines: blocks of whole lines out of chunks that end anywhere. */
+import { encode } from './schema-encode.js';
 
 /** Whole lines, or the beginning of one that is too long. */
 export interface Block {
@@ -87,7 +88,7 @@ export class LineCutter {
     return block;
   }
 
-  /** Text as UTF-8, and half a character as three bytes that are none: so its line is not valid, and those behind it stay where they are. */
+  /** Text as bytes; the first half of a pair at its end is kept for the next. */
   #encode(text: string, isLast = false): Uint8Array {
     let whole = this.#half + text;
     this.#half = '';
@@ -95,11 +96,6 @@ export class LineCutter {
       this.#half = whole.slice(-1);
       whole = whole.slice(0, -1);
     }
-    if ((whole as unknown as { isWellFormed(): boolean }).isWellFormed()) return Buffer.from(whole);
-    const parts = whole.split(/\p{Surrogate}/u).flatMap((part) => [HALF, Buffer.from(part)]);
-    return Buffer.concat(parts.slice(1));
+    return encode(whole);
   }
 }
-
-/** What U+D800 would be if it were a character. */
-const HALF = new Uint8Array([0xed, 0xa0, 0x80]);

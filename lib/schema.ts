@@ -5,6 +5,7 @@ import { DisposedError, type ErrorDetails, ValidationError, type ValidationFailu
 import { collectWith, host } from './host.js';
 import { checkShape, checkSignal, fromNative, invalid } from './options.js';
 import { ValidDocument } from './schema-document.js';
+import { encode, isWellFormed } from './schema-encode.js';
 import { inputOf, type LineSource } from './schema-input.js';
 import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, SchemaJobs } from './schema-jobs.js';
 import { lineTransform, lineTransformStream, type TransformOptions } from './schema-line-streams.js';
@@ -261,9 +262,9 @@ export class Schema<T = unknown> {
       throw invalid('schema', 'document', 'a string or a Uint8Array', document, this.#details.primitive);
     }
     if (answer !== MAYBE_HALVES) return answer;
-    // Half a pair becomes an escape that stands for no character, which is what is wrong with it.
+    // As bytes, half a pair is what it is: no character.
     const text = document as string;
-    return ask(isWellFormed(text) ? text : escapeHalf(text), 1) as Answer;
+    return (isWellFormed(text) ? ask(text, 1) : ask(encode(text))) as Answer;
   }
 
   /** What is short enough to be done at once, unless it was given up already. */
@@ -346,13 +347,4 @@ function jsonOf(value: unknown): string | undefined {
 function steps(pointer: string): string[] {
   const unescaped = (step: string) => step.replaceAll('~1', '/').replaceAll('~0', '~');
   return pointer === '' ? [] : pointer.slice(1).split('/').map(unescaped);
-}
-
-function isWellFormed(text: string): boolean {
-  return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
-}
-
-/** The first half of a surrogate pair as an escape: what is wrong is said of the first. */
-function escapeHalf(text: string): string {
-  return text.replace(/\p{Surrogate}/u, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
 }

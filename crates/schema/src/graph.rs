@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use referencing::{Draft, Registry, Resolver, uri};
 use serde_json::Value;
 
-use crate::{document::pointer, keywords, options::SCHEMA_CHAIN, program::SchemaError};
+use crate::{document::pointer, keywords};
+
+/// The keywords that refer to another schema.
+pub(crate) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// A subschema.
 #[derive(Debug)]
@@ -98,68 +101,46 @@ impl<'a> Graph<'a> {
             let Some(part) = self.parts.get(id) else { break };
             let Some(keywords) = part.schema.as_object() else { continue };
             let mut is_open = keywords.contains_key("$dynamicRef") || keywords.contains_key("$recursiveRef");
-            let mut target = None;
-            if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
-                let found = part.resolver.as_ref().and_then(|resolver| resolver.lookup(reference).ok());
-                match found {
+            let mut targets = Vec::new();
+            for word in REFERENCES {
+                let Some(reference) = keywords.get(word).and_then(Value::as_str) else { continue };
+                let resolver = self.parts[id].resolver.as_ref();
+                match resolver.and_then(|resolver| resolver.lookup(reference).ok()) {
                     Some(found) => {
                         let (schema, resolver, draft) = found.into_inner();
                         let known = || reference.strip_prefix('#').unwrap_or(reference).to_owned();
-                        target = Some(self.add(schema, known(), Some(&resolver), draft));
+                        targets.push(self.add(schema, known(), Some(&resolver), draft));
                     }
                     None => is_open = true,
                 }
             }
             if let Some(part) = self.parts.get_mut(id) {
-                part.in_place.extend(target);
+                part.in_place.extend(targets);
                 part.is_open = is_open;
             }
         }
+        self.resolve_dynamically();
     }
 
-    /// How many schemas may apply to one value through each other: each takes stack while a document is validated.
-    ///
-    /// # Errors
-    /// More than [`SCHEMA_CHAIN`].
-    pub(crate) fn check_depth(&self) -> Result<(), SchemaError> {
-        // Longest chain from each part, without recursion; a circle ends where the engine's guard ends it, at its second round.
-        let mut longest: Vec<Option<usize>> = vec![None; self.parts.len()];
-        let mut open = vec![false; self.parts.len()];
-        for start in 0..self.parts.len() {
-            let mut stack = vec![(start, 0)];
-            while let Some(&(id, next)) = stack.last() {
-                open[id] = true;
-                let pending = self.parts[id]
-                    .in_place
-                    .iter()
-                    .skip(next)
-                    .position(|&to| longest[to].is_none() && !open[to]);
-                if let Some(skipped) = pending {
-                    let to = self.parts[id].in_place[next + skipped];
-                    if let Some(top) = stack.last_mut() {
-                        top.1 = next + skipped + 1;
-                    }
-                    stack.push((to, 0));
-                    continue;
-                }
-                let below = self.parts[id].in_place.iter().filter_map(|&to| longest[to]).max();
-                let length = below.map_or(1, |below| below + 1);
-                if length > SCHEMA_CHAIN {
-                    return Err(SchemaError {
-                        pointer: self.parts[id].pointer.clone(),
-                        keyword: String::new(),
-                        uri: None,
-                        message: format!(
-                            "more than {SCHEMA_CHAIN} schemas apply to one value through each other"
-                        ),
-                    });
-                }
-                longest[id] = Some(length);
-                open[id] = false;
-                stack.pop();
+    /// References that lead to where the document is, when it is validated: to all places where that may be.
+    fn resolve_dynamically(&mut self) {
+        let mut anchors: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (id, part) in self.parts.iter().enumerate() {
+            if let Some(name) = part.schema.get("$dynamicAnchor").and_then(Value::as_str) {
+                anchors.entry(name).or_default().push(id);
+            }
+            if part.schema.get("$recursiveAnchor") == Some(&Value::Bool(true)) {
+                anchors.entry("").or_default().push(id);
             }
         }
-        Ok(())
+        for part in &mut self.parts {
+            let dynamic = part.schema.get("$dynamicRef").and_then(Value::as_str);
+            let anchor = dynamic.and_then(|reference| reference.split_once('#')).map(|(_, anchor)| anchor);
+            let recursive = part.schema.get("$recursiveRef").map(|_| "");
+            for anchor in [anchor, recursive].into_iter().flatten() {
+                part.in_place.extend(anchors.get(anchor).into_iter().flatten());
+            }
+        }
     }
 }
 

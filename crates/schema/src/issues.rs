@@ -4,7 +4,7 @@ use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind}
 use serde_json::{Map, Value, json};
 
 use crate::{
-    document::{Bytes, Document, Spent},
+    document::{Bytes, Document, Spent, in_engine},
     program::Sources,
     wording::{self, FALSE_SCHEMA, Finding},
 };
@@ -57,14 +57,14 @@ pub(crate) fn collect(
     let first = || {
         document.meter.report(usize::MAX);
         let fuel = fuel + 64 * document.entries() as u64;
-        let found = document.meter.run(fuel, || validator.validate(document.root()).err());
+        let found = document.meter.run(fuel, || in_engine(|| validator.validate(document.root()).err()));
         found.map(|error| report.of(error.into_iter().collect(), true))
     };
     let all = || -> Result<Issues, Spent> {
         document.meter.report(LEAST_ERRORS + SPARE_ERRORS * max);
         let fuel = fuel + 64 * document.entries() as u64;
         let found: Vec<ValidationError<'_>> =
-            document.meter.run(fuel, || validator.iter_errors(document.root()).collect())?;
+            document.meter.run(fuel, || in_engine(|| validator.iter_errors(document.root()).collect()))?;
         let stopped = document.meter.is_mute();
         let found = found.into_iter().filter(|error| report.is_true(error)).collect();
         Ok(report.of(found, stopped))
@@ -98,9 +98,9 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Whether an error was made before the document went mute.
+    /// Whether an error was made before the document went mute. One that has a value is of an expression that went beyond its steps.
     fn is_true(&self, error: &ValidationError<'_>) -> bool {
-        error.instance().as_u64().is_some_and(|number| self.document.meter.is_true(number as u32))
+        error.instance().as_u64().is_none_or(|number| self.document.meter.is_true(number as u32))
     }
 
     fn of(&self, errors: Vec<ValidationError<'_>>, stopped: bool) -> Issues {

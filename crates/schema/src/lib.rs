@@ -2,6 +2,7 @@
 //!
 //! - `document/`: the text, the tape, and what the engine sees of them. Everything a sender may do to a receiver ends here.
 //! - `program.rs`: a schema, compiled, and what it may cost. `options.rs`: defaults and ranges.
+//! - `bounds.rs`, `patterns.rs`: what a schema may cost.
 //! - `keywords.rs`, `graph.rs`, `closed.rs`: which subschemas apply to the same value, and objects that are closed.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
 //! - `compare/`: whether one schema takes all that another one does.
@@ -21,6 +22,7 @@
 //! # Ok::<(), breakwater_schema::program::SchemaError>(())
 //! ```
 
+mod bounds;
 mod closed;
 pub mod compare;
 pub mod document;
@@ -28,5 +30,6 @@ mod graph;
 pub mod issues;
 mod keywords;
 pub mod options;
+mod patterns;
 pub mod program;
 mod wording;

@@ -28,6 +28,15 @@ pub const SCHEMA_DEPTH: usize = 256;
 /// How many schemas may apply to one value through each other: `allOf` in `allOf`, `$ref` to `$ref`.
 pub const SCHEMA_CHAIN: usize = 200;
 
+/// How many schemas a schema may have in it, with those it refers to. The largest in use have a few tens of thousands.
+pub const MOST_PARTS: usize = 200_000;
+/// How many references: a chain of as many takes seconds to compile.
+pub const MOST_REFERENCES: usize = 40_000;
+/// How many schemas `unevaluatedProperties` or `unevaluatedItems` may ask, each counted for each way to it: asking takes the square.
+pub const MOST_UNFOLDED: usize = 2_000;
+/// How many characters and classes all patterns may have together, what is repeated counted as often as it may be.
+pub const MOST_PLACES: u64 = 200_000;
+
 /// What regular expressions may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regexes {

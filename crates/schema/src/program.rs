@@ -8,6 +8,7 @@ use jsonschema::{
 use serde_json::Value;
 
 use crate::{
+    bounds::{self, Matching},
     closed,
     document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Reader, Spent},
     graph::Graph,
@@ -41,6 +42,7 @@ pub struct Program {
     validator: Validator<Bytes>,
     /// What it was compiled from, for what errors say: the schema and those it refers to, by URI.
     sources: Sources,
+    matching: Matching,
     options: Options,
     limits: Limits,
 }
@@ -51,10 +53,11 @@ impl fmt::Debug for Program {
     }
 }
 
-/// Bounds on what one validation may look at: what any document gets, and what each of its entries adds. Valid documents of real
-/// schemas take 1 to 10 looks an entry.
+/// Bounds on what one validation may look at: what any document gets, and what each of its entries and bytes adds. Valid documents of
+/// real schemas take 1 to 10 looks an entry. Going through a text takes a unit for each 64 bytes.
 const FUEL: u64 = 200_000;
 const FUEL_AN_ENTRY: u64 = 64;
+const BYTES_A_UNIT_OF_FUEL: u64 = 4;
 
 /// What may be spent on telling why a document is not valid.
 const ISSUES_FUEL: u64 = 200_000;
@@ -66,8 +69,8 @@ impl Program {
     /// What is wrong with one of the schemas.
     pub fn compile(schema: &[u8], refs: &[(String, Vec<u8>)], options: Options) -> Result<Self, SchemaError> {
         let limits = options.limits();
-        let (validator, sources) = compile(schema, refs, &options)?;
-        Ok(Self { validator, sources, options, limits })
+        let (validator, sources, matching) = compile(schema, refs, &options)?;
+        Ok(Self { validator, sources, matching, options, limits })
     }
 
     /// The bounds of its documents.
@@ -85,7 +88,8 @@ impl Program {
     /// # Errors
     /// It takes more to find out than a document of its size may cost.
     pub fn is_valid(&self, document: &Document<'_>) -> Result<bool, Spent> {
-        self.is_valid_within(document, FUEL + FUEL_AN_ENTRY * document.entries() as u64)
+        let (entries, bytes) = (document.entries() as u64, document.text().len() as u64);
+        self.is_valid_within(document, FUEL + FUEL_AN_ENTRY * entries + bytes / BYTES_A_UNIT_OF_FUEL)
     }
 
     /// The same with so much fuel: each look at the document takes one or more.
@@ -94,7 +98,8 @@ impl Program {
     /// It takes more to find out.
     pub fn is_valid_within(&self, document: &Document<'_>, fuel: u64) -> Result<bool, Spent> {
         document.meter.report(usize::MAX);
-        document::fill_names(fuel);
+        document.meter.match_with(self.matching);
+        document::fill_names(fuel, self.matching);
         document.meter.run(fuel, || self.validator.is_valid(document.root()))
     }
 
@@ -117,15 +122,15 @@ fn compile(
     schema: &[u8],
     refs: &[(String, Vec<u8>)],
     options: &Options,
-) -> Result<(Validator<Bytes>, Sources), SchemaError> {
+) -> Result<(Validator<Bytes>, Sources, Matching), SchemaError> {
     let mut reader = Reader::default();
     let mut schema = read(&mut reader, schema, None)?;
     let refs: Vec<(String, Value)> = refs
         .iter()
         .map(|(uri, text)| Ok((absolute(uri), read(&mut reader, text, Some(uri))?)))
         .collect::<Result<_, SchemaError>>()?;
-    let (validator, own) = build(&mut schema, &refs, options)?;
-    Ok((validator, Sources { own, schema, refs }))
+    let (validator, own, matching) = build(&mut schema, &refs, options)?;
+    Ok((validator, Sources { own, schema, refs }, matching))
 }
 
 /// The validator of a schema, and its URI. The schema is what it is with its objects closed, if that is wanted.
@@ -133,7 +138,7 @@ fn build(
     schema: &mut Value,
     refs: &[(String, Value)],
     options: &Options,
-) -> Result<(Validator<Bytes>, String), SchemaError> {
+) -> Result<(Validator<Bytes>, String, Matching), SchemaError> {
     // What has a $schema says itself what it is; the option is for what has none.
     let draft = options.draft.unwrap_or_default().detect(schema);
     let unsaid = options.draft.unwrap_or(if draft == Draft::Unknown { Draft::default() } else { draft });
@@ -145,7 +150,7 @@ fn build(
         registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
     }
     let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
-    let closed = examine(schema, draft, &registry, options.reject_unknown)?;
+    let (closed, matching) = examine(schema, draft, &registry, options.reject_unknown)?;
     if let Some(closed) = closed {
         *schema = closed;
     }
@@ -175,7 +180,8 @@ fn build(
     };
     let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
     let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
-    Ok((validator, own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned())))
+    let own = own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned());
+    Ok((validator, own, matching))
 }
 
 /// What schemas without a URI are relative to, and their plain names.
@@ -211,21 +217,21 @@ impl Sources {
     }
 }
 
-/// Bounds what the schema may do to the stack; answers what it is with all its objects closed, if that is wanted.
+/// Bounds what the schema may cost; answers what it is with all its objects closed, if that is wanted, and what its expressions cost.
 fn examine(
     schema: &Value,
     draft: Draft,
     registry: &Registry<'_>,
     close: bool,
-) -> Result<Option<Value>, SchemaError> {
+) -> Result<(Option<Value>, Matching), SchemaError> {
     let base = draft.create_resource_ref(schema).id().unwrap_or(BASE).to_owned();
     let known = registry.add(&base, draft.create_resource_ref(schema));
     let registry = known.and_then(|known| known.retriever(Offline).draft(draft).prepare());
     // What cannot be resolved is told by the engine, which knows where it stands.
-    let Ok(registry) = registry else { return Ok(None) };
+    let Ok(registry) = registry else { return Ok((None, Matching::default())) };
     let graph = Graph::of(schema, draft, &registry, &base);
-    graph.check_depth()?;
-    Ok(close.then(|| closed::close(schema, &graph)))
+    let matching = bounds::check(&graph)?;
+    Ok((close.then(|| closed::close(schema, &graph)), matching))
 }
 
 /// How large a compiled regular expression may get, and what it may remember while it matches.

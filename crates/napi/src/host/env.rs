@@ -32,6 +32,7 @@ use super::{
     mailbox::{self, Mail, Mailbox, Observed, Waits, deliver},
     pin::pin_image,
     registry::{self, Kind, Shared},
+    stack::stack_end,
 };
 use crate::{
     cache::Kept,
@@ -295,6 +296,7 @@ pub fn open_host(env: Env, on_mail: Raw) -> Result<HostHandle> {
     let mailbox = Arc::new(Mailbox::default());
     mailbox.open(wake);
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    breakwater_schema::document::set_stack_end(stack_end());
     let host = Box::leak(Box::new(Host {
         id,
         raw,

@@ -9,6 +9,7 @@ mod mailbox;
 mod pin;
 mod pool;
 mod registry;
+mod stack;
 mod watchdog;
 
 pub(crate) use apart::drop_elsewhere;

@@ -17,6 +17,7 @@ const FEW: usize = 12;
 /// Whether a node is the value `expected`.
 pub(super) fn is_value(node: Node<'_>, expected: &Value) -> bool {
     node.document.meter.enter();
+    node.document.meter.spend(node.units());
     match expected {
         Value::Null => node.kind() == ValueKind::Null,
         Value::Bool(expected) => node.boolean() == Some(*expected),
@@ -42,6 +43,7 @@ pub(super) fn is_value(node: Node<'_>, expected: &Value) -> bool {
 /// Whether two nodes of one document are equal.
 fn is_same(a: Node<'_>, b: Node<'_>) -> bool {
     a.document.meter.enter();
+    a.document.meter.spend(a.units());
     if a.kind() != b.kind() || a.len() != b.len() {
         return false;
     }
@@ -99,6 +101,7 @@ fn hash(node: Node<'_>) -> u64 {
 
 fn hash_with(node: Node<'_>, first: u64, second: u64) -> u64 {
     node.document.meter.enter();
+    node.document.meter.spend(node.units());
     let mut hasher = SipHasher13::new_with_keys(first, second);
     match node.kind() {
         ValueKind::Null => hasher.write_u8(0),

@@ -8,20 +8,58 @@ use std::{
     panic::{self, AssertUnwindSafe},
 };
 
+use breakwater_core::clock::thread_cpu;
+
+use crate::bounds::Matching;
+
+/// Work on a text costs by its length: so many bytes a unit.
+pub(super) const BYTES_A_UNIT: u64 = 64;
+
 /// The fuel ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent;
 
-/// The stack that a validation may use, in bytes, counted from where it began: a tenth of what a worker thread of Node has, as its
-/// caller may be deep in JavaScript already.
+/// The stack that a validation may use, in bytes, counted from where it began.
 const STACK: usize = 384 << 10;
+
+/// What has to be left of the stack: for what is called between two looks.
+const STACK_LEFT: usize = 48 << 10;
+
+thread_local! {
+    /// Where this thread's stack ends; 0 if that is not known.
+    static STACK_END: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says where this thread's stack ends, its lowest address: whoever calls may be deep in it already.
+pub fn set_stack_end(end: usize) {
+    STACK_END.set(end);
+}
+
+/// A text and the largest expression may have so many places to match together, text by text: at 15 ns each where the engine remembers
+/// nothing, which is 0.25 s.
+const MATCH_PLACES: u64 = 16 << 20;
+/// The longest text for expressions that look around: each step may go through all of it.
+const LOOK_AROUND_BYTES: u64 = 16 << 10;
+/// So many places later the time is looked at.
+const PLACES_A_GLANCE: u64 = 1 << 20;
+/// Processor time for all matching of one document, once it has been looked at: hundreds of times what documents in use take.
+const MATCH_TIME: u64 = 300 * 1_000_000;
+/// The same in places, where the system does not tell the time.
+const MOST_MATCH_PLACES: u64 = 256 << 20;
 
 /// What is left of a document's fuel, and which of its nodes errors were reported of.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     fuel: Cell<u64>,
-    /// Where the stack was when the validation began.
+    /// The lowest address that the stack may come to.
     stack: Cell<usize>,
+    /// What its texts are matched with.
+    matching: Cell<Matching>,
+    /// Places that were matched, and when the time is looked at next.
+    places: Cell<u64>,
+    glance: Cell<u64>,
+    /// Processor time when it was looked at first.
+    began: Cell<Option<u64>>,
     /// The nodes that errors were made of, in order.
     errors: RefCell<Vec<u32>>,
     /// How many errors may be made before the document goes mute.
@@ -32,8 +70,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// Runs `validate` with so much fuel.
     pub(crate) fn run<T>(&self, fuel: u64, validate: impl FnOnce() -> T) -> Result<T, Spent> {
-        self.fuel.set(fuel);
-        self.stack.set(stack_pointer());
+        self.fill(fuel);
         panic::catch_unwind(AssertUnwindSafe(validate)).map_err(|payload| match payload.downcast::<Spent>() {
             Ok(spent) => *spent,
             Err(other) => panic::resume_unwind(other),
@@ -57,15 +94,62 @@ impl Meter {
     /// Has so much fuel, without a validation of its own.
     pub(crate) fn fill(&self, fuel: u64) {
         self.fuel.set(fuel);
-        self.stack.set(stack_pointer());
+        let end = STACK_END.get().saturating_add(STACK_LEFT);
+        self.stack.set(stack_pointer().saturating_sub(STACK).max(end));
     }
 
     /// A container is entered: the stack may have grown by the frames of a few keywords.
     #[inline]
     pub(crate) fn enter(&self) {
         self.spend(1);
-        if self.stack.get().abs_diff(stack_pointer()) > STACK {
+        if stack_pointer() < self.stack.get() {
             spent();
+        }
+    }
+
+    /// Its texts are matched with expressions that may cost so much.
+    pub(crate) fn match_with(&self, matching: Matching) {
+        self.matching.set(matching);
+        self.places.set(0);
+        self.glance.set(0);
+        self.began.set(None);
+    }
+
+    /// A text of so many bytes may be matched.
+    #[inline]
+    pub(crate) fn text(&self, len: usize) {
+        self.spend(1 + len as u64 / BYTES_A_UNIT);
+        if self.matching.get().places > 0 {
+            self.matched(len as u64);
+        }
+    }
+
+    fn matched(&self, len: u64) {
+        let Matching { places, looks_around } = self.matching.get();
+        let places = len * u64::from(places);
+        if places > MATCH_PLACES || (looks_around && len > LOOK_AROUND_BYTES) {
+            spent();
+        }
+        self.places.set(self.places.get().saturating_add(places));
+        if self.places.get() >= self.glance.get() {
+            self.look_at_the_time();
+        }
+    }
+
+    #[cold]
+    fn look_at_the_time(&self) {
+        let places = self.places.get();
+        self.glance.set(places + PLACES_A_GLANCE);
+        match thread_cpu() {
+            Some(now) => match self.began.get() {
+                Some(began) if now.saturating_sub(began) > MATCH_TIME => spent(),
+                Some(_) => {}
+                // The first million is free.
+                None if places < PLACES_A_GLANCE => self.glance.set(PLACES_A_GLANCE),
+                None => self.began.set(Some(now)),
+            },
+            None if places > MOST_MATCH_PLACES => spent(),
+            None => {}
         }
     }
 

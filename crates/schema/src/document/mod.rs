@@ -36,10 +36,10 @@ mod view;
 
 pub(crate) use equal::duplicate;
 pub use limits::{DuplicateKeys, Fault, FaultKind, Limits};
-pub use meter::Spent;
+pub use meter::{Spent, set_stack_end};
 pub use node::{Node, ValueKind};
 pub use read::Reader;
-pub(crate) use view::{Bytes, fill_names, value_of};
+pub(crate) use view::{Bytes, fill_names, in_engine, value_of};
 
 use meter::Meter;
 use tape::Tape;

@@ -2,6 +2,7 @@
 
 use super::{
     Document, members,
+    meter::BYTES_A_UNIT,
     number::Number,
     tape::{ASCII, Entry, Kind, WHOLE, hash_of},
 };
@@ -82,6 +83,21 @@ impl<'a> Node<'a> {
             return Some(entry.a.into());
         }
         self.string().map(|text| text.chars().count() as u64)
+    }
+
+    /// What going through its text costs, a number's or a string's.
+    #[inline]
+    pub(super) fn units(&self) -> u64 {
+        let entry = self.entry();
+        let has_text = matches!(entry.kind, Kind::String | Kind::Number);
+        if has_text { u64::from(entry.a) / BYTES_A_UNIT } else { 0 }
+    }
+
+    /// What it costs to say how long it is.
+    #[inline]
+    pub(super) fn length_units(&self) -> u64 {
+        let entry = self.entry();
+        if entry.is(ASCII) && !entry.is(super::tape::ESCAPED) { 0 } else { self.units() }
     }
 
     /// The number nearest to it; None if it is none.

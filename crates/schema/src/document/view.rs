@@ -11,11 +11,12 @@ use jsonschema_value::LazyInstance;
 use serde_json::{Map, Value};
 
 use super::{
-    Document, equal,
+    Document, Reader, equal,
     node::{Members, Node, ValueKind},
     number::Number,
     tape::{ASCII, Entry, Kind, Tape, hash_of},
 };
+use crate::{bounds::Matching, options::Options};
 
 /// Documents that were read from bytes.
 #[derive(Debug)]
@@ -36,13 +37,31 @@ pub(crate) struct NameBuffer {
 }
 
 thread_local! {
-    /// The fuel that is left for names: they are documents of their own.
-    static NAMES: Cell<u64> = const { Cell::new(0) };
+    /// The fuel that is left for names, and what they are matched with: they are documents of their own.
+    static NAMES: Cell<(u64, Matching)> = const { Cell::new((0, Matching { places: 0, looks_around: false })) };
+}
+
+thread_local! {
+    /// Whether the engine is looking for errors, and not we at those it has found.
+    static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the engine look for errors.
+pub(crate) fn in_engine<T>(look: impl FnOnce() -> T) -> T {
+    struct Outside;
+    impl Drop for Outside {
+        fn drop(&mut self) {
+            IN_ENGINE.set(false);
+        }
+    }
+    IN_ENGINE.set(true);
+    let _outside = Outside;
+    look()
 }
 
 /// What may be spent on the names of members from now on.
-pub(crate) fn fill_names(fuel: u64) {
-    NAMES.set(fuel);
+pub(crate) fn fill_names(fuel: u64, matching: Matching) {
+    NAMES.set((fuel, matching));
 }
 
 impl Json for Bytes {
@@ -65,16 +84,15 @@ impl Json for Bytes {
         let flags = if text.is_ascii() { ASCII } else { 0 };
         tape.entries.push(Entry { flags, a: text.len() as u32, ..Entry::new(Kind::String, 0) });
         let document = Document { is_name: true, ..Document::new(text, tape) };
-        document.meter.fill(NAMES.get());
+        let (fuel, matching) = NAMES.get();
+        document.meter.fill(fuel);
+        document.meter.match_with(matching);
         document.meter.report(usize::MAX);
         let outcome = f(document.root());
-        NAMES.set(document.meter.left());
+        NAMES.set((document.meter.left(), matching));
         outcome
     }
 }
-
-/// Work on a string costs by its length: so many bytes a unit.
-const BYTES_A_UNIT: u64 = 64;
 
 /// An error has paths, which are built step by step, and lies on the heap: it costs as much as so many looks.
 const ERROR_UNITS: u64 = 256;
@@ -101,14 +119,13 @@ impl<'a> View<'a, Bytes> for Node<'a> {
     #[inline]
     fn as_string(&self) -> Option<Cow<'a, str>> {
         let text = self.string();
-        let cost = text.map_or(0, |text| text.len() as u64 / BYTES_A_UNIT);
-        self.document.meter.spend(1 + cost);
+        self.document.meter.text(text.map_or(0, str::len));
         text.map(Cow::Borrowed)
     }
 
     #[inline]
     fn as_number(&self) -> Option<Number<'a>> {
-        self.document.meter.spend(1);
+        self.document.meter.spend(1 + self.units());
         self.number()
     }
 
@@ -151,7 +168,7 @@ impl<'a> View<'a, Bytes> for Node<'a> {
 
     #[inline]
     fn string_length(&self) -> Option<u64> {
-        self.document.meter.spend(1);
+        self.document.meter.spend(1 + self.length_units());
         self.length()
     }
 
@@ -164,7 +181,8 @@ impl<'a> View<'a, Bytes> for Node<'a> {
         Cow::Owned(value_of(*self))
     }
 
-    /// Errors hold no values, only the number under which the node was noted; or the name that a member has.
+    /// Errors hold no values, only the number under which the node was noted; or the name that a member has. To say where an expression
+    /// went beyond its steps the engine itself follows a path into the outermost value: for it, that is a value.
     fn lazy_value(&self) -> LazyInstance<'a> {
         self.document.meter.spend(ERROR_UNITS);
         if self.document.is_name {
@@ -173,9 +191,9 @@ impl<'a> View<'a, Bytes> for Node<'a> {
         }
         let number = self.document.meter.error(self.at);
         LazyInstance::Deferred {
-            bytes: &[],
+            bytes: if self.at == 0 { self.document.text.as_bytes() } else { &[] },
             tag: number,
-            make: |_, tag| Value::from(tag),
+            make: |text, tag| if IN_ENGINE.get() && !text.is_empty() { read_value(text) } else { tag.into() },
             cell: Default::default(),
         }
     }
@@ -261,14 +279,34 @@ pub(crate) struct Metered<'a, I> {
     document: &'a Document<'a>,
 }
 
-impl<'a, I: Iterator> Iterator for Metered<'a, I> {
-    type Item = I::Item;
+impl<'a> Iterator for Metered<'a, Elements<'a>> {
+    type Item = Node<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<I::Item> {
+    fn next(&mut self) -> Option<Node<'a>> {
         self.document.meter.spend(1);
         if self.document.meter.is_mute() { None } else { self.inner.next() }
     }
+}
+
+impl<'a> Iterator for Metered<'a, Members<'a>> {
+    type Item = (&'a str, Node<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = if self.document.meter.is_mute() { None } else { self.inner.next() };
+        // `patternProperties` matches them.
+        self.document.meter.text(next.map_or(0, |(name, _)| name.len()));
+        next
+    }
+}
+
+/// A text that was read before, as a value.
+fn read_value(text: &[u8]) -> Value {
+    let mut reader = Reader::default();
+    let Ok(document) = reader.read(text, &Options::widest()) else { return Value::Null };
+    document.meter.fill(u64::MAX);
+    value_of(document.root())
 }
 
 /// A node as a value, for the few keywords that need one.

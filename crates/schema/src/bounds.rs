@@ -1,0 +1,159 @@
+//! What a schema may cost: to compile, and by its form to validate with. Checked before the engine sees it, which knows no bounds.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::{
+    graph::{Graph, REFERENCES},
+    options::{MOST_PARTS, MOST_PLACES, MOST_REFERENCES, MOST_UNFOLDED, SCHEMA_CHAIN},
+    patterns::Pattern,
+    program::SchemaError,
+};
+
+/// What matching its expressions may cost: that of the dearest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Matching {
+    /// The places of the largest one; 0 if there is none.
+    pub(crate) places: u32,
+    /// Whether one looks around.
+    pub(crate) looks_around: bool,
+}
+
+/// Checks a schema and what it refers to.
+///
+/// # Errors
+/// It is beyond a bound.
+pub(crate) fn check(graph: &Graph<'_>) -> Result<Matching, SchemaError> {
+    let references = graph.parts.iter().map(|part| {
+        REFERENCES.iter().filter(|word| part.schema.get(**word).is_some_and(Value::is_string)).count()
+    });
+    if graph.parts.len() > MOST_PARTS {
+        return Err(beyond("", "", format!("must NOT have more than {MOST_PARTS} schemas in it")));
+    }
+    if references.sum::<usize>() > MOST_REFERENCES {
+        return Err(beyond("", "$ref", format!("must NOT have more than {MOST_REFERENCES} references")));
+    }
+    check_in_place(graph)?;
+    check_patterns(graph)
+}
+
+fn beyond(pointer: &str, keyword: &str, message: String) -> SchemaError {
+    SchemaError { pointer: pointer.to_owned(), keyword: keyword.to_owned(), uri: None, message }
+}
+
+/// How long chains of schemas are that apply to one value through each other, as each takes stack; and how many they are with all ways
+/// to them counted, where all of these are followed: `unevaluatedProperties` and `unevaluatedItems` ask each what it has looked at.
+fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
+    let (groups, group_of) = grouped(graph);
+    let mut longest = vec![0usize; groups.len()];
+    let mut unfolded = vec![0usize; groups.len()];
+    // What a group leads to comes before it.
+    for (group, members) in groups.iter().enumerate() {
+        let mut ways = 0usize;
+        let mut below = 0;
+        for &to in members.iter().flat_map(|&member| &graph.parts[member].in_place) {
+            let other = group_of[to];
+            if other == group {
+                ways = ways.saturating_add(1);
+            } else {
+                ways = ways.saturating_add(unfolded[other]);
+                below = below.max(longest[other]);
+            }
+        }
+        longest[group] = below + members.len();
+        // A circle is gone through twice before the engine ends it.
+        let rounds = if members.len() > 1 { 2 * members.len() } else { 1 };
+        unfolded[group] = ways.saturating_mul(rounds).saturating_add(members.len());
+        let first = &graph.parts[members[0]];
+        if longest[group] > SCHEMA_CHAIN {
+            let message = format!("more than {SCHEMA_CHAIN} schemas apply to one value through each other");
+            return Err(beyond(&first.pointer, "", message));
+        }
+        if unfolded[group] <= MOST_UNFOLDED {
+            continue;
+        }
+        for &member in members {
+            let part = &graph.parts[member];
+            let asks = ["unevaluatedProperties", "unevaluatedItems"];
+            if let Some(keyword) = asks.into_iter().find(|word| part.schema.get(*word).is_some()) {
+                let message = format!(
+                    "{keyword} must NOT stand over more than {MOST_UNFOLDED} schemas that apply to its value, each counted once for each way to it"
+                );
+                return Err(beyond(&part.pointer, keyword, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Parts that lead to each other are a group (Tarjan, without recursion). In order: what a group leads to is before it.
+fn grouped(graph: &Graph<'_>) -> (Vec<Vec<usize>>, Vec<usize>) {
+    const NEW: usize = usize::MAX;
+    let count = graph.parts.len();
+    let (mut groups, mut group_of) = (Vec::new(), vec![NEW; count]);
+    // When a part was met, and the earliest met that it leads back to.
+    let (mut met, mut back) = (vec![NEW; count], vec![NEW; count]);
+    let (mut open, mut clock) = (Vec::new(), 0);
+    for start in 0..count {
+        if met[start] != NEW {
+            continue;
+        }
+        let mut walk = vec![(start, 0)];
+        while let Some((part, next)) = walk.last_mut() {
+            let part = *part;
+            if *next == 0 && met[part] == NEW {
+                (met[part], back[part]) = (clock, clock);
+                clock += 1;
+                open.push(part);
+            }
+            if let Some(&to) = graph.parts[part].in_place.get(*next) {
+                *next += 1;
+                if met[to] == NEW {
+                    walk.push((to, 0));
+                } else if group_of[to] == NEW {
+                    back[part] = back[part].min(met[to]);
+                }
+                continue;
+            }
+            walk.pop();
+            if let Some(&(above, _)) = walk.last() {
+                back[above] = back[above].min(back[part]);
+            }
+            if back[part] == met[part] {
+                let from = open.iter().rposition(|&member| member == part).unwrap_or(0);
+                let members = open.split_off(from);
+                for &member in &members {
+                    group_of[member] = groups.len();
+                }
+                groups.push(members);
+            }
+        }
+    }
+    (groups, group_of)
+}
+
+/// Expressions are bounded each by the engine; here all of them together.
+fn check_patterns(graph: &Graph<'_>) -> Result<Matching, SchemaError> {
+    let mut known: HashMap<&str, Pattern> = HashMap::new();
+    let mut matching = Matching::default();
+    let mut total = 0u64;
+    for part in &graph.parts {
+        let own = part.schema.get("pattern").and_then(Value::as_str);
+        let names = part.schema.get("patternProperties").and_then(Value::as_object);
+        for text in
+            own.into_iter().chain(names.into_iter().flat_map(|names| names.keys().map(String::as_str)))
+        {
+            let Pattern { places, looks_around } = *known.entry(text).or_insert_with(|| Pattern::of(text));
+            matching.places = matching.places.max(places);
+            matching.looks_around |= looks_around;
+            total += u64::from(places);
+            if total > MOST_PLACES {
+                let message =
+                    format!("patterns must NOT have more than {MOST_PLACES} places to match together");
+                return Err(beyond(&part.pointer, "pattern", message));
+            }
+        }
+    }
+    Ok(matching)
+}

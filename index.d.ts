@@ -1741,10 +1741,37 @@ interface TransformOptions {
 /** Where lines come from: bytes, or chunks of them that end anywhere. */
 type LineSource = Uint8Array | string | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
 
-/** A schema as JSON Schema writes it. */
+/** A schema as JSON Schema writes it: an object of whatever words, or a boolean; or what says such a schema of itself. */
 type JsonSchema = boolean | {
     readonly [keyword: string]: unknown;
-};
+} | SchemaWords;
+/** A schema whose type is an interface or a class: to TypeScript it is one if it has one of these words. A promise has none. */
+interface SchemaWords {
+    readonly $schema?: unknown;
+    readonly $id?: unknown;
+    readonly $ref?: unknown;
+    readonly $defs?: unknown;
+    readonly definitions?: unknown;
+    readonly type?: unknown;
+    readonly const?: unknown;
+    readonly enum?: unknown;
+    readonly properties?: unknown;
+    readonly additionalProperties?: unknown;
+    readonly patternProperties?: unknown;
+    readonly required?: unknown;
+    readonly items?: unknown;
+    readonly prefixItems?: unknown;
+    readonly allOf?: unknown;
+    readonly anyOf?: unknown;
+    readonly oneOf?: unknown;
+    readonly not?: unknown;
+    readonly format?: unknown;
+    readonly pattern?: unknown;
+    /** What JSON.stringify asks for the schema. */
+    readonly toJSON?: unknown;
+    /** What StandardSchema has, of which Schema is one. */
+    readonly '~standard'?: unknown;
+}
 /** The drafts there are. */
 type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
 /** What validate answers. */
@@ -1798,16 +1825,6 @@ interface StandardProps<T> {
         readonly output: T;
     } | undefined;
 }
-/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
-type DocumentOf<S> = S extends {
-    readonly '~standard': {
-        readonly types?: {
-            readonly input: infer Input;
-        } | undefined;
-    };
-} ? Input : S extends JSONSchema ? Known<FromSchema<S>> : unknown;
-/** What is any, because its package is not installed, is unknown. */
-type Known<T> = 0 extends 1 & T ? unknown : T;
 /** Options of Schema. */
 interface SchemaOptions {
     /** The draft of a schema that has no `$schema`. @default '2020-12' */
@@ -1849,6 +1866,67 @@ interface SchemaOptions {
     /** Names the schema in errors. */
     readonly label?: string | undefined;
 }
+
+/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
+type DocumentOf<S> = IsAny<S> extends true ? unknown : S extends {
+    readonly '~standard': {
+        readonly types?: {
+            readonly input: infer Input;
+        } | undefined;
+    };
+} ? Input : Read<Told<S, S, never>>;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Read<S> = S extends JSONSchema ? Known<FromSchema<S>> : unknown;
+/** What is any, because its package is not installed, is unknown. */
+type Known<T> = IsAny<T> extends true ? unknown : T;
+/** A schema whose `$schema` is older than 2020-12. */
+type Old = {
+    readonly $schema: `${string}/draft-0${string}` | `${string}/2019-09/${string}`;
+};
+/** One of a draft where nothing beside `$ref` counts. */
+type Oldest = {
+    readonly $schema: `${string}/draft-0${string}`;
+};
+/** A subschema in the words of json-schema-to-ts. `Root`: what its references start from; `Way`: those that led here. */
+type Told<S, Root, Way> = S extends boolean ? S : S extends object ? S extends {
+    readonly $ref: infer Reference;
+} ? Root extends Oldest ? Target<Reference, Root, Way> : {
+    readonly allOf: readonly [Target<Reference, Base<S, Root>, Way>, Shape<S, Base<S, Root>, Way>];
+} : Shape<S, Base<S, Root>, Way> : true;
+type Base<S, Root> = S extends {
+    readonly $id: string;
+} ? S : Root;
+/** What a reference leads to; what is not found, and a circle, is told as true: anything. */
+type Target<Reference, Root, Way> = Reference extends Way ? true : Reference extends '#' ? Told<Root, Root, Way | Reference> : Reference extends `${string}${'~' | '%'}${string}` ? true : Reference extends `#/${infer Path}` ? Told<At<Root, Path>, Root, Way | Reference> : true;
+type At<T, Path> = Path extends `${infer Step}/${infer Rest}` ? Step extends keyof T ? At<T[Step], Rest> : true : Path extends keyof T ? T[Path] : true;
+type Shape<S, Root, Way> = {
+    readonly [K in keyof S as Word<K, S, Root>]: Part<K, S[K], Root, Way>;
+};
+/** The word under which json-schema-to-ts is told a keyword; never: it is not told. */
+type Word<K, S, Root> = K extends Same ? K : K extends keyof Words<S, Root> ? Words<S, Root>[K] : never;
+type Same = 'type' | 'const' | 'enum' | 'properties' | 'required' | 'additionalProperties' | 'minItems' | 'maxItems' | 'allOf' | 'anyOf' | 'oneOf';
+interface Words<S, Root> {
+    items: HasPrefix<S, Root> extends true ? 'additionalItems' : 'items';
+    prefixItems: HasPrefix<S, Root> extends true ? 'items' : never;
+    additionalItems: HasPrefix<S, Root> extends true ? never : 'additionalItems';
+    /** It would take the patterns to be for all other members, which may be anything. */
+    patternProperties: IsOpen<S> extends true ? never : 'patternProperties';
+    unevaluatedProperties: S extends {
+        readonly patternProperties: unknown;
+    } ? never : 'unevaluatedProperties';
+}
+type HasPrefix<S, Root> = S extends {
+    readonly prefixItems: readonly unknown[];
+} ? Root extends Old ? false : true : false;
+type IsOpen<S> = S extends {
+    readonly additionalProperties: infer Additional;
+} ? Additional extends true ? true : false : true;
+type Part<K, V, Root, Way> = K extends 'properties' | 'patternProperties' ? {
+    readonly [Name in keyof V]: Told<V[Name], Root, Way>;
+} : K extends 'allOf' | 'anyOf' | 'oneOf' | 'prefixItems' ? Each<V, Root, Way> : K extends 'items' | 'additionalItems' | 'additionalProperties' ? V extends readonly unknown[] ? Each<V, Root, Way> : Told<V, Root, Way> : V;
+type Each<List, Root, Way> = {
+    readonly [I in keyof List]: Told<List[I], Root, Way>;
+};
 
 /** What may be said with a document that is validated beside the event loop. */
 interface BesideOptions {
@@ -2142,4 +2220,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, compareSchemas, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SchemaWords, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

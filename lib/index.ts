@@ -120,15 +120,16 @@ export { compareSchemas, type SchemaBreak, type SchemaComparison } from './schem
 export type { ValidDocument } from './schema-document.js';
 export type { LineSource, LineVerdict, TransformOptions } from './schema-lines.js';
 export type {
-  DocumentOf,
   JsonSchema,
   SchemaDraft,
   SchemaOptions,
+  SchemaWords,
   StandardProps,
   StandardResult,
   StandardSchema,
   Validation,
 } from './schema-options.js';
+export type { DocumentOf } from './schema-types.js';
 export {
   LoadShedder,
   type LoadShedderBounds,

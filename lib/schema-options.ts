@@ -1,11 +1,38 @@
 /** What a schema is made of: its options, and the schemas of other libraries. */
-import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
 import type { NativeSchemaOptions } from './binding-schema.js';
 import type { ValidationFailure } from './errors.js';
 import { checkShape, invalid } from './options.js';
 
-/** A schema as JSON Schema writes it. */
-export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
+/** A schema as JSON Schema writes it: an object of whatever words, or a boolean; or what says such a schema of itself. */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown } | SchemaWords;
+
+/** A schema whose type is an interface or a class: to TypeScript it is one if it has one of these words. A promise has none. */
+export interface SchemaWords {
+  readonly $schema?: unknown;
+  readonly $id?: unknown;
+  readonly $ref?: unknown;
+  readonly $defs?: unknown;
+  readonly definitions?: unknown;
+  readonly type?: unknown;
+  readonly const?: unknown;
+  readonly enum?: unknown;
+  readonly properties?: unknown;
+  readonly additionalProperties?: unknown;
+  readonly patternProperties?: unknown;
+  readonly required?: unknown;
+  readonly items?: unknown;
+  readonly prefixItems?: unknown;
+  readonly allOf?: unknown;
+  readonly anyOf?: unknown;
+  readonly oneOf?: unknown;
+  readonly not?: unknown;
+  readonly format?: unknown;
+  readonly pattern?: unknown;
+  /** What JSON.stringify asks for the schema. */
+  readonly toJSON?: unknown;
+  /** What StandardSchema has, of which Schema is one. */
+  readonly '~standard'?: unknown;
+}
 
 /** The drafts there are. */
 export type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
@@ -48,18 +75,6 @@ export interface StandardProps<T> {
   /** Of types alone: there is no such member. */
   readonly types?: { readonly input: T; readonly output: T } | undefined;
 }
-
-/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
-export type DocumentOf<S> = S extends {
-  readonly '~standard': { readonly types?: { readonly input: infer Input } | undefined };
-}
-  ? Input
-  : S extends JSONSchema
-    ? Known<FromSchema<S>>
-    : unknown;
-
-/** What is any, because its package is not installed, is unknown. */
-type Known<T> = 0 extends 1 & T ? unknown : T;
 
 /** Options of Schema. */
 export interface SchemaOptions {

@@ -16,7 +16,6 @@ import {
   type TransformOptions,
 } from './schema-lines.js';
 import {
-  type DocumentOf,
   type JsonSchema,
   nativeOptions,
   type SchemaOptions,
@@ -25,6 +24,7 @@ import {
   type StandardSchema,
   type Validation,
 } from './schema-options.js';
+import type { DocumentOf } from './schema-types.js';
 
 const VALID: Validation = Object.freeze({ valid: true });
 

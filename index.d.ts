@@ -1946,8 +1946,8 @@ interface BesideOptions {
 declare class Schema<T = unknown> {
     #private;
     /**
-     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
-     * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or the schema is none: a promise, a Map.
+     * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`: what nobody refers to is not looked at.
      */
     constructor(schema: JsonSchema | StandardSchema, options?: SchemaOptions);
     /**
@@ -1989,7 +1989,7 @@ declare class Schema<T = unknown> {
         readonly readable: ReadableStream<Uint8Array>;
         readonly writable: WritableStream<Uint8Array>;
     };
-    /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
+    /** The same as `validate` for each of a list. @throws {InvalidOptionError | DisposedError} */
     validateMany(documents: Iterable<Uint8Array | string>): Validation[];
     /**
      * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle) is

@@ -1,7 +1,8 @@
 /** Contracts: whether a new schema breaks who relies on the old one. */
 import { host } from './host.js';
 import { fromNative, invalid } from './options.js';
-import { type JsonSchema, type StandardSchema, textOf } from './schema-options.js';
+import type { JsonSchema, StandardSchema } from './schema-options.js';
+import { textOf } from './schema-text.js';
 
 /** What a change of a schema breaks, or may break. */
 export interface SchemaBreak {

@@ -1,7 +1,8 @@
 /** What a schema is made of: its options, and the schemas of other libraries. */
 import type { NativeSchemaOptions } from './binding-schema.js';
 import type { ValidationFailure } from './errors.js';
-import { checkShape, invalid } from './options.js';
+import { checkShape, invalid, isPlain } from './options.js';
+import { textOf } from './schema-text.js';
 
 /** A schema as JSON Schema writes it: an object of whatever words, or a boolean; or what says such a schema of itself. */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown } | SchemaWords;
@@ -137,6 +138,7 @@ export function nativeOptions(
   options: SchemaOptions,
 ): { readonly native: NativeSchemaOptions; readonly label: string | undefined } {
   const { label, refs = {}, ...own } = checkShape('schema', options, SHAPES);
+  if (!isPlain(refs)) throw invalid('schema', 'refs', 'a plain object of schemas', refs, label);
   const native = {
     ...own,
     schema: textOf('schema', schema, label),
@@ -146,31 +148,4 @@ export function nativeOptions(
     })),
   };
   return { native, label };
-}
-
-/** A schema as JSON. */
-export function textOf(option: string, schema: unknown, label: string | undefined): string {
-  const own = standard(schema);
-  const expected = 'a JSON Schema: an object or a boolean';
-  if (own !== undefined) {
-    if (typeof own.jsonSchema?.input !== 'function') {
-      throw invalid('schema', option, 'a schema with a JSON Schema ("~standard".jsonSchema)', schema, label);
-    }
-    return JSON.stringify(own.jsonSchema.input({ target: 'draft-2020-12' }));
-  }
-  const isSchema =
-    typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null && !Array.isArray(schema));
-  if (!isSchema) throw invalid('schema', option, expected, schema, label);
-  try {
-    return JSON.stringify(schema);
-  } catch {
-    // A circle, a bigint, or nested deeper than the stack.
-    throw invalid('schema', option, 'a JSON Schema that has a JSON text', schema, label);
-  }
-}
-
-function standard(schema: unknown): StandardSchema['~standard'] | undefined {
-  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
-  const own = (schema as Partial<StandardSchema>)['~standard'];
-  return typeof own === 'object' && own !== null ? own : undefined;
 }

@@ -69,8 +69,8 @@ export class Schema<T = unknown> {
   readonly #jobs: SchemaJobs;
 
   /**
-   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
-   * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
+   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or the schema is none: a promise, a Map.
+   * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`: what nobody refers to is not looked at.
    */
   constructor(schema: JsonSchema | StandardSchema, options: SchemaOptions = {}) {
     const { native: own, label } = nativeOptions(schema, options);
@@ -209,9 +209,19 @@ export class Schema<T = unknown> {
     );
   }
 
-  /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
+  /** The same as `validate` for each of a list. @throws {InvalidOptionError | DisposedError} */
   validateMany(documents: Iterable<Uint8Array | string>): Validation[] {
     const self = checkThis(this);
+    // A string and bytes are iterable too, and each is one document.
+    const isList =
+      typeof documents === 'object' &&
+      documents !== null &&
+      Symbol.iterator in documents &&
+      !ArrayBuffer.isView(documents);
+    if (!isList) {
+      const expected = 'an iterable of documents';
+      throw invalid('schema', 'documents', expected, documents, self.#details.primitive);
+    }
     return Array.from(documents, (document) => self.validate(document));
   }
 

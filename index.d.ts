@@ -1810,14 +1810,24 @@ type StandardResult<T> = {
         readonly path: readonly string[];
     }[];
 };
+/** What a Standard Schema is asked for. */
+interface StandardOptions {
+    /** Such as `'draft-2020-12'`. */
+    readonly target: string;
+    readonly libraryOptions?: Readonly<Record<string, unknown>> | undefined;
+}
 /** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
 interface StandardProps<T> {
     readonly version: 1;
     readonly vendor: 'breakwater';
     readonly validate: (value: unknown) => StandardResult<T>;
+    /**
+     * The schema in one piece: with `$schema`, and what it refers to among its definitions. `target` is its own draft (`'draft-07'`,
+     * `'draft-2020-12'`, …): nothing is translated. @throws {InvalidOptionError} for any other.
+     */
     readonly jsonSchema: {
-        readonly input: () => Record<string, unknown>;
-        readonly output: () => Record<string, unknown>;
+        readonly input: (options?: StandardOptions) => Record<string, unknown>;
+        readonly output: (options?: StandardOptions) => Record<string, unknown>;
     };
     /** Of types alone: there is no such member. */
     readonly types?: {
@@ -1992,7 +2002,7 @@ declare class Schema<T = unknown> {
     /** The same as `validate` for each of a list. @throws {InvalidOptionError | DisposedError} */
     validateMany(documents: Iterable<Uint8Array | string>): Validation[];
     /**
-     * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle) is
+     * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle, NaN) is
      * not. For small schemas a code generator such as ajv is several times faster at this.
      * @throws {DisposedError}
      */
@@ -2220,4 +2230,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, compareSchemas, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SchemaWords, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SchemaWords, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardOptions, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

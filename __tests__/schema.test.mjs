@@ -463,7 +463,8 @@ test('Standard Schema: ours is one, and others are taken by their JSON Schema', 
   const { issues: found } = await standard.validate({ id: 1, items: [{}] });
   assert.deepEqual(found, [{ message: "must have required property 'sku'", path: ['items', '0'] }]);
   assert.equal((await standard.validate(undefined)).issues.length, 1);
-  assert.deepEqual(standard.jsonSchema.input({ target: 'draft-2020-12' }), ORDER);
+  const $schema = 'https://json-schema.org/draft/2020-12/schema';
+  assert.deepEqual(standard.jsonSchema.input({ target: 'draft-2020-12' }), { $schema, ...ORDER });
   assert.equal(new Schema(schema).isValid(JSON.stringify(VALID)), true);
   const foreign = Object.assign(() => {}, {
     '~standard': {

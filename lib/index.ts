@@ -124,6 +124,7 @@ export type {
   SchemaDraft,
   SchemaOptions,
   SchemaWords,
+  StandardOptions,
   StandardProps,
   StandardResult,
   StandardSchema,

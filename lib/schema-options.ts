@@ -64,14 +64,25 @@ export type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path: readonly string[] }[] };
 
+/** What a Standard Schema is asked for. */
+export interface StandardOptions {
+  /** Such as `'draft-2020-12'`. */
+  readonly target: string;
+  readonly libraryOptions?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
 export interface StandardProps<T> {
   readonly version: 1;
   readonly vendor: 'breakwater';
   readonly validate: (value: unknown) => StandardResult<T>;
+  /**
+   * The schema in one piece: with `$schema`, and what it refers to among its definitions. `target` is its own draft (`'draft-07'`,
+   * `'draft-2020-12'`, …): nothing is translated. @throws {InvalidOptionError} for any other.
+   */
   readonly jsonSchema: {
-    readonly input: () => Record<string, unknown>;
-    readonly output: () => Record<string, unknown>;
+    readonly input: (options?: StandardOptions) => Record<string, unknown>;
+    readonly output: (options?: StandardOptions) => Record<string, unknown>;
   };
   /** Of types alone: there is no such member. */
   readonly types?: { readonly input: T; readonly output: T } | undefined;

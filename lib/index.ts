@@ -116,7 +116,12 @@ export {
 } from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
 export { type BesideOptions, Schema } from './schema.js';
-export { compareSchemas, type SchemaBreak, type SchemaComparison } from './schema-compare.js';
+export {
+  type CompareOptions,
+  compareSchemas,
+  type SchemaBreak,
+  type SchemaComparison,
+} from './schema-compare.js';
 export type { ValidDocument } from './schema-document.js';
 export type { LineSource, LineVerdict, TransformOptions } from './schema-lines.js';
 export type {

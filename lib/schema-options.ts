@@ -148,15 +148,19 @@ export function nativeOptions(
   schema: JsonSchema | StandardSchema,
   options: SchemaOptions,
 ): { readonly native: NativeSchemaOptions; readonly label: string | undefined } {
-  const { label, refs = {}, ...own } = checkShape('schema', options, SHAPES);
-  if (!isPlain(refs)) throw invalid('schema', 'refs', 'a plain object of schemas', refs, label);
-  const native = {
-    ...own,
-    schema: textOf('schema', schema, label),
-    refs: Object.entries(refs).map(([uri, ref]) => ({
-      uri,
-      schema: textOf(`refs[${JSON.stringify(uri)}]`, ref, label),
-    })),
-  };
+  const { label, refs, ...own } = checkShape('schema', options, SHAPES);
+  const native = { ...own, schema: textOf('schema', schema, label), refs: nativeRefs(refs, label) };
   return { native, label };
+}
+
+/** The schemas to refer to as the binding takes them. @throws {InvalidOptionError} */
+export function nativeRefs(
+  refs: SchemaOptions['refs'] = {},
+  label: string | undefined,
+): NativeSchemaOptions['refs'] {
+  if (!isPlain(refs)) throw invalid('schema', 'refs', 'a plain object of schemas', refs, label);
+  return Object.entries(refs).map(([uri, ref]) => ({
+    uri,
+    schema: textOf(`refs[${JSON.stringify(uri)}]`, ref, label),
+  }));
 }

@@ -1707,7 +1707,7 @@ declare function retry(options?: RetryOptions): Policy;
  */
 declare class ValidDocument<T> {
     #private;
-    /** The bytes it was opened from; of a string its UTF-8. */
+    /** The bytes it was opened from; of a string its UTF-8, the same each time. */
     get bytes(): Uint8Array;
     /**
      * The value that a JSON Pointer (RFC 6901: `'/customer/id'`, `'/items/0'`, `''` for all of it) leads to, as JSON.parse gives it; undefined
@@ -1720,6 +1720,8 @@ declare class ValidDocument<T> {
     };
     /** The whole of it, parsed when first asked for: the same object each time. */
     toObject(): T;
+    /** What JSON.stringify takes it for: `toObject()`. */
+    toJSON(): T;
 }
 
 /** The verdict of one line. Empty lines are counted and have none. */

@@ -111,6 +111,8 @@ test('an open document gives single fields, and is parsed when it is wanted whol
     assert.equal(open.toObject(), open.toObject());
     assert.deepEqual(open.get(''), value);
     assert.equal(Buffer.from(open.bytes).toString(), document.toString());
+    assert.equal(open.bytes, open.bytes);
+    assert.deepEqual(JSON.parse(JSON.stringify({ open })), { open: value });
     for (const wrong of ['a', '/~', '/~2', 5]) assert.throws(() => open.get(wrong), { option: 'pointer' });
   }
 });

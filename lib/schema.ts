@@ -158,8 +158,10 @@ export class Schema<T = unknown> {
     const self = checkThis(this);
     if (isShort(document)) return self.#at(options, () => self.parse(document));
     return self.#beside(document, options, AS_TEXT, (answer) => {
-      if (typeof answer !== 'string') throw self.#error(self.#failure());
-      return JSON.parse(answer) as T;
+      if (answer === INVALID) throw self.#error(self.#failure());
+      // What is longer than strings may be comes as none: that throws here, as it does in `parse`.
+      if (typeof answer !== 'string') decode(document as Uint8Array, false);
+      return JSON.parse(answer as string) as T;
     });
   }
 

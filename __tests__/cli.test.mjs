@@ -126,11 +126,19 @@ test('what is wrong with a schema is told with its file', () => {
   file('half.json', '{"a":');
   file('good.json', '{"id":1}');
   file('ref.json', { $ref: 'wrong' });
+  file('both.json', { type: 'object', $ref: 'wrong' });
   for (const [args, line] of [
     [['validate', 'wrong.json', 'good.json'], /^wrong\.json: \/type: [^\n]+\n$/],
     [['validate', 'none.json', 'good.json'], /^none\.json: schema must be a JSON Schema[^\n]+\n$/],
     [['validate', 'half.json', 'good.json'], /^half\.json: [^\n]+\n$/],
     [['validate', 'order.json', 'good.json', '--ref', 'a=no.json'], /^ENOENT[^\n]+no\.json[^\n]+\n$/],
+    [['validate', 'ref.json', 'good.json', '--ref', 'wrong=wrong.json'], /^wrong\.json: \/type: [^\n]+\n$/],
+    [['diff', 'ref.json', 'order.json', '--ref', 'wrong=wrong.json'], /^wrong\.json: \/type: [^\n]+\n$/],
+    [
+      ['validate', 'both.json', 'good.json', '--ref', 'wrong=wrong.json'],
+      /^both\.json, or what it refers to: \/type: [^\n]+\n$/,
+    ],
+    [['validate', 'ref.json', 'good.json', '--ref', 'wrong=half.json'], /^half\.json: [^\n]+\n$/],
     [['diff', 'wrong.json', 'order.json'], /^wrong\.json: \/type: [^\n]+\n$/],
     [['diff', 'order.json', 'wrong.json'], /^wrong\.json: \/type: [^\n]+\n$/],
     [['diff', 'order.json', 'none.json'], /^none\.json: new must be a JSON Schema[^\n]+\n$/],

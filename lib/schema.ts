@@ -71,7 +71,7 @@ export class Schema<T = unknown> {
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or the schema is none: a promise, a Map.
-   * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`: what nobody refers to is not looked at.
+   * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`. Of the others only names and references count.
    */
   constructor(schema: JsonSchema | StandardSchema, options: SchemaOptions = {}) {
     const { native: own, label } = nativeOptions(schema, options);

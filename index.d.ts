@@ -1707,7 +1707,7 @@ declare function retry(options?: RetryOptions): Policy;
  */
 declare class ValidDocument<T> {
     #private;
-    /** The bytes it was opened from; of a string its UTF-8. */
+    /** The bytes it was opened from; of a string its UTF-8, the same each time. */
     get bytes(): Uint8Array;
     /**
      * The value that a JSON Pointer (RFC 6901: `'/customer/id'`, `'/items/0'`, `''` for all of it) leads to, as JSON.parse gives it; undefined
@@ -1720,6 +1720,8 @@ declare class ValidDocument<T> {
     };
     /** The whole of it, parsed when first asked for: the same object each time. */
     toObject(): T;
+    /** What JSON.stringify takes it for: `toObject()`. */
+    toJSON(): T;
 }
 
 /** Where lines come from: bytes, or chunks of them that end anywhere. */
@@ -1746,10 +1748,37 @@ interface TransformOptions {
     }>) => unknown) | undefined;
 }
 
-/** A schema as JSON Schema writes it. */
+/** A schema as JSON Schema writes it: an object of whatever words, or a boolean; or what says such a schema of itself. */
 type JsonSchema = boolean | {
     readonly [keyword: string]: unknown;
-};
+} | SchemaWords;
+/** A schema whose type is an interface or a class: to TypeScript it is one if it has one of these words. A promise has none. */
+interface SchemaWords {
+    readonly $schema?: unknown;
+    readonly $id?: unknown;
+    readonly $ref?: unknown;
+    readonly $defs?: unknown;
+    readonly definitions?: unknown;
+    readonly type?: unknown;
+    readonly const?: unknown;
+    readonly enum?: unknown;
+    readonly properties?: unknown;
+    readonly additionalProperties?: unknown;
+    readonly patternProperties?: unknown;
+    readonly required?: unknown;
+    readonly items?: unknown;
+    readonly prefixItems?: unknown;
+    readonly allOf?: unknown;
+    readonly anyOf?: unknown;
+    readonly oneOf?: unknown;
+    readonly not?: unknown;
+    readonly format?: unknown;
+    readonly pattern?: unknown;
+    /** What JSON.stringify asks for the schema. */
+    readonly toJSON?: unknown;
+    /** What StandardSchema has, of which Schema is one. */
+    readonly '~standard'?: unknown;
+}
 /** The drafts there are. */
 type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
 /** What validate answers. */
@@ -1788,14 +1817,24 @@ type StandardResult<T> = {
         readonly path: readonly string[];
     }[];
 };
+/** What a Standard Schema is asked for. */
+interface StandardOptions {
+    /** Such as `'draft-2020-12'`. */
+    readonly target: string;
+    readonly libraryOptions?: Readonly<Record<string, unknown>> | undefined;
+}
 /** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
 interface StandardProps<T> {
     readonly version: 1;
     readonly vendor: 'breakwater';
     readonly validate: (value: unknown) => StandardResult<T>;
+    /**
+     * The schema in one piece: with `$schema`, and what it refers to among its definitions. `target` is its own draft (`'draft-07'`,
+     * `'draft-2020-12'`, …): nothing is translated. @throws {InvalidOptionError} for any other.
+     */
     readonly jsonSchema: {
-        readonly input: () => Record<string, unknown>;
-        readonly output: () => Record<string, unknown>;
+        readonly input: (options?: StandardOptions) => Record<string, unknown>;
+        readonly output: (options?: StandardOptions) => Record<string, unknown>;
     };
     /** Of types alone: there is no such member. */
     readonly types?: {
@@ -1803,16 +1842,6 @@ interface StandardProps<T> {
         readonly output: T;
     } | undefined;
 }
-/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
-type DocumentOf<S> = S extends {
-    readonly '~standard': {
-        readonly types?: {
-            readonly input: infer Input;
-        } | undefined;
-    };
-} ? Input : S extends JSONSchema ? Known<FromSchema<S>> : unknown;
-/** What is any, because its package is not installed, is unknown. */
-type Known<T> = 0 extends 1 & T ? unknown : T;
 /** Options of Schema. */
 interface SchemaOptions {
     /** The draft of a schema that has no `$schema`. @default '2020-12' */
@@ -1855,6 +1884,67 @@ interface SchemaOptions {
     readonly label?: string | undefined;
 }
 
+/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
+type DocumentOf<S> = IsAny<S> extends true ? unknown : S extends {
+    readonly '~standard': {
+        readonly types?: {
+            readonly input: infer Input;
+        } | undefined;
+    };
+} ? Input : Read<Told<S, S, never>>;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Read<S> = S extends JSONSchema ? Known<FromSchema<S>> : unknown;
+/** What is any, because its package is not installed, is unknown. */
+type Known<T> = IsAny<T> extends true ? unknown : T;
+/** A schema whose `$schema` is older than 2020-12. */
+type Old = {
+    readonly $schema: `${string}/draft-0${string}` | `${string}/2019-09/${string}`;
+};
+/** One of a draft where nothing beside `$ref` counts. */
+type Oldest = {
+    readonly $schema: `${string}/draft-0${string}`;
+};
+/** A subschema in the words of json-schema-to-ts. `Root`: what its references start from; `Way`: those that led here. */
+type Told<S, Root, Way> = S extends boolean ? S : S extends object ? S extends {
+    readonly $ref: infer Reference;
+} ? Root extends Oldest ? Target<Reference, Root, Way> : {
+    readonly allOf: readonly [Target<Reference, Base<S, Root>, Way>, Shape<S, Base<S, Root>, Way>];
+} : Shape<S, Base<S, Root>, Way> : true;
+type Base<S, Root> = S extends {
+    readonly $id: string;
+} ? S : Root;
+/** What a reference leads to; what is not found, and a circle, is told as true: anything. */
+type Target<Reference, Root, Way> = Reference extends Way ? true : Reference extends '#' ? Told<Root, Root, Way | Reference> : Reference extends `${string}${'~' | '%'}${string}` ? true : Reference extends `#/${infer Path}` ? Told<At<Root, Path>, Root, Way | Reference> : true;
+type At<T, Path> = Path extends `${infer Step}/${infer Rest}` ? Step extends keyof T ? At<T[Step], Rest> : true : Path extends keyof T ? T[Path] : true;
+type Shape<S, Root, Way> = {
+    readonly [K in keyof S as Word<K, S, Root>]: Part<K, S[K], Root, Way>;
+};
+/** The word under which json-schema-to-ts is told a keyword; never: it is not told. */
+type Word<K, S, Root> = K extends Same ? K : K extends keyof Words<S, Root> ? Words<S, Root>[K] : never;
+type Same = 'type' | 'const' | 'enum' | 'properties' | 'required' | 'additionalProperties' | 'minItems' | 'maxItems' | 'allOf' | 'anyOf' | 'oneOf';
+interface Words<S, Root> {
+    items: HasPrefix<S, Root> extends true ? 'additionalItems' : 'items';
+    prefixItems: HasPrefix<S, Root> extends true ? 'items' : never;
+    additionalItems: HasPrefix<S, Root> extends true ? never : 'additionalItems';
+    /** It would take the patterns to be for all other members, which may be anything. */
+    patternProperties: IsOpen<S> extends true ? never : 'patternProperties';
+    unevaluatedProperties: S extends {
+        readonly patternProperties: unknown;
+    } ? never : 'unevaluatedProperties';
+}
+type HasPrefix<S, Root> = S extends {
+    readonly prefixItems: readonly unknown[];
+} ? Root extends Old ? false : true : false;
+type IsOpen<S> = S extends {
+    readonly additionalProperties: infer Additional;
+} ? Additional extends true ? true : false : true;
+type Part<K, V, Root, Way> = K extends 'properties' | 'patternProperties' ? {
+    readonly [Name in keyof V]: Told<V[Name], Root, Way>;
+} : K extends 'allOf' | 'anyOf' | 'oneOf' | 'prefixItems' ? Each<V, Root, Way> : K extends 'items' | 'additionalItems' | 'additionalProperties' ? V extends readonly unknown[] ? Each<V, Root, Way> : Told<V, Root, Way> : V;
+type Each<List, Root, Way> = {
+    readonly [I in keyof List]: Told<List[I], Root, Way>;
+};
+
 /** What may be said with a document that is validated beside the event loop. */
 interface BesideOptions {
     /** Gives up: the promise rejects in the same turn with the signal's own reason. */
@@ -1873,8 +1963,8 @@ interface BesideOptions {
 declare class Schema<T = unknown> {
     #private;
     /**
-     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
-     * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
+     * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or the schema is none: a promise, a Map.
+     * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`. Of the others only names and references count.
      */
     constructor(schema: JsonSchema | StandardSchema, options?: SchemaOptions);
     /**
@@ -1917,10 +2007,10 @@ declare class Schema<T = unknown> {
         readonly readable: ReadableStream<Uint8Array>;
         readonly writable: WritableStream<Uint8Array | string>;
     };
-    /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
+    /** The same as `validate` for each of a list. @throws {InvalidOptionError | DisposedError} */
     validateMany(documents: Iterable<Uint8Array | string>): Validation[];
     /**
-     * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle) is
+     * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle, NaN) is
      * not. For small schemas a code generator such as ajv is several times faster at this.
      * @throws {DisposedError}
      */
@@ -1932,10 +2022,22 @@ declare class Schema<T = unknown> {
     [Symbol.dispose](): void;
 }
 
+/** Options of compareSchemas. */
+interface CompareOptions {
+    /** The draft of the schemas that have no `$schema`. @default '2020-12' */
+    readonly draft?: SchemaDraft | undefined;
+    /**
+     * The schemas that `$ref` of both contracts may lead to, by URI or plain name. Where the two do not mean the same schema by a name, each
+     * may be a Schema, which brings its own.
+     */
+    readonly refs?: SchemaOptions['refs'];
+}
 /** What a change of a schema breaks, or may break. */
 interface SchemaBreak {
     /** A JSON Pointer into the schema that has to accept: the new one of a request, the old one of a response. */
     readonly path: string;
+    /** Of `refs`, the schema that the path is in; undefined for the contract itself. */
+    readonly uri: string | undefined;
     /** The keyword at its end; empty where it is the schema itself. */
     readonly keyword: string;
     /** Why, in words. */
@@ -1959,7 +2061,7 @@ interface SchemaComparison {
  * ```
  * @throws {InvalidOptionError | SchemaError}
  */
-declare function compareSchemas(older: JsonSchema | StandardSchema, newer: JsonSchema | StandardSchema, side: 'request' | 'response'): SchemaComparison;
+declare function compareSchemas(older: JsonSchema | StandardSchema, newer: JsonSchema | StandardSchema, side: 'request' | 'response', options?: CompareOptions): SchemaComparison;
 
 /** What may be changed with `reconfigure`. Calls of default priority are shed from 0.91 of a bound on. */
 interface LoadShedderBounds {
@@ -2148,4 +2250,4 @@ interface TimeoutOptions {
 declare function timeout(options: TimeoutOptions): Policy;
 
 export { AdaptiveThrottle, BoundedQueue, BreakwaterError, Bulkhead, BulkheadFullError, Cache, CachedResponse, CircuitBreaker, CircuitOpenError, DisposedError, DrainingError, EventLoopMonitor, InvalidOptionError, LoadShedder, ManualClock, NameConflictError, NativeBindingError, OverloadedError, QueueClosedError, QueueFullError, QueueTimeoutError, RateLimitedError, RateLimiter, ReentrantLoadError, RefusedError, RetryBudget, Schema, SchemaError, TimeoutError, TokenBucket, ValidDocument, ValidationError, compareSchemas, fallback, hedge, keyed, list, pipeline, responseCodec, retry, timeout };
-export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };
+export type { Absent, AdaptiveConcurrency, AdaptiveThrottleOptions, AdaptiveThrottleRules, AdaptiveThrottleSnapshot, AltOf, Backoff, BesideOptions, BlockedEvent, BlockedLoop, BoundedQueueEvents, BoundedQueueOptions, BoundedQueueSnapshot, BreakBackoff, BreakerExport, BreakerPermit, BreakerReason, BreakerState, BreakerStateChange, BreakerThresholds, BulkheadAcquireOptions, BulkheadLimitChange, BulkheadLimits, BulkheadOptions, BulkheadPermit, BulkheadSnapshot, BulkheadTryOptions, BulkheadVerdict, CacheCodec, CacheOptions, CachePolicy, CacheRules, CacheSnapshot, Call, CircuitBreakerOptions, CircuitBreakerSnapshot, CodelOptions, CompareOptions, Cost, Decision, DocumentOf, ErrorDetails, EventLoopDelay, EventLoopMonitorOptions, EventLoopMonitorSnapshot, EvictReason, ExecuteOptions, ExponentialBackoff, FailureVerdict, FallbackOptions, GetOrLoadOptions, HedgeOptions, HedgedMessage, IsFailure, Issue, JsonSchema, Keyed, KeyedLimit, KeyedOptions, Kind, Limit, LimitDecision, LimitInForce, LineSource, LineVerdict, Load, LoadShedderBounds, LoadShedderOptions, LoadShedderSnapshot, LoadedMessage, Loader, ManualClockOptions, MemoryShare, NameInUse, NativeKind, Peeked, Policy, PopManyOptions, PopOptions, PriorityOptions, PushOptions, RateLimiterOptions, RateLimiterPolicyOptions, RateLimiterSnapshot, RefusedMessage, RetriedMessage, RetryBudgetOptions, RetryBudgetShares, RetryBudgetSnapshot, RetryEvent, RetryOptions, SchemaBreak, SchemaComparison, SchemaDraft, SchemaOptions, SchemaWords, SetOptions, ShedderMeasure, ShedderMeasures, Skipped, StandardOptions, StandardProps, StandardResult, StandardSchema, TimeoutOptions, TokenBucketOptions, TokenBucketPolicyOptions, TokenBucketSnapshot, TransformOptions, Validation, ValidationFailure, WaitOptions };

@@ -4,6 +4,7 @@ import './examples/lru-cache.mjs';
 import './examples/opossum.mjs';
 import './examples/p-queue.mjs';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import express from 'express';
 import Fastify from 'fastify';
@@ -91,4 +92,26 @@ test('examples/webhook.mjs takes what is signed and as agreed, and ends by itsel
   assert.match(stdout, /^a name twice: 400\n {2}#\/\w+ must NOT have two members of one name$/m);
   assert.match(stdout, /^not JSON: 415$/m);
   assert.match(stdout, /^in the queue: 1, \d+ bytes as they came$/m);
+});
+
+test('examples/ndjson.mjs passes on what is as agreed, and says where the rest stands', async () => {
+  const results = new URL('../benches/results/2026-11-23-amd-epyc-2-cpus.jsonl', import.meta.url);
+  const lines = readFileSync(results, 'utf8').trimEnd().split('\n');
+  const good = lines.map((line) => JSON.parse(line).ns > 0);
+  const [bad, second] = [good.indexOf(false), good.indexOf(false, good.indexOf(false) + 1)];
+  const offset = Buffer.byteLength(`${lines.slice(0, second).join('\n')}\n`);
+  const { code, stdout, stderr } = await runScript("import './examples/ndjson.mjs';");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  const said = stdout.split('\n');
+  assert.equal(said[0], `line ${bad + 1}, byte 0: it must have required property 'bench'`);
+  assert.equal(said[1], `line ${second + 1}, byte ${offset}: it must have required property 'ns'`);
+  const passed = good.filter(Boolean).length;
+  assert.equal(said[3], `and ${lines.length - passed - 3} more`);
+  assert.match(stdout, new RegExp(`^passed on: ${passed} measurements of \\d+ benches$`, 'm'));
+  assert.match(
+    stdout,
+    new RegExp(`^valid: ${passed} · not as agreed: ${lines.length - passed} · no JSON: 0$`, 'm'),
+  );
+  const last = good.lastIndexOf(false);
+  assert.ok(stdout.includes(`line ${last + 1} begins: ${lines[last].slice(0, 60)}\n`), stdout);
 });

@@ -1,12 +1,7 @@
-// compareSchemas, as a user meets it: the rules have their tests in crates/schema/tests. And the command line.
+// compareSchemas, as a user meets it: the rules have their tests in crates/schema/tests.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { compareSchemas } from 'breakwater';
+import { test } from 'node:test';
+import { compareSchemas, Schema } from 'breakwater';
 import './helpers/rejections.mjs';
 
 const OLD = {
@@ -78,78 +73,60 @@ test('schemas that do not compile and sides that there are not', () => {
   assert.throws(() => compareSchemas({}, { type: 'x' }, 'request'), { code: 'ERR_SCHEMA', uri: 'new' });
   assert.throws(() => compareSchemas({}, {}, 'both'), { option: 'side' });
   assert.throws(() => compareSchemas('{}', {}, 'request'), { option: 'old' });
+  assert.throws(() => compareSchemas({}, {}, 'request', { draft: '5' }), { option: 'draft' });
+  assert.throws(() => compareSchemas({}, {}, 'request', { refs: [] }), { option: 'refs' });
+  assert.throws(() => compareSchemas({}, {}, 'request', { refs: { a: 5 } }), { option: 'refs["a"]' });
+  assert.throws(() => compareSchemas({}, {}, 'request', { formats: true }), { option: 'formats' });
+  assert.throws(() => compareSchemas({ $ref: 'a' }, {}, 'request', { refs: { a: { type: 'x' } } }), {
+    code: 'ERR_SCHEMA',
+  });
 });
 
-const folder = mkdtempSync(join(tmpdir(), 'breakwater-'));
-after(() => rmSync(folder, { recursive: true }));
-const file = (name, content) => {
-  const path = join(folder, name);
-  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
-  return path;
-};
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const cli = (args, input) =>
-  spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', input, cwd: folder });
-
-test('the command line validates NDJSON by the line, and a file as a whole', () => {
-  file('order.json', OLD);
-  file('orders.ndjson', '{"id":1}\n{"id":"x"}\n\n{"name":"y"}\n{');
-  const { status, stdout, stderr } = cli(['validate', 'order.json', 'orders.ndjson']);
-  assert.equal(
-    stdout,
-    [
-      'orders.ndjson:2: /id must be integer',
-      "orders.ndjson:4: must have required property 'id'",
-      'orders.ndjson:5: must be JSON: expected a name in quotes',
-      '',
-    ].join('\n'),
-  );
-  assert.equal(stderr, 'orders.ndjson: 4 documents, 3 not valid\n');
-  assert.equal(status, 1);
-  file('good.json', '{\n"id": 1\n}');
+test('contracts refer to other schemas, and a break says in which of them it is', () => {
+  const refs = {
+    'order@1': { type: 'object', properties: { price: { $ref: 'https://example.com/money.json' } } },
+    'order@2': { type: 'object', properties: { price: { $ref: 'cents' } } },
+    'https://example.com/money.json': { minimum: 0 },
+    cents: { minimum: 0, multipleOf: 1 },
+    broken: { type: 'nothing that there is' },
+  };
+  const compared = (side) => compareSchemas({ $ref: 'order@1' }, { $ref: 'order@2' }, side, { refs });
+  const { compatible, breaks } = compared('request');
+  assert.equal(compatible, false);
   assert.deepEqual(
-    [
-      cli(['validate', 'order.json', 'good.json']).status,
-      cli(['validate', 'order.json', '-'], '{"id":1}\n').status,
-    ],
-    [0, 0],
+    breaks.map(({ uri, path, kind }) => ({ uri, path, kind })),
+    [{ uri: 'cents', path: '/multipleOf', kind: 'broken' }],
   );
-  file('bad.json', '{"id": 1, "name": 5}');
-  assert.equal(cli(['validate', 'order.json', 'bad.json']).stdout, 'bad.json: /name must be string\n');
-  file('ref.json', { $ref: 'order' });
-  assert.equal(cli(['validate', 'ref.json', 'bad.json', '--ref', 'order=order.json']).status, 1);
-  assert.equal(cli(['validate', 'order.json', 'extra.json', '--reject-unknown']).status, 2);
-  file('extra.json', '{"id":1,"x":1}');
-  assert.equal(cli(['validate', 'order.json', 'extra.json', '--reject-unknown']).status, 1);
+  assert.equal(compared('response').compatible, true);
+  const [own] = compareSchemas({ maxLength: 5 }, { maxLength: 4 }, 'request').breaks;
+  assert.deepEqual([own.uri, own.path], [undefined, '/maxLength']);
 });
 
-test('the command line compares, and says by its exit code what came of it', () => {
-  file('old.json', OLD);
-  file('new.json', with_({ required: ['id', 'name'] }));
-  const { status, stdout } = cli(['diff', 'old.json', 'new.json']);
-  assert.equal(status, 1);
-  assert.match(stdout, /^broken: new\.json#\/required: /);
-  assert.equal(cli(['diff', 'old.json', 'new.json', '--response']).status, 0);
-  file('a.json', { pattern: '^(a|b)*$' });
-  file('b.json', { pattern: '^[ab]*$' });
-  assert.equal(cli(['diff', 'a.json', 'b.json']).status, 3);
+test('where a name means another schema in each contract, each brings its own', () => {
+  const order = (limit) =>
+    new Schema(
+      { properties: { note: { $ref: 'note' } } },
+      { refs: { note: { maxLength: limit } }, draft: '7' },
+    );
+  assert.equal(compareSchemas(order(20), order(50), 'request').compatible, true);
+  assert.equal(compareSchemas(order(50), order(20), 'request').compatible, false);
 });
 
-test('the command line says how it is called', () => {
-  for (const args of [
-    [],
-    ['validate'],
-    ['validate', 'x'],
-    ['guess', 'a', 'b'],
-    ['diff', 'a', 'b', 'c'],
-    ['diff', 'no.json', 'no.json'],
-    ['validate', '--wrong', 'a', 'b'],
-  ]) {
-    const { status, stderr, stdout } = cli(args);
-    assert.deepEqual([status, stdout], [2, ''], args.join(' '));
-    assert.match(stderr, /breakwater validate <schema\.json>/);
-  }
-  const { status, stdout } = cli(['--help']);
-  assert.equal(status, 0);
-  assert.match(stdout, /breakwater diff/);
+test('a draft that schemas do not say is said beside them', () => {
+  const pair = (second) => ({ type: 'array', items: [{ type: 'string' }, { type: second }] });
+  const compared = (older, newer) => compareSchemas(older, newer, 'request', { draft: '7' }).compatible;
+  assert.equal(compared(pair('integer'), pair('number')), true);
+  assert.equal(compared(pair('number'), pair('integer')), false);
+  assert.throws(() => compareSchemas(pair('number'), pair('integer'), 'request'), { code: 'ERR_SCHEMA' });
+});
+
+test('what a reference leads to and cannot be followed for certain is not known', () => {
+  const refs = { tree: { $dynamicAnchor: 'node', items: { $dynamicRef: '#node' } } };
+  const { compatible, breaks } = compareSchemas({ type: 'array' }, { $ref: 'tree' }, 'request', { refs });
+  assert.deepEqual([compatible, breaks.length, breaks[0].kind], ['unknown', 1, 'unproven']);
+});
+
+test('contracts may have expressions that look around', () => {
+  const old = { pattern: '^(?!x)y' };
+  assert.equal(compareSchemas(old, { ...old, title: 'again' }, 'request').compatible, true);
 });

@@ -111,6 +111,8 @@ test('an open document gives single fields, and is parsed when it is wanted whol
     assert.equal(open.toObject(), open.toObject());
     assert.deepEqual(open.get(''), value);
     assert.equal(Buffer.from(open.bytes).toString(), document.toString());
+    assert.equal(open.bytes, open.bytes);
+    assert.deepEqual(JSON.parse(JSON.stringify({ open })), { open: value });
     for (const wrong of ['a', '/~', '/~2', 5]) assert.throws(() => open.get(wrong), { option: 'pointer' });
   }
 });
@@ -468,7 +470,8 @@ test('Standard Schema: ours is one, and others are taken by their JSON Schema', 
   const { issues: found } = await standard.validate({ id: 1, items: [{}] });
   assert.deepEqual(found, [{ message: "must have required property 'sku'", path: ['items', '0'] }]);
   assert.equal((await standard.validate(undefined)).issues.length, 1);
-  assert.deepEqual(standard.jsonSchema.input({ target: 'draft-2020-12' }), ORDER);
+  const $schema = 'https://json-schema.org/draft/2020-12/schema';
+  assert.deepEqual(standard.jsonSchema.input({ target: 'draft-2020-12' }), { $schema, ...ORDER });
   assert.equal(new Schema(schema).isValid(JSON.stringify(VALID)), true);
   const foreign = Object.assign(() => {}, {
     '~standard': {

@@ -54,6 +54,8 @@ export interface NativeComparison {
   readonly compatible: boolean | null;
   readonly breaks: readonly {
     readonly path: string;
+    /** Null: the schema itself. */
+    readonly uri?: string | null;
     readonly keyword: string;
     readonly reason: string;
     readonly broken: boolean;
@@ -62,6 +64,11 @@ export interface NativeComparison {
 
 export interface NativeSchemas {
   schemaDefaults(): Readonly<Record<string, number>>;
-  compareSchemas(older: string, newer: string, response: boolean): NativeComparison;
+  compareSchemas(
+    older: string,
+    newer: string,
+    response: boolean,
+    options: Pick<NativeSchemaOptions, 'draft' | 'refs'>,
+  ): NativeComparison;
   openSchema(host: number, options: NativeSchemaOptions): Opened<SchemaFunctions>;
 }

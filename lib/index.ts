@@ -116,21 +116,28 @@ export {
 } from './queue.js';
 export { type RetryEvent, type RetryOptions, retry } from './retry.js';
 export { type BesideOptions, Schema } from './schema.js';
-export { compareSchemas, type SchemaBreak, type SchemaComparison } from './schema-compare.js';
+export {
+  type CompareOptions,
+  compareSchemas,
+  type SchemaBreak,
+  type SchemaComparison,
+} from './schema-compare.js';
 export type { ValidDocument } from './schema-document.js';
 export type { LineSource } from './schema-input.js';
 export type { TransformOptions } from './schema-line-streams.js';
 export type { LineVerdict } from './schema-lines.js';
 export type {
-  DocumentOf,
   JsonSchema,
   SchemaDraft,
   SchemaOptions,
+  SchemaWords,
+  StandardOptions,
   StandardProps,
   StandardResult,
   StandardSchema,
   Validation,
 } from './schema-options.js';
+export type { DocumentOf } from './schema-types.js';
 export {
   LoadShedder,
   type LoadShedderBounds,

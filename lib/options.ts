@@ -48,9 +48,21 @@ export function describe(value: unknown): string {
 }
 
 /** Whether it is an array; of a revoked proxy nobody can say. */
-function isArray(value: unknown): boolean {
+export function isArray(value: unknown): boolean {
   try {
     return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether it is an object as literals and JSON.parse make them, of whatever realm; and nothing that can be awaited. */
+export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    const isOfClass = prototype !== null && Object.getPrototypeOf(prototype) !== null;
+    return !isOfClass && typeof (value as { then?: unknown }).then !== 'function';
   } catch {
     return false;
   }

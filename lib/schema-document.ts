@@ -19,6 +19,7 @@ export class ValidDocument<T> {
   readonly #label: string | undefined;
   #number: number;
   #object: T | undefined;
+  #bytes: Uint8Array | undefined;
 
   /** @internal */
   constructor(
@@ -33,9 +34,10 @@ export class ValidDocument<T> {
     this.#label = label;
   }
 
-  /** The bytes it was opened from; of a string its UTF-8. */
+  /** The bytes it was opened from; of a string its UTF-8, the same each time. */
   get bytes(): Uint8Array {
-    return typeof this.#input === 'string' ? Buffer.from(this.#input) : this.#input;
+    this.#bytes ??= typeof this.#input === 'string' ? Buffer.from(this.#input) : this.#input;
+    return this.#bytes;
   }
 
   /**
@@ -77,6 +79,11 @@ export class ValidDocument<T> {
   toObject(): T {
     this.#object ??= this.get('') as T;
     return this.#object;
+  }
+
+  /** What JSON.stringify takes it for: `toObject()`. */
+  toJSON(): T {
+    return this.toObject();
   }
 
   #reopen(): void {

@@ -1,11 +1,39 @@
 /** What a schema is made of: its options, and the schemas of other libraries. */
-import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
 import type { NativeSchemaOptions } from './binding-schema.js';
 import type { ValidationFailure } from './errors.js';
-import { checkShape, invalid } from './options.js';
+import { checkShape, invalid, isPlain } from './options.js';
+import { textOf } from './schema-text.js';
 
-/** A schema as JSON Schema writes it. */
-export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
+/** A schema as JSON Schema writes it: an object of whatever words, or a boolean; or what says such a schema of itself. */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown } | SchemaWords;
+
+/** A schema whose type is an interface or a class: to TypeScript it is one if it has one of these words. A promise has none. */
+export interface SchemaWords {
+  readonly $schema?: unknown;
+  readonly $id?: unknown;
+  readonly $ref?: unknown;
+  readonly $defs?: unknown;
+  readonly definitions?: unknown;
+  readonly type?: unknown;
+  readonly const?: unknown;
+  readonly enum?: unknown;
+  readonly properties?: unknown;
+  readonly additionalProperties?: unknown;
+  readonly patternProperties?: unknown;
+  readonly required?: unknown;
+  readonly items?: unknown;
+  readonly prefixItems?: unknown;
+  readonly allOf?: unknown;
+  readonly anyOf?: unknown;
+  readonly oneOf?: unknown;
+  readonly not?: unknown;
+  readonly format?: unknown;
+  readonly pattern?: unknown;
+  /** What JSON.stringify asks for the schema. */
+  readonly toJSON?: unknown;
+  /** What StandardSchema has, of which Schema is one. */
+  readonly '~standard'?: unknown;
+}
 
 /** The drafts there are. */
 export type SchemaDraft = '4' | '6' | '7' | '2019-09' | '2020-12';
@@ -36,30 +64,29 @@ export type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path: readonly string[] }[] };
 
+/** What a Standard Schema is asked for. */
+export interface StandardOptions {
+  /** Such as `'draft-2020-12'`. */
+  readonly target: string;
+  readonly libraryOptions?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** What Schema exposes of itself: Standard Schema v1, with its JSON Schema part. */
 export interface StandardProps<T> {
   readonly version: 1;
   readonly vendor: 'breakwater';
   readonly validate: (value: unknown) => StandardResult<T>;
+  /**
+   * The schema in one piece: with `$schema`, and what it refers to among its definitions. `target` is its own draft (`'draft-07'`,
+   * `'draft-2020-12'`, …): nothing is translated. @throws {InvalidOptionError} for any other.
+   */
   readonly jsonSchema: {
-    readonly input: () => Record<string, unknown>;
-    readonly output: () => Record<string, unknown>;
+    readonly input: (options?: StandardOptions) => Record<string, unknown>;
+    readonly output: (options?: StandardOptions) => Record<string, unknown>;
   };
   /** Of types alone: there is no such member. */
   readonly types?: { readonly input: T; readonly output: T } | undefined;
 }
-
-/** The documents that a schema describes, as far as types can say; unknown where json-schema-to-ts is not installed. */
-export type DocumentOf<S> = S extends {
-  readonly '~standard': { readonly types?: { readonly input: infer Input } | undefined };
-}
-  ? Input
-  : S extends JSONSchema
-    ? Known<FromSchema<S>>
-    : unknown;
-
-/** What is any, because its package is not installed, is unknown. */
-type Known<T> = 0 extends 1 & T ? unknown : T;
 
 /** Options of Schema. */
 export interface SchemaOptions {
@@ -121,41 +148,19 @@ export function nativeOptions(
   schema: JsonSchema | StandardSchema,
   options: SchemaOptions,
 ): { readonly native: NativeSchemaOptions; readonly label: string | undefined } {
-  const { label, refs = {}, ...own } = checkShape('schema', options, SHAPES);
-  const native = {
-    ...own,
-    schema: textOf('schema', schema, label),
-    refs: Object.entries(refs).map(([uri, ref]) => ({
-      uri,
-      schema: textOf(`refs[${JSON.stringify(uri)}]`, ref, label),
-    })),
-  };
+  const { label, refs, ...own } = checkShape('schema', options, SHAPES);
+  const native = { ...own, schema: textOf('schema', schema, label), refs: nativeRefs(refs, label) };
   return { native, label };
 }
 
-/** A schema as JSON. */
-export function textOf(option: string, schema: unknown, label: string | undefined): string {
-  const own = standard(schema);
-  const expected = 'a JSON Schema: an object or a boolean';
-  if (own !== undefined) {
-    if (typeof own.jsonSchema?.input !== 'function') {
-      throw invalid('schema', option, 'a schema with a JSON Schema ("~standard".jsonSchema)', schema, label);
-    }
-    return JSON.stringify(own.jsonSchema.input({ target: 'draft-2020-12' }));
-  }
-  const isSchema =
-    typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null && !Array.isArray(schema));
-  if (!isSchema) throw invalid('schema', option, expected, schema, label);
-  try {
-    return JSON.stringify(schema);
-  } catch {
-    // A circle, a bigint, or nested deeper than the stack.
-    throw invalid('schema', option, 'a JSON Schema that has a JSON text', schema, label);
-  }
-}
-
-function standard(schema: unknown): StandardSchema['~standard'] | undefined {
-  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
-  const own = (schema as Partial<StandardSchema>)['~standard'];
-  return typeof own === 'object' && own !== null ? own : undefined;
+/** The schemas to refer to as the binding takes them. @throws {InvalidOptionError} */
+export function nativeRefs(
+  refs: SchemaOptions['refs'] = {},
+  label: string | undefined,
+): NativeSchemaOptions['refs'] {
+  if (!isPlain(refs)) throw invalid('schema', 'refs', 'a plain object of schemas', refs, label);
+  return Object.entries(refs).map(([uri, ref]) => ({
+    uri,
+    schema: textOf(`refs[${JSON.stringify(uri)}]`, ref, label),
+  }));
 }

@@ -4,6 +4,7 @@ import type { SchemaFunctions } from './binding-schema.js';
 import { DisposedError, type ErrorDetails, ValidationError, type ValidationFailure } from './errors.js';
 import { collectWith, host } from './host.js';
 import { checkShape, checkSignal, fromNative, invalid } from './options.js';
+import type { SchemaSource } from './schema-bundle.js';
 import { ValidDocument } from './schema-document.js';
 import { encode, isWellFormed } from './schema-encode.js';
 import { inputOf, type LineSource } from './schema-input.js';
@@ -11,15 +12,15 @@ import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, SchemaJobs } from './schema
 import { lineTransform, lineTransformStream, type TransformOptions } from './schema-line-streams.js';
 import { type AskBlock, type LineVerdict, LineVerdicts } from './schema-lines.js';
 import {
-  type DocumentOf,
   type JsonSchema,
   nativeOptions,
   type SchemaOptions,
   type StandardProps,
-  type StandardResult,
   type StandardSchema,
   type Validation,
 } from './schema-options.js';
+import { jsonOf, standardProps } from './schema-standard.js';
+import type { DocumentOf } from './schema-types.js';
 
 const VALID: Validation = Object.freeze({ valid: true });
 
@@ -59,18 +60,18 @@ export class Schema<T = unknown> {
   readonly #functions: SchemaFunctions;
   readonly #handle: number;
   readonly #details: ErrorDetails;
-  readonly #text: string;
+  readonly #source: SchemaSource;
   readonly #maxBytes: number;
   readonly #jobs: SchemaJobs;
 
   /**
-   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
-   * @throws {SchemaError} when the schema, or one of `refs`, does not compile.
+   * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range, or the schema is none: a promise, a Map.
+   * @throws {SchemaError} when the schema does not compile, or what it leads to among `refs`. Of the others only names and references count.
    */
   constructor(schema: JsonSchema | StandardSchema, options: SchemaOptions = {}) {
     const { native: own, label } = nativeOptions(schema, options);
     this.#details = { kind: 'schema', primitive: label };
-    this.#text = own.schema;
+    this.#source = { schema: own.schema, refs: own.refs, draft: own.draft };
     const { id, native } = host();
     try {
       const { functions, handle, state } = native.openSchema(id, own);
@@ -152,8 +153,10 @@ export class Schema<T = unknown> {
     const self = checkThis(this);
     if (isShort(document)) return self.#at(options, () => self.parse(document));
     return self.#beside(document, options, AS_TEXT, (answer) => {
-      if (typeof answer !== 'string') throw self.#error(self.#failure());
-      return JSON.parse(answer) as T;
+      if (answer === INVALID) throw self.#error(self.#failure());
+      // What is longer than strings may be comes as none: that throws here, as it does in `parse`.
+      if (typeof answer !== 'string') decode(document as Uint8Array, false);
+      return JSON.parse(answer as string) as T;
     });
   }
 
@@ -197,42 +200,37 @@ export class Schema<T = unknown> {
     );
   }
 
-  /** The same as `validate` for each. @throws {InvalidOptionError | DisposedError} */
+  /** The same as `validate` for each of a list. @throws {InvalidOptionError | DisposedError} */
   validateMany(documents: Iterable<Uint8Array | string>): Validation[] {
     const self = checkThis(this);
+    // A string and bytes are iterable too, and each is one document.
+    const isList =
+      typeof documents === 'object' &&
+      documents !== null &&
+      Symbol.iterator in documents &&
+      !ArrayBuffer.isView(documents);
+    if (!isList) {
+      const expected = 'an iterable of documents';
+      throw invalid('schema', 'documents', expected, documents, self.#details.primitive);
+    }
     return Array.from(documents, (document) => self.validate(document));
   }
 
   /**
-   * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle) is
+   * Whether a value in memory is valid: what JSON.stringify makes of it. What has no JSON (undefined, a function, a bigint, a circle, NaN) is
    * not. For small schemas a code generator such as ajv is several times faster at this.
    * @throws {DisposedError}
    */
   check(value: unknown): value is T {
     const self = checkThis(this);
-    const text = jsonOf(value);
-    return text !== undefined && self.isValid(text);
+    // What has no JSON is as little a document as an empty text.
+    return self.isValid(jsonOf(value) ?? '');
   }
 
   /** Standard Schema v1, with its JSON Schema part. Values are checked as `check` does it, and given back as they are. */
   get '~standard'(): StandardProps<T> {
     const self = checkThis(this);
-    const text = self.#text;
-    const jsonSchema = (): Record<string, unknown> => JSON.parse(text);
-    return {
-      version: 1,
-      vendor: 'breakwater',
-      validate(value: unknown): StandardResult<T> {
-        const json = jsonOf(value);
-        if (json === undefined) return { issues: [{ message: 'must be a value that has JSON', path: [] }] };
-        const found = self.validate(json);
-        if (found.valid) return { value: value as T };
-        return {
-          issues: found.errors.map(({ message, instancePath }) => ({ message, path: steps(instancePath) })),
-        };
-      },
-      jsonSchema: { input: jsonSchema, output: jsonSchema },
-    };
+    return standardProps(self.#source, self.#details.primitive, (text) => self.validate(text));
   }
 
   /** Lets go of the compiled schema: later calls throw DisposedError; open documents stay. A second call does nothing. */
@@ -334,17 +332,4 @@ function decode(bytes: Uint8Array, isAscii: boolean): string {
 
 function isShort(document: Uint8Array | string): boolean {
   return !(document?.length > INLINE_BYTES);
-}
-
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return undefined;
-  }
-}
-
-function steps(pointer: string): string[] {
-  const unescaped = (step: string) => step.replaceAll('~1', '/').replaceAll('~0', '~');
-  return pointer === '' ? [] : pointer.slice(1).split('/').map(unescaped);
 }

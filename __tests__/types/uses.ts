@@ -14,6 +14,7 @@ import {
   type CachedResponse,
   type Call,
   CircuitBreaker,
+  compareSchemas,
   type Decision,
   EventLoopMonitor,
   type EventLoopMonitorSnapshot,
@@ -353,9 +354,79 @@ export async function schemas(): Promise<void> {
   const [first, second]: [unknown, unknown] = document.pick(['/id', '/x']);
   for await (const verdict of stated.validateLines(['{}\n'])) if (!verdict.valid) void verdict.errors;
   const own = Schema.from(stated).parse('{}').id;
+  new Schema({ $ref: 'order' }, { refs: { order: stated, 'of/its/own': { 'x-mine': 1 } } });
   void [id, tags, first, second, own];
   // @ts-expect-error there is no such draft
   new Schema({}, { draft: '3' });
+}
+
+/** A schema as many write it down: an interface has no index signature. */
+interface Written {
+  readonly type: string;
+  readonly properties?: Record<string, Written>;
+}
+
+export function schemasOfOtherTypes(written: Written, any: object, promised: Promise<Written>): void {
+  const schemas = [new Schema(written), Schema.from(any), new Schema({ 'x-mine': 1 }, { refs: { written } })];
+  holds<Same<ReturnType<(typeof schemas)[1]['parse']>, unknown>>();
+  compareSchemas(written, { type: 'object' }, 'request');
+  expressValidate({ schema: written });
+  // @ts-expect-error it was not awaited
+  new Schema(promised);
+  // @ts-expect-error it was not awaited
+  Schema.from(promised);
+  // @ts-expect-error a list is no schema
+  new Schema([written]);
+}
+
+/** What Schema.from says of a document is never more than the schema does. */
+export function inferred(): void {
+  const filled = Schema.from({
+    type: 'object',
+    properties: { n: { type: 'number', default: 1 }, nullable: { type: 'string', nullable: true } },
+    additionalProperties: false,
+  }).parse('{}');
+  holds<Same<typeof filled, { n?: number; nullable?: string }>>();
+  const pair = Schema.from({
+    type: 'array',
+    prefixItems: [{ type: 'string' }, { type: 'number' }],
+    items: false,
+    minItems: 2,
+  }).parse('["a",1]');
+  holds<Same<typeof pair, [string, number]>>();
+  const nested = Schema.from({
+    type: 'object',
+    required: ['row'],
+    properties: {
+      row: {
+        anyOf: [{ type: 'array', prefixItems: [{ $ref: '#/$defs/name' }], items: { type: 'boolean' } }],
+      },
+    },
+    $defs: { name: { type: 'string' } },
+  }).parse('{"row":[]}');
+  holds<Same<typeof nested.row, [] | [string] | [string, ...boolean[]]>>();
+  const old = Schema.from({
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    type: 'array',
+    items: [{ type: 'string' }],
+    additionalItems: false,
+  }).parse('[]');
+  holds<Same<typeof old, [] | [string]>>();
+  const elsewhere = Schema.from(
+    { type: 'object', properties: { order: { $ref: 'order' } }, additionalProperties: false },
+    { refs: { order: true } },
+  ).parse('{}');
+  holds<Same<typeof elsewhere, { order?: unknown }>>();
+  const tree = Schema.from({
+    type: 'object',
+    properties: { name: { type: 'string' }, children: { type: 'array', items: { $ref: '#' } } },
+    additionalProperties: false,
+  }).parse('{}');
+  holds<Same<NonNullable<(typeof tree)['children']>[number]['name'], string | undefined>>();
+  const patterns = Schema.from({ type: 'object', patternProperties: { '^x-': { type: 'string' } } }).parse(
+    '{}',
+  );
+  holds<Same<(typeof patterns)['other'], unknown>>();
 }
 
 export async function validatedBodies(): Promise<void> {

@@ -145,7 +145,7 @@ impl<'a> Graph<'a> {
 }
 
 /// The subschemas that a keyword holds, with the step that leads to each.
-fn below<'a>(word: &str, value: &'a Value) -> Vec<(Option<String>, &'a Value)> {
+pub(crate) fn below<'a>(word: &str, value: &'a Value) -> Vec<(Option<String>, &'a Value)> {
     let mut found = Vec::new();
     match value {
         Value::Object(_) | Value::Bool(_) if keywords::holds_one(word) => {

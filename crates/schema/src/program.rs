@@ -185,10 +185,10 @@ fn build(
 }
 
 /// What schemas without a URI are relative to, and their plain names.
-const BASE: &str = "schema:///";
+pub(crate) const BASE: &str = "schema:///";
 
 /// A name as a URI.
-fn absolute(name: &str) -> String {
+pub(crate) fn absolute(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{BASE}{name}") }
 }
 

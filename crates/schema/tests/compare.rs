@@ -16,3 +16,5 @@ fn paths(comparison: &Comparison) -> Vec<&str> {
 mod hostile;
 #[path = "compare/law.rs"]
 mod law;
+#[path = "compare/references.rs"]
+mod references;

@@ -26,7 +26,7 @@ pub(super) enum Draft {
 
 impl Draft {
     /// The draft that `$schema` names; `None` for a dialect that is not known.
-    fn of(schema: &Value) -> Option<Self> {
+    pub(super) fn of(schema: &Value) -> Option<Self> {
         let Some(uri) = schema.get("$schema") else { return Some(Self::Twenty) };
         match uri.as_str()?.trim_end_matches('#') {
             "http://json-schema.org/draft-04/schema" => Some(Self::Four),
@@ -35,6 +35,54 @@ impl Draft {
             "https://json-schema.org/draft/2019-09/schema" => Some(Self::Nineteen),
             "https://json-schema.org/draft/2020-12/schema" => Some(Self::Twenty),
             _ => None,
+        }
+    }
+
+    /// The engine's draft as ours.
+    pub(super) fn named(draft: jsonschema::Draft) -> Option<Self> {
+        match draft {
+            jsonschema::Draft::Draft4 => Some(Self::Four),
+            jsonschema::Draft::Draft6 => Some(Self::Six),
+            jsonschema::Draft::Draft7 => Some(Self::Seven),
+            jsonschema::Draft::Draft201909 => Some(Self::Nineteen),
+            jsonschema::Draft::Draft202012 => Some(Self::Twenty),
+            _ => None,
+        }
+    }
+
+    /// What `$schema` names it.
+    pub(super) fn dialect(self) -> &'static str {
+        match self {
+            Self::Four => "http://json-schema.org/draft-04/schema#",
+            Self::Six => "http://json-schema.org/draft-06/schema#",
+            Self::Seven => "http://json-schema.org/draft-07/schema#",
+            Self::Nineteen => "https://json-schema.org/draft/2019-09/schema",
+            Self::Twenty => "https://json-schema.org/draft/2020-12/schema",
+        }
+    }
+
+    /// The names of places that an object has.
+    pub(super) fn anchors(self, object: &Map<String, Value>) -> Vec<&str> {
+        if self >= Self::Nineteen {
+            return ["$anchor", "$dynamicAnchor"]
+                .iter()
+                .filter_map(|key| object.get(*key)?.as_str())
+                .collect();
+        }
+        if object.contains_key("$ref") {
+            return Vec::new();
+        }
+        let key = if self == Self::Four { "id" } else { "$id" };
+        let anchor = object.get(key).and_then(Value::as_str).and_then(|uri| uri.strip_prefix('#'));
+        anchor.into_iter().collect()
+    }
+
+    /// References of the draft that mean what the way to them says.
+    pub(super) fn dynamic_references(self) -> &'static [&'static str] {
+        match self {
+            Self::Nineteen => &["$recursiveRef"],
+            Self::Twenty => &["$dynamicRef"],
+            _ => &[],
         }
     }
 
@@ -139,13 +187,7 @@ impl<'a> Arena<'a> {
             self.documents[document].resources.push(resource);
             self.nodes[id as usize].resource = Some(home);
         }
-        let mut anchors = vec![];
-        if draft >= Draft::Nineteen {
-            anchors.extend(["$anchor", "$dynamicAnchor"].iter().filter_map(|key| object.get(*key)?.as_str()));
-        } else if !object.contains_key("$ref") {
-            let key = if draft == Draft::Four { "id" } else { "$id" };
-            anchors.extend(object.get(key).and_then(Value::as_str).and_then(|uri| uri.strip_prefix('#')));
-        }
+        let anchors = draft.anchors(object);
         for anchor in anchors {
             self.documents[document].resources[home].anchors.entry(anchor).or_insert(id);
         }
@@ -316,7 +358,7 @@ impl<'a> Arena<'a> {
 }
 
 /// The identifier that makes a resource of a schema.
-fn identifier(draft: Draft, schema: &Value) -> Option<&str> {
+pub(super) fn identifier(draft: Draft, schema: &Value) -> Option<&str> {
     let object = schema.as_object()?;
     if draft <= Draft::Seven && object.contains_key("$ref") {
         return None;
@@ -348,7 +390,7 @@ fn join(base: &str, reference: &str) -> String {
     }
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
     }

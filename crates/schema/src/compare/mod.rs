@@ -8,7 +8,7 @@
 //! - **Bounded work.** Steps, depth, findings and trials have a limit each. Past one of them the answer is Unknown.
 //!
 //! Drafts 4, 6, 7, 2019-09 and 2020-12 are read, by `$schema`, and each side may follow its own. Nothing is fetched: a reference
-//! that leaves the document is unproven.
+//! that leaves the document leads to one of the schemas that were given, or is unproven.
 //!
 //! ```
 //! use breakwater_schema::compare::{Compatibility, Side, compare};
@@ -36,15 +36,17 @@ mod samples;
 mod texts;
 mod values;
 mod weight;
+mod whole;
 mod witness;
 
 use std::thread;
 
 use serde_json::Value;
 
-use self::document::Arena;
+use self::document::{Arena, Draft};
 use self::oracle::Oracle;
 use self::prover::Prover;
+use self::whole::Whole;
 
 /// The most breaks that are reported.
 pub const MOST_BREAKS: usize = 1_000;
@@ -66,6 +68,8 @@ pub enum BreakKind {
 pub struct Break {
     /// A JSON pointer to the keyword, in the schema that has to accept: the new one for a request, the old one for a response.
     pub path: String,
+    /// Of the schemas that are referred to, the one that the path is in; `None` for the schema itself.
+    pub uri: Option<String>,
     /// The keyword at the end of the path; `false` where nothing at all is accepted, empty where it is about the schema itself.
     pub keyword: String,
     /// Why, in words.
@@ -105,22 +109,48 @@ pub enum Side {
 
 /// Compares the contract before a change with the one after it.
 pub fn compare(old: &Value, new: &Value, side: Side) -> Comparison {
+    compare_with(old, new, side, &[], None)
+}
+
+/// The same for contracts that may refer to other schemas, by their URIs. `draft` is that of schemas that have no `$schema`.
+pub fn compare_with(
+    old: &Value,
+    new: &Value,
+    side: Side,
+    refs: &[(String, Value)],
+    draft: Option<jsonschema::Draft>,
+) -> Comparison {
     let (sent, taken) = match side {
         Side::Request => (old, new),
         Side::Response => (new, old),
     };
     thread::scope(|scope| {
-        let run = move || decide(sent, taken);
+        let run = move || decide(sent, taken, refs, draft);
         let compared = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, run);
         let compared = compared.ok().and_then(|thread| thread.join().ok());
         compared.unwrap_or_else(|| undecided("the comparison could not be run to its end"))
     })
 }
 
-fn decide(sent: &Value, taken: &Value) -> Comparison {
+fn decide(
+    sent: &Value,
+    taken: &Value,
+    refs: &[(String, Value)],
+    draft: Option<jsonschema::Draft>,
+) -> Comparison {
     if sent == taken {
         return Comparison { compatible: Compatibility::Yes, breaks: Vec::new() };
     }
+    let draft = draft.and_then(Draft::named);
+    let (sent, taken) = match (Whole::of(sent, refs, draft), Whole::of(taken, refs, draft)) {
+        (Ok(sent), Ok(taken)) => (sent, taken),
+        (Err(reason), _) | (_, Err(reason)) => return undecided(&reason),
+    };
+    let Comparison { compatible, breaks } = decide_alone(&sent.schema, &taken.schema);
+    Comparison { compatible, breaks: breaks.into_iter().map(|found| taken.tell(found)).collect() }
+}
+
+fn decide_alone(sent: &Value, taken: &Value) -> Comparison {
     // The arena comes first: it bounds the nesting before anything follows it.
     let arena = Arena::new([sent, taken]);
     let (arena, roots) = match arena {
@@ -134,7 +164,12 @@ fn decide(sent: &Value, taken: &Value) -> Comparison {
 }
 
 fn undecided(reason: &str) -> Comparison {
-    let path = String::new();
-    let only = Break { path, keyword: String::new(), reason: reason.to_owned(), kind: BreakKind::Unproven };
+    let only = Break {
+        path: String::new(),
+        uri: None,
+        keyword: String::new(),
+        reason: reason.to_owned(),
+        kind: BreakKind::Unproven,
+    };
     Comparison { compatible: Compatibility::Unknown, breaks: vec![only] }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Value, json};
 
-use super::document::{Arena, Draft, NodeId};
+use super::document::{Arena, NodeId};
 use super::weight::Weights;
 
 /// What the validators may cost, all in all, in sub-schemas visited.
@@ -119,13 +119,7 @@ impl<'a> Oracle<'a> {
             return None;
         }
         let (registry, name, root) = self.registries.get(document)?;
-        let dialect = match arena.draft(id) {
-            Draft::Four => "http://json-schema.org/draft-04/schema#",
-            Draft::Six => "http://json-schema.org/draft-06/schema#",
-            Draft::Seven => "http://json-schema.org/draft-07/schema#",
-            Draft::Nineteen => "https://json-schema.org/draft/2019-09/schema",
-            Draft::Twenty => "https://json-schema.org/draft/2020-12/schema",
-        };
+        let dialect = arena.draft(id).dialect();
         let entry = json!({ "$schema": dialect, "$ref": format!("{name}#{}", percent_encoded(&pointer)) });
         let build = |formats: bool| {
             let options = jsonschema::options()
@@ -162,7 +156,7 @@ impl<'a> Oracle<'a> {
 }
 
 /// A JSON pointer as the fragment of a URI.
-fn percent_encoded(pointer: &str) -> String {
+pub(super) fn percent_encoded(pointer: &str) -> String {
     let mut encoded = String::with_capacity(pointer.len());
     for byte in pointer.bytes() {
         if byte.is_ascii_alphanumeric() || b"/-._~$".contains(&byte) {

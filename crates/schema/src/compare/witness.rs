@@ -42,7 +42,7 @@ pub(super) fn verdict(mut prover: Prover<'_>, [sent, taken]: [NodeId; 2]) -> Com
             continue;
         }
         let Finding { path, keyword, reason, .. } = finding;
-        breaks.insert(path.clone(), Break { path, keyword, reason, kind });
+        breaks.insert(path.clone(), Break { path, uri: None, keyword, reason, kind });
     }
     let mut breaks: Vec<Break> = order.into_iter().filter_map(|path| breaks.remove(&path)).collect();
     if broken && breaks.iter().all(|one| one.kind == BreakKind::Unproven) {

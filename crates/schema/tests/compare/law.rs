@@ -1,5 +1,9 @@
 //! The law: where the answer is yes, no document is accepted by the one schema and refused by the other; where it is no, one is.
 
+use breakwater_schema::compare::compare_with;
+use breakwater_schema::document::Reader;
+use breakwater_schema::options::Options;
+use breakwater_schema::program::Program;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -193,6 +197,60 @@ proptest! {
             prop_assert!(!comparison.breaks.is_empty());
             let broken = comparison.breaks.iter().any(|one| one.kind == BreakKind::Broken);
             prop_assert_eq!(broken, comparison.compatible == No);
+        }
+    }
+}
+
+/// A schema whose definitions are schemas apart. What would lead back to itself is left out.
+fn apart(schema: &Value, without: &[&str]) -> Value {
+    match schema {
+        Value::Array(list) => list.iter().map(|value| apart(value, without)).collect(),
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(key, value)| {
+                *key != "$defs" && (*key != "$ref" || value.as_str().is_none_or(|to| !without.contains(&to)))
+            });
+            let moved = kept.map(|(key, value)| {
+                let value = match (key.as_str(), value.as_str()) {
+                    ("$ref", Some("#/$defs/one")) => json!("one"),
+                    ("$ref", Some("#/$defs/two")) => json!("two#/properties/b"),
+                    _ => apart(value, without),
+                };
+                (key.clone(), value)
+            });
+            Value::Object(moved.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn yes_is_never_refuted_where_schemas_refer_to_others(
+        (old, new) in changes(),
+        one in schemas(),
+        two in schemas(),
+        documents in prop::collection::vec(documents(), 60),
+    ) {
+        let refs = vec![
+            ("one".to_owned(), apart(&one, &["#", "#/$defs/one"])),
+            ("two".to_owned(), json!({"properties": {"b": apart(&two, &["#", "#/$defs/one", "#/$defs/two"])}})),
+        ];
+        let (old, new) = (apart(&old, &["#"]), apart(&new, &["#"]));
+        let comparison = compare_with(&old, &new, Side::Request, &refs, None);
+        let broken = comparison.breaks.iter().any(|one| one.kind == BreakKind::Broken);
+        prop_assert_eq!(broken, comparison.compatible == No);
+        let texts: Vec<_> = refs.iter().map(|(uri, schema)| (uri.clone(), schema.to_string().into_bytes())).collect();
+        let build = |schema: &Value| Program::compile(schema.to_string().as_bytes(), &texts, Options::default());
+        if let (Yes, Ok(before), Ok(after)) = (comparison.compatible, build(&old), build(&new)) {
+            let mut reader = Reader::default();
+            for document in documents {
+                let text = document.to_string();
+                let Ok(read) = reader.read(text.as_bytes(), &Options::widest()) else { continue };
+                let refuted = before.is_valid(&read) == Ok(true) && after.is_valid(&read) == Ok(false);
+                prop_assert!(!refuted, "{} is accepted by {} and refused by {}", text, old, new);
+            }
         }
     }
 }

@@ -84,6 +84,63 @@ test('regular expressions take linear time, and those that cannot are refused or
   );
 });
 
+test('a large expression on a long text ends as too costly, and ordinary ones are not held up', () => {
+  const noise = (of) => {
+    let state = 1;
+    const next = () => {
+      state = (state * 48_271) % 2_147_483_647;
+      return of[state % of.length];
+    };
+    return JSON.stringify(Array.from({ length: 1_000_000 }, next).join(''));
+  };
+  for (const [pattern, of] of [
+    ['a.{0,500}foo', 'ab'],
+    ['[ab]*a[ab]{6000}x', 'ab'],
+    ['\\S+@\\S{1,255}\\.\\S{2,}', '@a'],
+  ]) {
+    const schema = new Schema({ pattern });
+    assert.equal(soon(() => schema.validate(noise(of))).reason, 'limit', pattern);
+    assert.equal(schema.validate('"-"').reason, 'schema', pattern);
+  }
+  for (const pattern of ['(?!.*x)y', '(?=.*[A-Z])(?=.*[0-9]).{8,}']) {
+    const schema = new Schema({ pattern }, { regex: 'backtracking' });
+    assert.equal(soon(() => schema.validate(noise('a'))).reason, 'limit', pattern);
+  }
+  assert.equal(
+    soon(() => new Schema({ pattern: '^[ab]*$' }).isValid(noise('ab'))),
+    true,
+  );
+});
+
+test('an expression that takes too many steps is an issue, wherever its text stands', () => {
+  const schema = new Schema({ items: { pattern: '(a*)x\\1' } }, { regex: 'backtracking' });
+  const [issue] = schema.validate(JSON.stringify(['x', 'a'.repeat(10_000)])).errors;
+  assert.deepEqual([issue.instancePath, issue.keyword], ['/1', 'pattern']);
+});
+
+test('a thread that is deep in JavaScript already does not run over', async () => {
+  const thread = await startThread();
+  const called = await thread.run(async ({ Schema }) => {
+    let inner = { items: { $ref: '#/d' } };
+    for (let n = 0; n < 30; n++) inner = { anyOf: [inner, { type: 'string' }] };
+    const schema = new Schema({ $ref: '#/d', d: inner });
+    const text = '['.repeat(128) + ']'.repeat(128);
+    let calls = 0;
+    const deeper = () => {
+      schema.isValid(text);
+      calls += 1;
+      deeper();
+    };
+    try {
+      deeper();
+    } catch (error) {
+      return [error.name, calls > 100];
+    }
+  });
+  assert.deepEqual(called, ['RangeError', true]);
+  await thread.end();
+});
+
 test('nesting ends at maxDepth, of a million brackets too', () => {
   const schema = new Schema(true);
   assert.equal(schema.isValid(nested(128, '')), true);
@@ -158,6 +215,27 @@ test('schemas that are nested or chained too deep do not compile', () => {
     $defs[`s${n}`] = { properties: { a: { $ref: `#/$defs/s${(n + 1) % 5_000}` } } };
   const through = soon(() => new Schema({ $defs, $ref: '#/$defs/s0' }));
   assert.equal(through.isValid(`${'{"a":'.repeat(100)}1${'}'.repeat(100)}`), true);
+});
+
+test('schemas that take too long to compile or to ask do not compile', () => {
+  const doubling = (levels, keyword) => {
+    const $defs = { [levels]: { properties: { a: true } } };
+    for (let n = 0; n < levels; n++) {
+      const $ref = `#/$defs/${n + 1}`;
+      $defs[n] = { allOf: [{ $ref }, { $ref }] };
+    }
+    return { $defs, $ref: '#/$defs/0', [keyword]: false };
+  };
+  for (const keyword of ['unevaluatedProperties', 'unevaluatedItems']) {
+    assert.equal(new Schema(doubling(8, keyword)).isValid('{}'), true);
+    assert.throws(() => soon(() => new Schema(doubling(20, keyword))), { code: 'ERR_SCHEMA', keyword });
+  }
+  const $defs = {};
+  for (let n = 0; n < 5_000; n++) $defs[n] = { anyOf: [{ $dynamicRef: `#/$defs/${n + 1}` }, false] };
+  const dynamic = { $defs: { ...$defs, 5000: true }, $ref: '#/$defs/0' };
+  assert.throws(() => soon(() => new Schema(dynamic)), { code: 'ERR_SCHEMA' });
+  const patterns = Array.from({ length: 1_000 }, (_, n) => ({ pattern: `[ab]*a[ab]{600}x${n}` }));
+  assert.throws(() => soon(() => new Schema({ prefixItems: patterns })), { code: 'ERR_SCHEMA' });
 });
 
 test('many elements that are to be unique take no square of their number', () => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     bounds::{self, Matching},
     closed,
-    document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Reader, Spent},
+    document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Matched, Reader, Spent},
     graph::Graph,
     issues::{self, Issues},
     options::{Options, Regexes, SCHEMA_BYTES, SCHEMA_DEPTH},
@@ -98,7 +98,7 @@ impl Program {
     /// It takes more to find out.
     pub fn is_valid_within(&self, document: &Document<'_>, fuel: u64) -> Result<bool, Spent> {
         document.meter.report(usize::MAX);
-        document.meter.match_with(self.matching);
+        document.meter.match_from(Matched::with(self.matching));
         document::fill_names(fuel, self.matching);
         document.meter.run(fuel, || self.validator.is_valid(document.root()))
     }

@@ -47,18 +47,32 @@ const MATCH_TIME: u64 = 300 * 1_000_000;
 /// The same in places, where the system does not tell the time.
 const MOST_MATCH_PLACES: u64 = 256 << 20;
 
+/// What was matched of the texts of a document, as the meter counts it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matched {
+    with: Matching,
+    places: u64,
+    glance: u64,
+    began: Option<u64>,
+}
+
+impl Matched {
+    /// Nothing so far.
+    pub(crate) const fn with(with: Matching) -> Self {
+        Self { with, places: 0, glance: PLACES_A_GLANCE, began: None }
+    }
+}
+
 /// What is left of a document's fuel, and which of its nodes errors were reported of.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     fuel: Cell<u64>,
     /// The lowest address that the stack may come to.
     stack: Cell<usize>,
-    /// What its texts are matched with.
-    matching: Cell<Matching>,
-    /// Places that were matched, and when the time is looked at next.
+    /// What its texts are matched with, how much of that was done, where the time is looked at next, and when it was looked at first.
+    with: Cell<Matching>,
     places: Cell<u64>,
     glance: Cell<u64>,
-    /// Processor time when it was looked at first.
     began: Cell<Option<u64>>,
     /// The nodes that errors were made of, in order.
     errors: RefCell<Vec<u32>>,
@@ -107,49 +121,55 @@ impl Meter {
         }
     }
 
-    /// Its texts are matched with expressions that may cost so much.
-    pub(crate) fn match_with(&self, matching: Matching) {
-        self.matching.set(matching);
-        self.places.set(0);
-        self.glance.set(0);
-        self.began.set(None);
+    /// What was matched before counts too.
+    pub(crate) fn match_from(&self, matched: Matched) {
+        let Matched { with, places, glance, began } = matched;
+        self.with.set(with);
+        self.places.set(places);
+        self.glance.set(glance);
+        self.began.set(began);
+    }
+
+    /// What was matched so far.
+    pub(crate) fn matched(&self) -> Matched {
+        Matched {
+            with: self.with.get(),
+            places: self.places.get(),
+            glance: self.glance.get(),
+            began: self.began.get(),
+        }
     }
 
     /// A text of so many bytes may be matched.
     #[inline]
     pub(crate) fn text(&self, len: usize) {
-        self.spend(1 + len as u64 / BYTES_A_UNIT);
-        if self.matching.get().places > 0 {
-            self.matched(len as u64);
+        let len = len as u64;
+        self.spend(1 + len / BYTES_A_UNIT);
+        let Matching { places, looks_around } = self.with.get();
+        let places = len * u64::from(places);
+        let total = self.places.get() + places;
+        self.places.set(total);
+        if total >= self.glance.get() || looks_around {
+            self.look_at_matching(len, places);
         }
     }
 
-    fn matched(&self, len: u64) {
-        let Matching { places, looks_around } = self.matching.get();
-        let places = len * u64::from(places);
-        if places > MATCH_PLACES || (looks_around && len > LOOK_AROUND_BYTES) {
+    /// A single text that is too large is more than is left until the time is looked at, too.
+    #[cold]
+    fn look_at_matching(&self, len: u64, places: u64) {
+        if places > MATCH_PLACES || (self.with.get().looks_around && len > LOOK_AROUND_BYTES) {
             spent();
         }
-        self.places.set(self.places.get().saturating_add(places));
-        if self.places.get() >= self.glance.get() {
-            self.look_at_the_time();
+        let total = self.places.get();
+        if total < self.glance.get() {
+            return;
         }
-    }
-
-    #[cold]
-    fn look_at_the_time(&self) {
-        let places = self.places.get();
-        self.glance.set(places + PLACES_A_GLANCE);
-        match thread_cpu() {
-            Some(now) => match self.began.get() {
-                Some(began) if now.saturating_sub(began) > MATCH_TIME => spent(),
-                Some(_) => {}
-                // The first million is free.
-                None if places < PLACES_A_GLANCE => self.glance.set(PLACES_A_GLANCE),
-                None => self.began.set(Some(now)),
-            },
-            None if places > MOST_MATCH_PLACES => spent(),
-            None => {}
+        self.glance.set(total + PLACES_A_GLANCE);
+        match (thread_cpu(), self.began.get()) {
+            (Some(now), Some(began)) if now.saturating_sub(began) > MATCH_TIME => spent(),
+            (Some(now), None) => self.began.set(Some(now)),
+            (None, _) if total > MOST_MATCH_PLACES => spent(),
+            _ => {}
         }
     }
 

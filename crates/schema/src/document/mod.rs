@@ -36,6 +36,7 @@ mod view;
 
 pub(crate) use equal::duplicate;
 pub use limits::{DuplicateKeys, Fault, FaultKind, Limits};
+pub(crate) use meter::Matched;
 pub use meter::{Spent, set_stack_end};
 pub use node::{Node, ValueKind};
 pub use read::Reader;

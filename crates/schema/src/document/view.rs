@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Document, Reader, equal,
+    meter::Matched,
     node::{Members, Node, ValueKind},
     number::Number,
     tape::{ASCII, Entry, Kind, Tape, hash_of},
@@ -37,8 +38,8 @@ pub(crate) struct NameBuffer {
 }
 
 thread_local! {
-    /// The fuel that is left for names, and what they are matched with: they are documents of their own.
-    static NAMES: Cell<(u64, Matching)> = const { Cell::new((0, Matching { places: 0, looks_around: false })) };
+    /// The fuel that is left for names, and what was matched of them: they are documents of their own.
+    static NAMES: Cell<(u64, Matched)> = const { Cell::new((0, Matched::with(Matching::NONE))) };
 }
 
 thread_local! {
@@ -61,7 +62,7 @@ pub(crate) fn in_engine<T>(look: impl FnOnce() -> T) -> T {
 
 /// What may be spent on the names of members from now on.
 pub(crate) fn fill_names(fuel: u64, matching: Matching) {
-    NAMES.set((fuel, matching));
+    NAMES.set((fuel, Matched::with(matching)));
 }
 
 impl Json for Bytes {
@@ -84,12 +85,12 @@ impl Json for Bytes {
         let flags = if text.is_ascii() { ASCII } else { 0 };
         tape.entries.push(Entry { flags, a: text.len() as u32, ..Entry::new(Kind::String, 0) });
         let document = Document { is_name: true, ..Document::new(text, tape) };
-        let (fuel, matching) = NAMES.get();
+        let (fuel, matched) = NAMES.get();
         document.meter.fill(fuel);
-        document.meter.match_with(matching);
+        document.meter.match_from(matched);
         document.meter.report(usize::MAX);
         let outcome = f(document.root());
-        NAMES.set((document.meter.left(), matching));
+        NAMES.set((document.meter.left(), document.meter.matched()));
         outcome
     }
 }

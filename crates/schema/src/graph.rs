@@ -13,13 +13,10 @@ pub(crate) struct Part<'a> {
     pub(crate) schema: &'a Value,
     /// What its references are relative to.
     resolver: Option<Resolver<'a>>,
-    draft: Draft,
     /// Where it stands in its document.
     pub(crate) pointer: String,
     /// Those that apply to the same value because this one does.
     pub(crate) in_place: Vec<usize>,
-    /// Whether it refers to something that is only known when a document is validated, or is not known at all.
-    pub(crate) is_open: bool,
 }
 
 /// The subschemas of a schema and of what it refers to.
@@ -44,14 +41,6 @@ impl<'a> Graph<'a> {
         self.by_address.get(&address(schema)).copied()
     }
 
-    /// Whether this part is a reference beside which nothing counts.
-    pub(crate) fn ignores_siblings(&self, id: usize) -> bool {
-        self.parts.get(id).is_some_and(|part| {
-            matches!(part.draft, Draft::Draft4 | Draft::Draft6 | Draft::Draft7)
-                && part.schema.get("$ref").is_some_and(Value::is_string)
-        })
-    }
-
     fn add(
         &mut self,
         schema: &'a Value,
@@ -67,7 +56,7 @@ impl<'a> Graph<'a> {
         let draft = draft.detect(schema);
         let own = resolver.and_then(|above| above.in_subresource(draft.create_resource_ref(schema)).ok());
         let (pointer, in_place) = (place.clone(), Vec::new());
-        self.parts.push(Part { schema, resolver: own.clone(), draft, pointer, in_place, is_open: false });
+        self.parts.push(Part { schema, resolver: own.clone(), pointer, in_place });
         let Some(members) = schema.as_object() else { return id };
         for (keyword, value) in members {
             let word = keyword.as_str();
@@ -97,22 +86,14 @@ impl<'a> Graph<'a> {
         for id in 0.. {
             let Some(part) = self.parts.get(id) else { break };
             let Some(keywords) = part.schema.as_object() else { continue };
-            let mut is_open = keywords.contains_key("$dynamicRef") || keywords.contains_key("$recursiveRef");
-            let mut target = None;
-            if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
-                let found = part.resolver.as_ref().and_then(|resolver| resolver.lookup(reference).ok());
-                match found {
-                    Some(found) => {
-                        let (schema, resolver, draft) = found.into_inner();
-                        let known = || reference.strip_prefix('#').unwrap_or(reference).to_owned();
-                        target = Some(self.add(schema, known(), Some(&resolver), draft));
-                    }
-                    None => is_open = true,
-                }
-            }
+            let Some(reference) = keywords.get("$ref").and_then(Value::as_str) else { continue };
+            let found = part.resolver.as_ref().and_then(|resolver| resolver.lookup(reference).ok());
+            let Some(found) = found else { continue };
+            let (schema, resolver, draft) = found.into_inner();
+            let known = reference.strip_prefix('#').unwrap_or(reference).to_owned();
+            let target = self.add(schema, known, Some(&resolver), draft);
             if let Some(part) = self.parts.get_mut(id) {
-                part.in_place.extend(target);
-                part.is_open = is_open;
+                part.in_place.push(target);
             }
         }
     }

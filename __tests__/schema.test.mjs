@@ -462,6 +462,32 @@ test('rejectUnknown closes objects where the schema does not say otherwise', () 
   assert.equal(closed(tree).isValid('{"children":[{"children":[{"x":1}]}]}'), false);
 });
 
+test('rejectUnknown refuses more, never less: conditions mean what they say', () => {
+  const refs = { customer: { properties: { address: { properties: { zip: {} } } } } };
+  const schema = {
+    properties: { meta: { properties: { kind: {}, size: {} } }, c: { $ref: 'customer' } },
+    if: { properties: { meta: { properties: { kind: { const: 'small' } } } } },
+    else: { properties: { meta: { properties: { size: { minimum: 100 } } } } },
+  };
+  const open = new Schema(schema, { refs, maxErrors: 5 });
+  const closed = new Schema(schema, { refs, maxErrors: 5, rejectUnknown: true });
+  const small = '{"meta":{"kind":"big","size":5}}';
+  assert.deepEqual(closed.validate(small), open.validate(small));
+  assert.equal(open.isValid(small), false);
+  assert.equal(closed.isValid('{"meta":{"kind":"big"},"c":{"address":{"zip":1}}}'), true);
+  const unknown = '{"c":{"address":{"bogus":1}}}';
+  assert.equal(open.isValid(unknown), true);
+  assert.deepEqual(closed.validate(unknown).errors, [
+    {
+      instancePath: '/c/address',
+      schemaPath: 'customer#/properties/address/additionalProperties',
+      keyword: 'additionalProperties',
+      params: { additionalProperty: 'bogus' },
+      message: 'must NOT have additional properties',
+    },
+  ]);
+});
+
 test('Standard Schema: ours is one, and others are taken by their JSON Schema', async () => {
   const schema = new Schema(ORDER);
   const standard = schema['~standard'];

@@ -39,6 +39,9 @@ pub(crate) fn check(graph: &Graph<'_>) -> Result<Matching, SchemaError> {
     if references.sum::<usize>() > MOST_REFERENCES {
         return Err(beyond("", "$ref", format!("must NOT have more than {MOST_REFERENCES} references")));
     }
+    if graph.is_cut {
+        return Err(beyond("", "$dynamicRef", "dynamic references lead to too many places".to_owned()));
+    }
     check_in_place(graph)?;
     check_patterns(graph)
 }

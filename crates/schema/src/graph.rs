@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use referencing::{Draft, Registry, Resolver, uri};
 use serde_json::Value;
 
-use crate::{document::pointer, keywords};
+use crate::{document::pointer, keywords, options::MOST_DYNAMIC};
 
 /// The keywords that refer to another schema.
 pub(crate) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
@@ -16,26 +16,25 @@ pub(crate) struct Part<'a> {
     pub(crate) schema: &'a Value,
     /// What its references are relative to.
     resolver: Option<Resolver<'a>>,
-    draft: Draft,
     /// Where it stands in its document.
     pub(crate) pointer: String,
     /// Those that apply to the same value because this one does.
     pub(crate) in_place: Vec<usize>,
-    /// Whether it refers to something that is only known when a document is validated, or is not known at all.
-    pub(crate) is_open: bool,
 }
 
 /// The subschemas of a schema and of what it refers to.
 #[derive(Debug)]
 pub(crate) struct Graph<'a> {
     pub(crate) parts: Vec<Part<'a>>,
+    /// Dynamic references lead to more places than are followed.
+    pub(crate) is_cut: bool,
     by_address: HashMap<usize, usize>,
 }
 
 impl<'a> Graph<'a> {
     /// `base`: the URI under which the registry has the schema.
     pub(crate) fn of(schema: &'a Value, draft: Draft, registry: &'a Registry<'a>, base: &str) -> Self {
-        let mut graph = Self { parts: Vec::new(), by_address: HashMap::new() };
+        let mut graph = Self { parts: Vec::new(), is_cut: false, by_address: HashMap::new() };
         let resolver = uri::from_str(base).ok().map(|base| registry.resolver(base));
         graph.add(schema, String::new(), resolver.as_ref(), draft);
         graph.resolve();
@@ -45,14 +44,6 @@ impl<'a> Graph<'a> {
     /// The part that this subschema is.
     pub(crate) fn part(&self, schema: &Value) -> Option<usize> {
         self.by_address.get(&address(schema)).copied()
-    }
-
-    /// Whether this part is a reference beside which nothing counts.
-    pub(crate) fn ignores_siblings(&self, id: usize) -> bool {
-        self.parts.get(id).is_some_and(|part| {
-            matches!(part.draft, Draft::Draft4 | Draft::Draft6 | Draft::Draft7)
-                && part.schema.get("$ref").is_some_and(Value::is_string)
-        })
     }
 
     fn add(
@@ -70,7 +61,7 @@ impl<'a> Graph<'a> {
         let draft = draft.detect(schema);
         let own = resolver.and_then(|above| above.in_subresource(draft.create_resource_ref(schema)).ok());
         let (pointer, in_place) = (place.clone(), Vec::new());
-        self.parts.push(Part { schema, resolver: own.clone(), draft, pointer, in_place, is_open: false });
+        self.parts.push(Part { schema, resolver: own.clone(), pointer, in_place });
         let Some(members) = schema.as_object() else { return id };
         for (keyword, value) in members {
             let word = keyword.as_str();
@@ -100,23 +91,19 @@ impl<'a> Graph<'a> {
         for id in 0.. {
             let Some(part) = self.parts.get(id) else { break };
             let Some(keywords) = part.schema.as_object() else { continue };
-            let mut is_open = keywords.contains_key("$dynamicRef") || keywords.contains_key("$recursiveRef");
             let mut targets = Vec::new();
             for word in REFERENCES {
                 let Some(reference) = keywords.get(word).and_then(Value::as_str) else { continue };
                 let resolver = self.parts[id].resolver.as_ref();
-                match resolver.and_then(|resolver| resolver.lookup(reference).ok()) {
-                    Some(found) => {
-                        let (schema, resolver, draft) = found.into_inner();
-                        let known = || reference.strip_prefix('#').unwrap_or(reference).to_owned();
-                        targets.push(self.add(schema, known(), Some(&resolver), draft));
-                    }
-                    None => is_open = true,
-                }
+                let Some(found) = resolver.and_then(|resolver| resolver.lookup(reference).ok()) else {
+                    continue;
+                };
+                let (schema, resolver, draft) = found.into_inner();
+                let known = reference.strip_prefix('#').unwrap_or(reference).to_owned();
+                targets.push(self.add(schema, known, Some(&resolver), draft));
             }
             if let Some(part) = self.parts.get_mut(id) {
                 part.in_place.extend(targets);
-                part.is_open = is_open;
             }
         }
         self.resolve_dynamically();
@@ -133,12 +120,19 @@ impl<'a> Graph<'a> {
                 anchors.entry("").or_default().push(id);
             }
         }
+        let mut led_to = 0;
         for part in &mut self.parts {
             let dynamic = part.schema.get("$dynamicRef").and_then(Value::as_str);
             let anchor = dynamic.and_then(|reference| reference.split_once('#')).map(|(_, anchor)| anchor);
             let recursive = part.schema.get("$recursiveRef").map(|_| "");
             for anchor in [anchor, recursive].into_iter().flatten() {
-                part.in_place.extend(anchors.get(anchor).into_iter().flatten());
+                let places = anchors.get(anchor).map_or(&[][..], Vec::as_slice);
+                led_to += places.len();
+                if led_to > MOST_DYNAMIC {
+                    self.is_cut = true;
+                    return;
+                }
+                part.in_place.extend(places);
             }
         }
     }

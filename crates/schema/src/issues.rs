@@ -4,6 +4,7 @@ use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind}
 use serde_json::{Map, Value, json};
 
 use crate::{
+    closed::{Closed, Unknown},
     document::{Bytes, Document, Spent, in_engine},
     program::Sources,
     wording::{self, FALSE_SCHEMA, Finding},
@@ -44,30 +45,52 @@ const LONGEST_TEXT: usize = 256;
 /// Values longer than this, as they are written, are not told.
 const LONGEST_VALUE: usize = 256;
 
+/// What is to be told.
+pub(crate) struct Asked {
+    /// So many issues.
+    pub(crate) max: usize,
+    /// Without values.
+    pub(crate) mask: bool,
+    /// For so much fuel, and some for each entry.
+    pub(crate) fuel: u64,
+}
+
 pub(crate) fn collect(
     validator: &Validator<Bytes>,
+    closed: Option<&Closed>,
     sources: &Sources,
     document: &Document<'_>,
-    max: usize,
-    mask: bool,
-    fuel: u64,
+    asked: &Asked,
 ) -> Issues {
+    let Asked { max, mask, fuel } = *asked;
     let report = Report { sources, document, max, mask };
+    let fuel = fuel + 64 * document.entries() as u64;
+    // What the schema has nothing against may be unknown to it.
+    let with_unknown = |mut issues: Issues, most: usize| -> Result<Issues, Spent> {
+        if let Some(closed) = closed {
+            let found = document.meter.run(fuel, || closed.unknown(document, most))?;
+            issues.list.extend(found.into_iter().map(|unknown| report.unknown(closed, unknown)));
+            issues.truncated |= issues.list.len() > max;
+            issues.list.truncate(max);
+        }
+        Ok(issues)
+    };
     // The first error ends the search, where one is all that is wanted, and where looking for all of them costs too much.
     let first = || {
         document.meter.report(usize::MAX);
-        let fuel = fuel + 64 * document.entries() as u64;
-        let found = document.meter.run(fuel, || in_engine(|| validator.validate(document.root()).err()));
-        found.map(|error| report.of(error.into_iter().collect(), true))
+        let found = document.meter.run(fuel, || in_engine(|| validator.validate(document.root()).err()))?;
+        let issues = report.of(found.into_iter().collect(), true);
+        if issues.list.is_empty() { with_unknown(issues, 1) } else { Ok(issues) }
     };
     let all = || -> Result<Issues, Spent> {
         document.meter.report(LEAST_ERRORS + SPARE_ERRORS * max);
-        let fuel = fuel + 64 * document.entries() as u64;
         let found: Vec<ValidationError<'_>> =
             document.meter.run(fuel, || in_engine(|| validator.iter_errors(document.root()).collect()))?;
         let stopped = document.meter.is_mute();
         let found = found.into_iter().filter(|error| report.is_true(error)).collect();
-        Ok(report.of(found, stopped))
+        let issues = report.of(found, stopped);
+        let most = max + 1 - issues.list.len();
+        with_unknown(issues, most)
     };
     let issues = if max == 1 { first() } else { all() };
     match issues {
@@ -139,13 +162,26 @@ impl Report<'_> {
         let path = schema_path.unwrap_or_else(|| error.schema_path().as_str().to_owned());
         let schema_path = format!("{resource}#{}", fragment(&path));
         let instance_path = instance_path.as_deref().unwrap_or(error.instance_path().as_str());
-        let data = if self.mask { None } else { self.data(error) };
+        let data = self.data(error.instance_path().as_str());
         Issue { instance_path: cut(instance_path), schema_path, keyword, message, params, data }
     }
 
-    fn data(&self, error: &ValidationError<'_>) -> Option<Value> {
-        let node = self.document.at(error.instance_path().as_str())?;
-        let raw = node.raw();
+    /// As if the schema that the object has said `additionalProperties: false`.
+    fn unknown(&self, closed: &Closed, unknown: Unknown) -> Issue {
+        let Unknown { object, name, schema } = unknown;
+        let Finding { keyword, message, params, .. } = wording::additional(cut(&name));
+        let (resource, place) = closed.place(schema);
+        let schema_path = format!("{resource}#{}/{keyword}", fragment(&place));
+        let data = self.data(&object);
+        Issue { instance_path: cut(&object), schema_path, keyword, message, params, data }
+    }
+
+    /// The value at `path`, where it may be told and is short.
+    fn data(&self, path: &str) -> Option<Value> {
+        if self.mask {
+            return None;
+        }
+        let raw = self.document.at(path)?.raw();
         if raw.len() > LONGEST_VALUE { None } else { serde_json::from_str(raw).ok() }
     }
 }

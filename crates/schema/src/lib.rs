@@ -3,7 +3,7 @@
 //! - `document/`: the text, the tape, and what the engine sees of them. Everything a sender may do to a receiver ends here.
 //! - `program.rs`: a schema, compiled, and what it may cost. `options.rs`: defaults and ranges.
 //! - `bounds.rs`, `patterns.rs`: what a schema may cost.
-//! - `keywords.rs`, `graph.rs`, `closed.rs`: which subschemas apply to the same value, and objects that are closed.
+//! - `keywords.rs`, `graph.rs`: which subschemas apply to the same value. `closed/`: members that no schema names.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
 //! - `compare/`: whether one schema takes all that another one does.
 //!

@@ -32,6 +32,8 @@ pub const SCHEMA_CHAIN: usize = 200;
 pub const MOST_PARTS: usize = 200_000;
 /// How many references: a chain of as many takes seconds to compile.
 pub const MOST_REFERENCES: usize = 40_000;
+/// How many places all dynamic references may lead to, each counted for each.
+pub const MOST_DYNAMIC: usize = 1_000_000;
 /// How many schemas `unevaluatedProperties` or `unevaluatedItems` may ask, each counted for each way to it: asking takes the square.
 pub const MOST_UNFOLDED: usize = 2_000;
 /// How many characters and classes all patterns may have together, what is repeated counted as often as it may be.

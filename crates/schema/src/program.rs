@@ -1,15 +1,15 @@
 //! A schema, compiled.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jsonschema::{
     Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator, options_for,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     bounds::{self, Matching},
-    closed,
+    closed::{Closed, Outline},
     document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Matched, Reader, Spent},
     graph::Graph,
     issues::{self, Issues},
@@ -40,6 +40,8 @@ impl std::error::Error for SchemaError {}
 /// A compiled schema, for any number of threads.
 pub struct Program {
     validator: Validator<Bytes>,
+    /// What members are known, if the others are to be refused.
+    closed: Option<Closed>,
     /// What it was compiled from, for what errors say: the schema and those it refers to, by URI.
     sources: Sources,
     matching: Matching,
@@ -69,8 +71,8 @@ impl Program {
     /// What is wrong with one of the schemas.
     pub fn compile(schema: &[u8], refs: &[(String, Vec<u8>)], options: Options) -> Result<Self, SchemaError> {
         let limits = options.limits();
-        let (validator, sources, matching) = compile(schema, refs, &options)?;
-        Ok(Self { validator, sources, matching, options, limits })
+        let (Built { validator, closed, matching, .. }, sources) = compile(schema, refs, &options)?;
+        Ok(Self { validator, closed, sources, matching, options, limits })
     }
 
     /// The bounds of its documents.
@@ -98,15 +100,20 @@ impl Program {
     /// It takes more to find out.
     pub fn is_valid_within(&self, document: &Document<'_>, fuel: u64) -> Result<bool, Spent> {
         document.meter.report(usize::MAX);
-        document.meter.match_from(Matched::with(self.matching));
-        document::fill_names(fuel, self.matching);
-        document.meter.run(fuel, || self.validator.is_valid(document.root()))
+        let matched = Matched::with(self.matching);
+        document.meter.match_from(matched);
+        document::fill_names(fuel, matched);
+        document.meter.run(fuel, || {
+            self.validator.is_valid(document.root())
+                && self.closed.as_ref().is_none_or(|closed| closed.unknown(document, 1).is_empty())
+        })
     }
 
     /// Why a document is not valid: what [`Program::is_valid`] said before.
     pub fn issues(&self, document: &Document<'_>) -> Issues {
         let Options { max_errors, mask_values, .. } = self.options;
-        issues::collect(&self.validator, &self.sources, document, max_errors, mask_values, ISSUES_FUEL)
+        let asked = issues::Asked { max: max_errors, mask: mask_values, fuel: ISSUES_FUEL };
+        issues::collect(&self.validator, self.closed.as_ref(), &self.sources, document, &asked)
     }
 }
 
@@ -122,23 +129,28 @@ fn compile(
     schema: &[u8],
     refs: &[(String, Vec<u8>)],
     options: &Options,
-) -> Result<(Validator<Bytes>, Sources, Matching), SchemaError> {
+) -> Result<(Built, Sources), SchemaError> {
     let mut reader = Reader::default();
-    let mut schema = read(&mut reader, schema, None)?;
+    let schema = read(&mut reader, schema, None)?;
     let refs: Vec<(String, Value)> = refs
         .iter()
         .map(|(uri, text)| Ok((absolute(uri), read(&mut reader, text, Some(uri))?)))
         .collect::<Result<_, SchemaError>>()?;
-    let (validator, own, matching) = build(&mut schema, &refs, options)?;
-    Ok((validator, Sources { own, schema, refs }, matching))
+    let mut built = build(&schema, &refs, options)?;
+    let own = std::mem::take(&mut built.own);
+    Ok((built, Sources { own, schema, refs }))
 }
 
-/// The validator of a schema, and its URI. The schema is what it is with its objects closed, if that is wanted.
-fn build(
-    schema: &mut Value,
-    refs: &[(String, Value)],
-    options: &Options,
-) -> Result<(Validator<Bytes>, String, Matching), SchemaError> {
+/// What comes of a schema.
+struct Built {
+    validator: Validator<Bytes>,
+    closed: Option<Closed>,
+    matching: Matching,
+    /// Its URI.
+    own: String,
+}
+
+fn build(schema: &Value, refs: &[(String, Value)], options: &Options) -> Result<Built, SchemaError> {
     // What has a $schema says itself what it is; the option is for what has none.
     let draft = options.draft.unwrap_or_default().detect(schema);
     let unsaid = options.draft.unwrap_or(if draft == Draft::Unknown { Draft::default() } else { draft });
@@ -150,12 +162,8 @@ fn build(
         registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
     }
     let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
-    let (closed, matching) = examine(schema, draft, &registry, options.reject_unknown)?;
-    if let Some(closed) = closed {
-        *schema = closed;
-    }
-    let mut engine: ValidationOptions<'_, _, Bytes> = options_for::<Bytes>()
-        .offline()
+    let (outline, matching) = examine(schema, draft, &registry, options.reject_unknown)?;
+    let mut engine = engine(options)
         .with_registry(&registry)
         .should_validate_formats(options.formats)
         .should_ignore_unknown_formats(true);
@@ -167,7 +175,19 @@ fn build(
     if id.is_none() {
         engine = engine.with_base_uri(BASE);
     }
-    engine = match options.regexes {
+    let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
+    let closed = if options.reject_unknown { Some(close(outline, options)?) } else { None };
+    let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
+    let own = own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned());
+    Ok(Built { validator, closed, matching, own })
+}
+
+type Engine<'a> = ValidationOptions<'a, Arc<dyn jsonschema::Retrieve>, Bytes>;
+
+/// An engine that fetches nothing, with the regular expressions of the options.
+fn engine<'a>(options: &Options) -> Engine<'a> {
+    let engine = options_for::<Bytes>().offline();
+    match options.regexes {
         Regexes::Linear => engine.with_pattern_options(
             PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES),
         ),
@@ -177,11 +197,21 @@ fn build(
                 .size_limit(REGEX_BYTES)
                 .dfa_size_limit(REGEX_BYTES),
         ),
-    };
-    let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
-    let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
-    let own = own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned());
-    Ok((validator, own, matching))
+    }
+}
+
+/// The outline of a schema that compiles, with its patterns compiled.
+fn close(outline: Option<Outline>, options: &Options) -> Result<Closed, SchemaError> {
+    let outline = outline.ok_or_else(|| SchemaError {
+        pointer: String::new(),
+        keyword: "$ref".to_owned(),
+        uri: None,
+        message: "rejectUnknown: a reference leads nowhere".to_owned(),
+    })?;
+    let compiled =
+        outline.patterns.iter().map(|pattern| engine(options).build(&json!({ "pattern": pattern })));
+    let patterns = compiled.collect::<Result<_, _>>().map_err(|error| refused(&error, options))?;
+    Ok(outline.close(patterns))
 }
 
 /// What schemas without a URI are relative to, and their plain names.
@@ -217,13 +247,13 @@ impl Sources {
     }
 }
 
-/// Bounds what the schema may cost; answers what it is with all its objects closed, if that is wanted, and what its expressions cost.
+/// Bounds what the schema may cost; answers its outline if it is to be closed, and what its expressions cost.
 fn examine(
     schema: &Value,
     draft: Draft,
     registry: &Registry<'_>,
     close: bool,
-) -> Result<(Option<Value>, Matching), SchemaError> {
+) -> Result<(Option<Outline>, Matching), SchemaError> {
     let base = draft.create_resource_ref(schema).id().unwrap_or(BASE).to_owned();
     let known = registry.add(&base, draft.create_resource_ref(schema));
     let registry = known.and_then(|known| known.retriever(Offline).draft(draft).prepare());
@@ -231,7 +261,8 @@ fn examine(
     let Ok(registry) = registry else { return Ok((None, Matching::default())) };
     let graph = Graph::of(schema, draft, &registry, &base);
     let matching = bounds::check(&graph)?;
-    Ok((close.then(|| closed::close(schema, &graph)), matching))
+    let outline = if close { Outline::of(schema, draft, &registry, &base, named)? } else { None };
+    Ok((outline, matching))
 }
 
 /// How large a compiled regular expression may get, and what it may remember while it matches.

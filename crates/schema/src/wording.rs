@@ -176,7 +176,8 @@ pub(crate) fn findings(
     vec![one]
 }
 
-fn additional(name: String) -> Finding {
+/// A member that is one too many.
+pub(crate) fn additional(name: String) -> Finding {
     let params = json!({ "additionalProperty": name });
     finding("additionalProperties", "must NOT have additional properties", params)
 }

@@ -61,8 +61,8 @@ pub(crate) fn in_engine<T>(look: impl FnOnce() -> T) -> T {
 }
 
 /// What may be spent on the names of members from now on.
-pub(crate) fn fill_names(fuel: u64, matching: Matching) {
-    NAMES.set((fuel, Matched::with(matching)));
+pub(crate) fn fill_names(fuel: u64, matched: Matched) {
+    NAMES.set((fuel, matched));
 }
 
 impl Json for Bytes {

@@ -141,11 +141,12 @@ impl<'a> Case<'a> {
     }
 }
 
-/// What we refuse of schemas, and the engine alone does not: what our reader or our bounds are against, and a dialect that is not among
-/// refs, even if it is the schema itself.
+/// What we refuse of schemas, and the engine alone does not: what our reader or our bounds are against, a dialect that is not among
+/// refs, even if it is the schema itself, and references that lead nowhere where the engine does not follow them.
 fn is_ours(message: &str) -> bool {
     let reasons = [
         "through each other",
+        "rejectUnknown: ",
         "two members of one name",
         "nested deeper",
         "must be UTF-8",

@@ -6,6 +6,7 @@
 #[path = "../checks/mod.rs"]
 mod checks;
 
+mod closed;
 mod reader;
 mod schemas;
 mod texts;

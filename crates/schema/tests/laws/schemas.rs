@@ -91,7 +91,7 @@ fn leaves(draft: &'static str) -> BoxedStrategy<Word> {
     };
     let limit = move || if draft == "4" { any::<bool>().prop_map(Value::from).boxed() } else { number() };
     let names = || subsequence(&NAMES[..], 1..3).prop_map(|list| json!(list));
-    let defs = if matches!(draft, "2019-09" | "2020-12") { "$defs" } else { "definitions" };
+    let defs = defs(draft);
     let factors = vec![json!(1), json!(2), json!(3), json!(0.5), json!(1.5), json!(0.1), json!(1e-3)];
     prop_oneof![
         4 => types().prop_map(|value| ("type", value)),
@@ -182,10 +182,56 @@ fn parts(draft: &'static str) -> BoxedStrategy<Value> {
     .boxed()
 }
 
+/// Schemas of objects in objects that say little of values, so that many documents are valid.
+fn objects(draft: &'static str) -> BoxedStrategy<Value> {
+    let defs = defs(draft);
+    let flat = prop_oneof![
+        4 => Just(json!({})),
+        1 => Just(json!({"type": "object"})),
+        1 => select(&NAMES[..]).prop_map(|name| json!({ "required": [name] })),
+        2 => select(vec![format!("#/{defs}/one"), format!("#/{defs}/two"), "#".to_owned()])
+            .prop_map(|target| json!({ "$ref": target })),
+        1 => Just(json!({"$dynamicRef": "#node"})),
+        1 => Just(json!({"$recursiveRef": "#"})),
+    ];
+    flat.prop_recursive(4, 16, 3, |inner| {
+        let properties = prop::collection::btree_map(select(&NAMES[..]), inner.clone(), 1..4);
+        let properties = properties.prop_map(|map| ("properties", json!(map)));
+        (prop::option::weighted(0.8, properties), prop::collection::vec(branches(inner.boxed()), 0..3))
+            .prop_map(|(properties, branches)| gathered(branches.into_iter().chain(properties)))
+    })
+    .boxed()
+}
+
+/// Objects and lists in each other, with few names.
+pub(crate) fn trees() -> BoxedStrategy<Value> {
+    Just(json!(1))
+        .prop_recursive(4, 16, 3, |inner| {
+            prop_oneof![
+                3 => prop::collection::btree_map(select(&NAMES[..3]), inner.clone(), 0..4).prop_map(|map| json!(map)),
+                1 => prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            ]
+        })
+        .boxed()
+}
+
+fn defs(draft: &'static str) -> &'static str {
+    if matches!(draft, "2019-09" | "2020-12") { "$defs" } else { "definitions" }
+}
+
 /// A schema of a draft, whose references lead to itself and to two others that it defines.
 pub(crate) fn schemas() -> BoxedStrategy<(&'static str, Value)> {
+    with_definitions(parts)
+}
+
+/// The same, about objects in objects.
+pub(crate) fn structures() -> BoxedStrategy<(&'static str, Value)> {
+    with_definitions(objects)
+}
+
+fn with_definitions(parts: fn(&'static str) -> BoxedStrategy<Value>) -> BoxedStrategy<(&'static str, Value)> {
     select(&DRAFTS[..])
-        .prop_flat_map(|draft| {
+        .prop_flat_map(move |draft| {
             (parts(draft), parts(draft), parts(draft)).prop_map(move |(mut schema, one, mut two)| {
                 if let Some(map) = two.as_object_mut()
                     && draft == "2020-12"
@@ -193,8 +239,7 @@ pub(crate) fn schemas() -> BoxedStrategy<(&'static str, Value)> {
                     map.insert("$dynamicAnchor".to_owned(), json!("node"));
                 }
                 if let Some(map) = schema.as_object_mut() {
-                    let defs = if matches!(draft, "2019-09" | "2020-12") { "$defs" } else { "definitions" };
-                    map.insert(defs.to_owned(), json!({ "one": one, "two": two }));
+                    map.insert(defs(draft).to_owned(), json!({ "one": one, "two": two }));
                 }
                 (draft, schema)
             })

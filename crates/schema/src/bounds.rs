@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::{
-    graph::{Graph, REFERENCES},
+    graph::{Graph, Part, REFERENCES},
     options::{MOST_PARTS, MOST_PLACES, MOST_REFERENCES, MOST_UNFOLDED, SCHEMA_CHAIN},
     patterns::Pattern,
     program::SchemaError,
@@ -44,6 +44,12 @@ pub(crate) fn check(graph: &Graph<'_>) -> Result<Matching, SchemaError> {
     }
     check_in_place(graph)?;
     check_patterns(graph)
+}
+
+/// Whether a schema applies to a value because it does: JSON Schema leaves undefined what that means.
+pub(crate) fn is_circular(graph: &Graph<'_>) -> bool {
+    let is_own = |(id, part): (usize, &Part<'_>)| part.in_place.contains(&id);
+    graph.parts.iter().enumerate().any(is_own) || grouped(graph).0.iter().any(|members| members.len() > 1)
 }
 
 fn beyond(pointer: &str, keyword: &str, message: String) -> SchemaError {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::document::{Arena, NodeId};
 use super::weight::Weights;
+use crate::{bounds, graph::Graph};
 
 /// What the validators may cost, all in all, in sub-schemas visited.
 const MOST_WORK: u64 = 30_000_000;
@@ -57,6 +58,10 @@ impl<'a> Oracle<'a> {
             let name = name.unwrap_or(NAME).to_owned();
             let registry = Registry::new().add(name.as_str(), schema).and_then(|registry| registry.prepare());
             let registry = registry.map_err(|error| format!("the schema cannot be used: {error}"))?;
+            let draft = jsonschema::Draft::default().detect(schema);
+            if bounds::is_circular(&Graph::of(schema, draft, &registry, &name)) {
+                return Err("a schema applies to its own value through itself".to_owned());
+            }
             registries.push((registry, name, schema));
         }
         let (validators, patterns) = (HashMap::new(), HashMap::new());

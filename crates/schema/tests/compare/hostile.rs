@@ -11,6 +11,13 @@ fn is_unknown(old: &Value, new: &Value) {
 #[test]
 fn a_schema_that_asks_about_itself_is_unknown() {
     is_unknown(&json!({"$ref": "#"}), &json!({"allOf": [{"$ref": "#"}, {"type": "string"}]}));
+    // One that denies itself means nothing, so nothing follows from it.
+    let denies = |rest: Value| {
+        let mut schema = json!({"not": {"$ref": "#", "prefixItems": [{"type": "integer"}]}});
+        schema["properties"] = rest;
+        schema
+    };
+    is_unknown(&denies(json!({})), &denies(json!({"a": true})));
 }
 
 #[test]

@@ -44,6 +44,23 @@ pub(crate) use view::{Bytes, fill_names, value_of};
 use meter::Meter;
 use tape::Tape;
 
+/// Memory that a reader keeps: what a document of 1 MiB takes, with an entry for each four bytes, and names that are sorted.
+const REST_BYTES: usize = tape::KEPT * (size_of::<tape::Entry>() + size_of::<u32>());
+
+impl Reader {
+    /// How many bytes of memory the document that was read last takes besides its text. A dense one takes 16 times its text, or 32.
+    pub fn memory(&self) -> usize {
+        self.document("").tape.memory()
+    }
+
+    /// Keeps no memory for what was huge: the document that was read last may be gone.
+    pub fn rest(&mut self) {
+        if self.memory() > REST_BYTES {
+            *self = Self::default();
+        }
+    }
+}
+
 /// Whether a text is a JSON Pointer.
 pub fn is_pointer(text: &str) -> bool {
     pointer::steps(text).all(|step| step.is_ok())

@@ -65,7 +65,7 @@ impl Source {
             let offset = start;
             newlines = number;
             start += line.len() + 1;
-            if line.iter().all(u8::is_ascii_whitespace) {
+            if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
                 continue;
             }
             if let Some(said) = judge(reader, line, program) {

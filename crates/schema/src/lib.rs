@@ -1,7 +1,7 @@
 //! JSON Schema on bytes: a text is read once, checked against limits, and validated where it lies.
 //!
 //! - `document/`: the text, the tape, and what the engine sees of them. Everything a sender may do to a receiver ends here.
-//! - `program.rs`: a schema, compiled, and what it may cost. `options.rs`: defaults and ranges.
+//! - `program.rs`: a schema, compiled, and what it may cost. `refused.rs`: why one is not. `options.rs`: defaults and ranges.
 //! - `keywords.rs`, `graph.rs`, `closed.rs`: which subschemas apply to the same value, and objects that are closed.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
 //! - `compare/`: whether one schema takes all that another one does.
@@ -29,4 +29,5 @@ pub mod issues;
 mod keywords;
 pub mod options;
 pub mod program;
+mod refused;
 mod wording;

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use jsonschema::{
-    Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator, options_for,
-};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationOptions, Validator, options_for};
 use serde_json::Value;
 
 use crate::{
@@ -13,6 +11,7 @@ use crate::{
     graph::Graph,
     issues::{self, Issues},
     options::{Options, Regexes, SCHEMA_BYTES, SCHEMA_DEPTH},
+    refused::{self, Documents},
 };
 
 /// A schema that does not compile.
@@ -142,9 +141,11 @@ fn build(
     for (uri, value) in refs {
         // A registry would take all of them for its own draft.
         let known = registry.add(uri, unsaid.detect(value).create_resource_ref(value));
-        registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
+        registry = known.map_err(|error| misnamed(&error, named(uri)))?;
     }
-    let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
+    let documents = Documents { schema, refs };
+    refused::check_ids(documents, unsaid)?;
+    let registry = registry.prepare().map_err(|error| refused::unresolved(&error, documents))?;
     let closed = examine(schema, draft, &registry, options.reject_unknown)?;
     if let Some(closed) = closed {
         *schema = closed;
@@ -173,21 +174,29 @@ fn build(
                 .dfa_size_limit(REGEX_BYTES),
         ),
     };
-    let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
+    let validator = engine.build(schema).map_err(|error| {
+        let documents = Documents { schema, refs };
+        refused::refused(&error, options, documents)
+    })?;
     let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
     Ok((validator, own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned())))
+}
+
+fn misnamed(error: &jsonschema::ReferencingError, uri: &str) -> SchemaError {
+    let (pointer, keyword) = (String::new(), "$ref".to_owned());
+    SchemaError { pointer, keyword, uri: Some(uri.to_owned()), message: error.to_string() }
 }
 
 /// What schemas without a URI are relative to, and their plain names.
 const BASE: &str = "schema:///";
 
 /// A name as a URI.
-fn absolute(name: &str) -> String {
+pub(crate) fn absolute(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{BASE}{name}") }
 }
 
 /// A URI as its user named it.
-fn named(uri: &str) -> &str {
+pub(crate) fn named(uri: &str) -> &str {
     uri.strip_prefix(BASE).unwrap_or(uri)
 }
 
@@ -266,36 +275,4 @@ fn unreadable(fault: &Fault, uri: Option<&str>) -> SchemaError {
         kind => format!("a schema {kind} at byte {}", fault.offset),
     };
     SchemaError { pointer: fault.path.clone(), keyword: String::new(), uri: uri.map(str::to_owned), message }
-}
-
-fn unresolved(error: &jsonschema::ReferencingError, uri: Option<&str>) -> SchemaError {
-    SchemaError {
-        pointer: String::new(),
-        keyword: "$ref".to_owned(),
-        uri: uri.map(str::to_owned),
-        message: error.to_string(),
-    }
-}
-
-/// What the engine says against a schema.
-fn refused(error: &ValidationError<'_>, options: &Options) -> SchemaError {
-    use jsonschema::error::ValidationErrorKind as Kind;
-    let pointer = error.instance_path().as_str().to_owned();
-    let last = pointer.rsplit('/').next().unwrap_or("").to_owned();
-    let (keyword, message) = match error.kind() {
-        Kind::Referencing(reason) => ("$ref".to_owned(), reason.to_string()),
-        Kind::Format { format } if format == "regex" => {
-            let said = match options.regexes {
-                Regexes::Linear => {
-                    "must be a regular expression that takes linear time (look-around and back-references: regex: 'backtracking')"
-                }
-                Regexes::Backtracking => "must be a regular expression",
-            };
-            (last, said.to_owned())
-        }
-        _ => (last, issues::brief(error)),
-    };
-    let place = if pointer.is_empty() { "the schema".to_owned() } else { pointer.clone() };
-    let message = format!("{place}: {message}");
-    SchemaError { pointer, keyword, uri: None, message }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     document::{self, Document},
     issues::cut,
+    keywords,
 };
 
 /// What ajv adds to the path of a schema that is `false`.
@@ -133,7 +134,7 @@ pub(crate) fn findings(
             found
         }
         // With nothing but `additionalProperties: false` every member is one too many.
-        Kind::FalseSchema if at.ends_with("/additionalProperties") => {
+        Kind::FalseSchema if keyword_of(at) == "additionalProperties" => {
             let object = document.at(error.instance_path().as_str());
             let names: Vec<String> = object
                 .into_iter()
@@ -143,7 +144,7 @@ pub(crate) fn findings(
             return each(&names, max, additional);
         }
         // What comes after the items that have a schema each is one issue of the array.
-        Kind::FalseSchema if at.ends_with("/items") && prefix(at, schema).is_some() => {
+        Kind::FalseSchema if keyword_of(at) == "items" && prefix(at, schema).is_some() => {
             let limit = prefix(at, schema).unwrap_or(0);
             let path = error.instance_path().as_str();
             let (array, index) = path.rsplit_once('/').unwrap_or(("", ""));
@@ -174,6 +175,12 @@ pub(crate) fn findings(
         }
     };
     vec![one]
+}
+
+/// The keyword that a place in a schema is of; empty if it is of none, as where a member is named like one.
+fn keyword_of(at: &str) -> &str {
+    let last = at.rsplit('/').next().unwrap_or("");
+    if keywords::ends_with_keyword(at) { last } else { "" }
 }
 
 fn additional(name: String) -> Finding {

@@ -91,6 +91,11 @@ const LETTER = [
   [{ definitions: { s: { required: ['x'] } }, items: { $ref: '#/definitions/s' } }, [{}], '7'],
   [{ allOf: [{ minimum: 3 }, { multipleOf: 4 }] }, 2],
   [{ properties: { a: false } }, { a: 1 }],
+  [{ properties: { additionalProperties: false } }, { additionalProperties: 5 }],
+  [
+    { properties: { additionalProperties: false, items: false } },
+    { additionalProperties: { x: 1 }, items: [1] },
+  ],
   [{ propertyNames: { minLength: 2 } }, { a: 1, bb: 2, c: 3 }, '2020-12', ['propertyNames']],
   [{ properties: { 'x y^é': { minimum: 2 } } }, { 'x y^é': 1 }],
   [false, 1],

@@ -8,7 +8,7 @@ use std::{
 
 use breakwater_schema::{
     document::{self, Fault, FaultKind, Reader, Spent, ValueKind},
-    issues::Issues,
+    issues::{self, Issues},
     options::Options,
     program::Program,
 };
@@ -153,7 +153,7 @@ fn faulty(fault: &Fault) -> Value {
     let Fault { kind, offset, path } = fault;
     let reason = if kind.is_limit() { "limit" } else { "syntax" };
     let issue = json!({
-        "instancePath": path, "schemaPath": "", "keyword": kind.keyword(), "params": { "offset": offset },
+        "instancePath": issues::cut_pointer(path), "schemaPath": "", "keyword": kind.keyword(), "params": { "offset": offset },
         "message": kind.to_string(),
     });
     json!({ "reason": reason, "errors": [issue], "truncated": false })

@@ -124,7 +124,7 @@ fn compile(
         .map(|(uri, text)| Ok((absolute(uri), read(&mut reader, text, Some(uri))?)))
         .collect::<Result<_, SchemaError>>()?;
     let (validator, own) = build(&mut schema, &refs, options)?;
-    Ok((validator, Sources { own, schema, refs }))
+    Ok((validator, Sources::new(own, schema, refs)))
 }
 
 /// The validator of a schema, and its URI. The schema is what it is with its objects closed, if that is wanted.
@@ -206,9 +206,17 @@ pub(crate) struct Sources {
     own: String,
     pub(crate) schema: Value,
     refs: Vec<(String, Value)>,
+    /// How many bytes an error may quote of them.
+    pub(crate) quoted: usize,
 }
 
 impl Sources {
+    fn new(own: String, schema: Value, refs: Vec<(String, Value)>) -> Self {
+        let all = [&schema].into_iter().chain(refs.iter().map(|(_, value)| value));
+        let quoted = all.map(issues::quoted).max().unwrap_or(0);
+        Self { own, schema, refs, quoted }
+    }
+
     /// The document that a location is in, as issues name it (empty for the schema itself), and its value if it is one of ours.
     pub(crate) fn of<'a>(&'a self, location: Option<&'a str>) -> (&'a str, Option<&'a Value>) {
         let uri = location.and_then(|location| location.split('#').next()).unwrap_or(&self.own);

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use crate::{
     document::{self, Document},
-    issues::cut,
+    issues::{cut, cut_long, first_of, told},
     keywords,
 };
 
 /// What ajv adds to the path of a schema that is `false`.
 pub(crate) const FALSE_SCHEMA: &str = "/false schema";
+
+/// Of a list of names no more are looked at.
+const LONGEST_LIST: usize = 4_096;
 
 /// What an issue says.
 pub(crate) struct Finding {
@@ -75,10 +78,11 @@ pub(crate) fn findings(
         Kind::Enum { options } => finding(
             "enum",
             "must be equal to one of the allowed values",
-            json!({ "allowedValues": **options }),
+            json!({ "allowedValues": first_of(options) }),
         ),
         Kind::Constant { expected_value } => {
-            finding("const", "must be equal to constant", json!({ "allowedValue": **expected_value }))
+            let params = told(expected_value).map(|value| json!({ "allowedValue": value }));
+            finding("const", "must be equal to constant", params.unwrap_or_else(|| json!({})))
         }
         Kind::Minimum { limit } => bound("minimum", ">=", limit),
         Kind::Maximum { limit } => bound("maximum", "<=", limit),
@@ -95,6 +99,7 @@ pub(crate) fn findings(
         Kind::MinProperties { limit } => count("minProperties", "fewer", *limit, "properties"),
         Kind::MaxProperties { limit } => count("maxProperties", "more", *limit, "properties"),
         Kind::Pattern { pattern } => {
+            let pattern = cut_long(pattern);
             finding("pattern", format!("must match pattern \"{pattern}\""), json!({ "pattern": pattern }))
         }
         Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
@@ -221,17 +226,21 @@ fn required(
     // Who asks for it is the first member that is there and does.
     let asking =
         schema.pointer(at).and_then(Value::as_object).into_iter().flatten().find_map(|(name, deps)| {
-            let deps: Vec<&str> = deps.as_array()?.iter().filter_map(Value::as_str).collect();
-            (deps.contains(&missing) && object?.member(name).is_some()).then_some((name, deps))
+            let deps = deps.as_array()?;
+            let asks = deps.iter().any(|name| name.as_str() == Some(missing));
+            (asks && object?.member(name).is_some()).then_some((cut(name), deps))
         });
     let (Some((name, deps)), "dependencies" | "dependentRequired") = (asking, keyword) else {
         let message = format!("must have required property '{}'", cut(missing));
         return finding("required", message, json!({ "missingProperty": cut(missing) }));
     };
-    let (noun, list) = (if deps.len() == 1 { "property" } else { "properties" }, deps.join(", "));
+    let noun = if deps.len() == 1 { "property" } else { "properties" };
+    // As many as an issue may hold, and one more, at which the list is cut.
+    let names = deps.iter().filter_map(Value::as_str).take(LONGEST_LIST).map(cut);
+    let list = cut_long(&names.collect::<Vec<_>>().join(", "));
     let message = format!("must have {noun} {list} when property {name} is present");
     let params =
-        json!({ "property": name, "missingProperty": missing, "depsCount": deps.len(), "deps": list });
+        json!({ "property": name, "missingProperty": cut(missing), "depsCount": deps.len(), "deps": list });
     finding(keyword, message, params)
 }
 

@@ -23,6 +23,7 @@
 //! ```
 
 mod equal;
+mod errors;
 mod limits;
 mod members;
 mod meter;
@@ -41,6 +42,7 @@ pub use node::{Node, ValueKind};
 pub use read::Reader;
 pub(crate) use view::{Bytes, fill_names, value_of};
 
+use errors::Errors;
 use meter::Meter;
 use tape::Tape;
 
@@ -74,11 +76,12 @@ pub struct Document<'a> {
     /// It is the name of a member, for `propertyNames`.
     is_name: bool,
     pub(crate) meter: Meter,
+    errors: Errors,
 }
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, tape, is_name: false, meter: Meter::default() }
+        Self { text, tape, is_name: false, meter: Meter::default(), errors: Errors::default() }
     }
 
     /// The text.

@@ -86,8 +86,12 @@ pub(crate) fn findings(
         }
         Kind::Minimum { limit } => bound("minimum", ">=", limit),
         Kind::Maximum { limit } => bound("maximum", "<=", limit),
-        Kind::ExclusiveMinimum { limit } => bound("exclusiveMinimum", ">", limit),
-        Kind::ExclusiveMaximum { limit } => bound("exclusiveMaximum", "<", limit),
+        Kind::ExclusiveMinimum { limit } => {
+            exclusive(at, schema, ["exclusiveMinimum", "minimum"], ">", limit)
+        }
+        Kind::ExclusiveMaximum { limit } => {
+            exclusive(at, schema, ["exclusiveMaximum", "maximum"], "<", limit)
+        }
         Kind::MultipleOf { multiple_of } => {
             let by = number(*multiple_of);
             finding("multipleOf", format!("must be multiple of {by}"), json!({ "multipleOf": by }))
@@ -247,6 +251,21 @@ fn required(
 fn bound(keyword: &str, comparison: &str, limit: &Value) -> Finding {
     let params = json!({ "comparison": comparison, "limit": limit });
     finding(keyword, format!("must be {comparison} {limit}"), params)
+}
+
+/// In draft 4 an exclusive bound is one beside which that is said, and told as that one.
+fn exclusive(
+    at: &str,
+    schema: &Value,
+    [keyword, plain]: [&str; 2],
+    comparison: &str,
+    limit: &Value,
+) -> Finding {
+    if schema.pointer(at) != Some(&Value::Bool(true)) {
+        return bound(keyword, comparison, limit);
+    }
+    let parent = at.rsplit_once('/').map_or("", |(parent, _)| parent);
+    Finding { schema_path: Some(format!("{parent}/{plain}")), ..bound(plain, comparison, limit) }
 }
 
 fn count(keyword: &str, than: &str, limit: u64, what: &str) -> Finding {

@@ -58,6 +58,27 @@ fn a_member_named_like_a_keyword_is_told_as_a_member() {
 }
 
 #[test]
+fn an_exclusive_bound_of_draft_4_is_told_as_the_bound_it_is_said_beside() {
+    let of = |rest: Value| {
+        let mut schema = json!({ "$schema": "http://json-schema.org/draft-04/schema#" });
+        schema.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let issue = all(&schema, "3").list.remove(0);
+        (issue.keyword, issue.schema_path, issue.message, issue.params)
+    };
+    let told = |keyword: &str, comparison: &str| {
+        let (path, message) = (format!("#/{keyword}"), format!("must be {comparison} 3"));
+        (keyword.to_owned(), path, message, json!({ "comparison": comparison, "limit": 3 }))
+    };
+    assert_eq!(of(json!({ "minimum": 3, "exclusiveMinimum": true })), told("minimum", ">"));
+    assert_eq!(of(json!({ "maximum": 3, "exclusiveMaximum": true })), told("maximum", "<"));
+    let today = all(&json!({ "exclusiveMinimum": 3 }), "3").list.remove(0);
+    assert_eq!(
+        (today.keyword.as_str(), today.schema_path.as_str()),
+        ("exclusiveMinimum", "#/exclusiveMinimum")
+    );
+}
+
+#[test]
 fn a_pointer_is_cut_in_its_names_and_stays_one() {
     let schema = json!({ "$ref": "#/$defs/d", "$defs": { "d": {
         "type": "object", "additionalProperties": { "$ref": "#/$defs/d" },

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Ajv from 'ajv';
 import Ajv2020 from 'ajv/dist/2020.js';
+import AjvDraft4 from 'ajv-draft-04';
 import addFormats from 'ajv-formats';
 import { Schema } from 'breakwater';
 import './helpers/rejections.mjs';
@@ -17,7 +18,7 @@ function chances(seed) {
 }
 
 function ajvFor(draft) {
-  const Class = draft === '7' ? Ajv.default : Ajv2020.default;
+  const Class = { 4: AjvDraft4.default, 7: Ajv.default }[draft] ?? Ajv2020.default;
   const ajv = new Class({ allErrors: true, strict: false, multipleOfPrecision: 12, ownProperties: true });
   addFormats.default(ajv);
   return ajv;
@@ -91,6 +92,14 @@ const LETTER = [
   [{ definitions: { s: { required: ['x'] } }, items: { $ref: '#/definitions/s' } }, [{}], '7'],
   [{ allOf: [{ minimum: 3 }, { multipleOf: 4 }] }, 2],
   [{ properties: { a: false } }, { a: 1 }],
+  [{ properties: { additionalProperties: false } }, { additionalProperties: 5 }],
+  [
+    { properties: { additionalProperties: false, items: false } },
+    { additionalProperties: { x: 1 }, items: [1] },
+  ],
+  [{ minimum: 3, exclusiveMinimum: true }, 3, '4'],
+  [{ maximum: 3, exclusiveMaximum: true }, 3, '4'],
+  [{ minimum: 3, exclusiveMinimum: false }, 2, '4'],
   [{ propertyNames: { minLength: 2 } }, { a: 1, bb: 2, c: 3 }, '2020-12', ['propertyNames']],
   [{ properties: { 'x y^é': { minimum: 2 } } }, { 'x y^é': 1 }],
   [false, 1],

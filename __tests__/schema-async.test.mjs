@@ -113,3 +113,44 @@ test('a process stays for its answers, and ends when it wants to', async () => {
   );
   assert.deepEqual([ends.code, ends.stderr], [7, '']);
 });
+
+/** Each takes a core so long that a hundred of them take seconds. */
+const SLOW = { allOf: Array.from({ length: 30 }, (_, n) => ({ items: { minimum: -n } })) };
+const slow = () => Buffer.from(JSON.stringify(Array.from({ length: 200_000 }, () => 1)));
+
+/** How long one document takes that is asked after `crowd`: real time, as that is what its user waits for. */
+async function after(crowd) {
+  await crowd();
+  const start = performance.now();
+  assert.equal((await new Schema(ITEMS).validateAsync(long())).valid, true);
+  return performance.now() - start;
+}
+
+test('what was aborted is not validated before what is wanted', async () => {
+  const schema = new Schema(SLOW);
+  const text = slow();
+  const took = await after(async () => {
+    const controller = new AbortController();
+    const asked = Array.from({ length: 200 }, () =>
+      schema.validateAsync(text, { signal: controller.signal }),
+    );
+    controller.abort();
+    for (const { status } of await Promise.allSettled(asked)) assert.equal(status, 'rejected');
+  });
+  assert.ok(took < 1_000, `took ${took} ms`);
+});
+
+test('what a thread asked that has ended is not validated before what is wanted', async () => {
+  const took = await after(async () => {
+    const thread = await startThread();
+    await thread.run(
+      async ({ Schema }, kept, [schema, text]) => {
+        kept.schema = new Schema(schema);
+        for (let n = 0; n < 200; n++) kept.schema.validateAsync(text);
+      },
+      [SLOW, slow()],
+    );
+    await thread.worker.terminate();
+  });
+  assert.ok(took < 1_000, `took ${took} ms`);
+});

@@ -63,6 +63,19 @@ test('what is wrong with a line is told as validate tells it', async () => {
   assert.deepEqual(await all('\n\n \n'), []);
 });
 
+test('only what JSON has for space makes an empty line: nothing else passes as one', async () => {
+  for (const blank of ['\f', '\v', ' \f ', '\u00a0', '\ufeff', '\0']) {
+    const [verdict] = await all(`${blank}\n{"id":1}`);
+    assert.deepEqual([verdict.line, verdict.reason], [1, 'syntax'], JSON.stringify(blank));
+  }
+  assert.deepEqual(plain(await all(' \t \r\n{"id":1}\r\n')), [[2, 5, true]]);
+  const wrong = [];
+  const through = schema.toTransform({ onInvalid: ({ line }) => wrong.push(line) });
+  const kept = pipeline(Readable.from(['\f\n{"id":1}\n']), through, buffer);
+  assert.equal((await kept).toString(), '{"id":1}\n');
+  assert.deepEqual(wrong, [1]);
+});
+
 test('a line that is too long is told and not gathered', async () => {
   const own = new Schema(true, { maxBytes: 100 });
   async function* endless() {

@@ -548,6 +548,12 @@ test('a schema that does not compile says where and why', () => {
   }
   assert.throws(() => new Schema({ $schema: 'https://example.com/nobody-knows' }), SchemaError);
   assert.throws(() => new Schema({}, { refs: { 'a b:': {} } }), SchemaError);
+  const refs = { fine: {}, wrong: { properties: { z: { type: 'strin' } } } };
+  assert.throws(() => new Schema({ items: { $ref: 'wrong' } }, { refs }), {
+    uri: 'wrong',
+    pointer: '/properties/z/type',
+    keyword: 'type',
+  });
   assert.equal(new Schema({ pattern: '^(?!x)y' }, { regex: 'backtracking' }).isValid('"y"'), true);
 });
 

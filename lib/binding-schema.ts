@@ -15,14 +15,16 @@ export interface SchemaFunctions {
   open(input: unknown, wellFormed?: 1): Bound<number>;
   /**
    * The number of a job beside the event loop, from 2 on, of which mail comes; else as `validate`, or -3: there is more to do than may
-   * wait. `lines` is 1 where each line is a document.
+   * wait. `what` is wanted: 0 whether it is valid · 1 its text · 2 to open it · 3 the verdicts of its lines.
    */
-  submit(input: unknown, wellFormed: 0 | 1, lines: 0 | 1): Bound<number>;
+  submit(input: unknown, wellFormed: 0 | 1, what: number): Bound<number>;
   /**
-   * What came of a job that is done: -4 it panicked, or by `what` 0 as `validate` · 1 the text of a valid document, else as `validate` · 2 as `open` · 3 the verdicts of
-   * lines as JSON · 4 nothing.
+   * What came of a job that is done: -4 it panicked · 0 it is not valid · else what was wanted: 1 · the text · as `open` · the verdicts of
+   * lines as JSON.
    */
-  take(job: number, what: number): Bound<string | number>;
+  take(job: number): Bound<string | number>;
+  /** Nobody waits for the job any more: if it was not begun, it will not be. */
+  forget(job: number): unknown;
   /** The new number of a valid document that is not kept any more; 0 if it reads differently now. */
   reopen(input: unknown): number;
   /**

@@ -121,34 +121,15 @@ function compiled<T>(own: Record<string, string>, refs: Map<string, string>, run
   try {
     return run();
   } catch (error) {
-    if (error instanceof SchemaError) throw fileError(fileOf(error, own, refs), error);
+    if (error instanceof SchemaError) {
+      const { uri = 'schema', message } = error;
+      const file = own[uri] ?? refs.get(uri) ?? uri;
+      const said = message.startsWith(`${uri}#`) ? message.slice(uri.length + 1) : message;
+      throw new FileError(`${file}: ${said}`);
+    }
     const file = error instanceof InvalidOptionError ? own[error.option] : undefined;
     throw file === undefined ? error : fileError(file, error);
   }
-}
-
-/** The one in which there is such a place, as what is referred to is not always told apart. */
-function fileOf(
-  { pointer, uri }: SchemaError,
-  own: Record<string, string>,
-  refs: Map<string, string>,
-): string {
-  const known = refs.get(uri ?? '');
-  const file = own[uri ?? 'schema'];
-  if (file === undefined) return known ?? 'a schema';
-  const those = [file, ...refs.values()].filter((file) => hasPlace(readJson(file), pointer));
-  const [only = file, ...others] = those;
-  return others.length === 0 ? only : `${file}, or what it refers to`;
-}
-
-function hasPlace(schema: unknown, pointer: string): boolean {
-  let value = schema;
-  for (const step of pointer.split('/').slice(1)) {
-    const name = step.replaceAll('~1', '/').replaceAll('~0', '~');
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return false;
-    value = (value as Record<string, unknown>)[name];
-  }
-  return true;
 }
 
 async function validate(file: string, documents: readonly string[], values: Values): Promise<void> {

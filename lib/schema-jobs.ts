@@ -3,12 +3,11 @@ import type { SchemaFunctions } from './binding-schema.js';
 import { type ErrorDetails, QueueFullError } from './errors.js';
 import { keepAlive, type Listener, listen, unlisten } from './host.js';
 
-/** What a job's outcome is to be taken as: as `validate`, `parse` or `open` answer, the verdicts of lines, or nothing. */
+/** What is wanted of a document: what `validate`, `parse` or `open` answer, or the verdicts of its lines. */
 export const AS_VERDICT = 0;
 export const AS_TEXT = 1;
 export const AS_DOCUMENT = 2;
 export const AS_LINES = 3;
-const AS_NOTHING = 4;
 
 /** Native answers where there is no job. */
 const BUSY = -3;
@@ -37,7 +36,6 @@ export class SchemaJobs {
    */
   run<Answer, R>(
     submit: () => number,
-    what: number,
     finish: (answer: Answer) => R,
     signal: AbortSignal | undefined,
   ): Promise<R> {
@@ -49,8 +47,8 @@ export class SchemaJobs {
       }
       if (job < 2) return resolve(finish(job as Answer));
       const onAbort = (): void => {
-        // It is still done, and nobody wants to know: its memory is given back then.
-        this.#waiting.set(job, () => this.#functions.take(job, AS_NOTHING));
+        this.#functions.forget(job);
+        this.#leave(job);
         reject(signal?.reason);
       };
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -61,7 +59,7 @@ export class SchemaJobs {
       this.#waiting.set(job, () => {
         signal?.removeEventListener('abort', onAbort);
         try {
-          const answer = this.#functions.take(job, what);
+          const answer = this.#functions.take(job);
           if (answer === BROKEN) throw new Error('breakwater panicked while it validated a document');
           resolve(finish(answer as Answer));
         } catch (error) {
@@ -74,11 +72,14 @@ export class SchemaJobs {
   #onDone(job: number): void {
     const finish = this.#waiting.get(job);
     if (finish === undefined) return;
-    this.#waiting.delete(job);
-    if (this.#waiting.size === 0) {
-      unlisten(this.#state, this.#listener);
-      keepAlive(-1);
-    }
+    this.#leave(job);
     finish();
+  }
+
+  #leave(job: number): void {
+    this.#waiting.delete(job);
+    if (this.#waiting.size > 0) return;
+    unlisten(this.#state, this.#listener);
+    keepAlive(-1);
   }
 }

@@ -279,7 +279,7 @@ export class Schema<T = unknown> {
     finish: (answer: Answer) => R,
   ): Promise<R> {
     const { signal } = this.#checked(options);
-    return this.#jobs.run(() => this.#submit(document, 0), what, finish, signal);
+    return this.#jobs.run(() => this.#submit(document, what), finish, signal);
   }
 
   #checked(options: BesideOptions): BesideOptions {
@@ -288,9 +288,9 @@ export class Schema<T = unknown> {
     return own;
   }
 
-  #submit(document: Uint8Array | string, lines: 0 | 1): number {
+  #submit(document: Uint8Array | string, what: number): number {
     const submit: Ask<number> = (input, wellFormed = 0 as never) =>
-      this.#functions.submit(input, wellFormed, lines);
+      this.#functions.submit(input, wellFormed, what);
     const answer = submit(document);
     return answer !== undefined && answer !== NEITHER && answer !== MAYBE_HALVES
       ? answer
@@ -300,8 +300,7 @@ export class Schema<T = unknown> {
   #askLines(): AskBlock {
     return (bytes) =>
       this.#jobs.run(
-        () => this.#submit(bytes, 1),
-        AS_LINES,
+        () => this.#submit(bytes, AS_LINES),
         (verdicts: string) => verdicts,
         undefined,
       );

@@ -8,7 +8,7 @@ use std::{
 
 use breakwater_schema::{
     document::{self, Fault, FaultKind, Reader, Spent, ValueKind},
-    issues::Issues,
+    issues::{self, Issues},
     options::Options,
     program::Program,
 };
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::fast::{Answer, Call};
 
-/// How many opened documents are kept, and how many bytes of text in all; the last one is, however long. One that is not kept any
-/// more is read again by whoever wants to see it.
+/// How many opened documents are kept, and how many bytes of memory in all: their texts and tapes. The last one is, however long. One
+/// that is not kept any more is read again by whoever wants to see it.
 const KEPT: usize = 8;
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Memory for a text and its tape.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl Source {
             let offset = start;
             newlines = number;
             start += line.len() + 1;
-            if line.iter().all(u8::is_ascii_whitespace) {
+            if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
                 continue;
             }
             if let Some(said) = judge(reader, line, program) {
@@ -74,6 +74,7 @@ impl Source {
             }
             let _ = write!(lines, "{}{number},{offset}", comma(&lines));
             count += 1;
+            reader.rest();
         }
         *failure = format!("{{\"lines\":[{lines}],\"invalid\":[{invalid}],\"newlines\":{newlines}}}");
     }
@@ -93,17 +94,43 @@ impl Source {
         &self.failure
     }
 
-    fn rest(&mut self) {
+    /// Nobody asks for it any more. Verdicts of lines may be long.
+    pub(crate) fn drop_failure(&mut self) {
+        self.failure = String::new();
+    }
+
+    /// How many bytes of memory it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + self.reader.memory() + self.failure.capacity()
+    }
+
+    /// Keeps no memory for what was huge.
+    pub(crate) fn rest(&mut self) {
         if self.bytes.capacity() > REST_BYTES {
             self.bytes = Vec::new();
         }
+        self.reader.rest();
     }
 
-    /// The same, without much memory.
-    pub(crate) fn rested(mut self) -> Self {
-        self.rest();
-        self
+    /// Reads with the memory of this thread from now on.
+    pub(crate) fn borrow_reader(&mut self) {
+        let reader = READER.take();
+        if reader.memory() > 0 {
+            self.reader = reader;
+        }
     }
+
+    /// The thread has its memory back: what was read is gone.
+    pub(crate) fn return_reader(&mut self) {
+        let mut reader = std::mem::take(&mut self.reader);
+        reader.rest();
+        READER.set(reader);
+    }
+}
+
+thread_local! {
+    /// What a thread of the pool reads with: what waits to be taken has no tape, and the memory goes with the thread.
+    static READER: RefCell<Reader> = RefCell::default();
 }
 
 fn comma(list: &str) -> &'static str {
@@ -126,7 +153,7 @@ fn faulty(fault: &Fault) -> Value {
     let Fault { kind, offset, path } = fault;
     let reason = if kind.is_limit() { "limit" } else { "syntax" };
     let issue = json!({
-        "instancePath": path, "schemaPath": "", "keyword": kind.keyword(), "params": { "offset": offset },
+        "instancePath": issues::cut_pointer(path), "schemaPath": "", "keyword": kind.keyword(), "params": { "offset": offset },
         "message": kind.to_string(),
     });
     json!({ "reason": reason, "errors": [issue], "truncated": false })
@@ -150,6 +177,13 @@ struct Kept {
     number: u64,
     text: String,
     reader: Reader,
+}
+
+impl Kept {
+    /// How many bytes of memory it takes.
+    fn memory(&self) -> usize {
+        self.text.capacity() + self.reader.memory()
+    }
 }
 
 /// The documents of one environment.
@@ -199,13 +233,25 @@ impl Documents {
         let bytes = std::mem::replace(&mut source.bytes, memory);
         // It was read, so it is UTF-8.
         let text = String::from_utf8(bytes).unwrap_or_default();
-        let number = self.opened.get().max(FIRST);
-        self.opened.set(number + 1);
+        source.rest();
+        let number = self.number();
         kept.push_back(Kept { number, text, reader });
-        while kept.len() > 1 && kept.iter().map(|kept| kept.text.len()).sum::<usize>() > KEPT_BYTES {
+        while kept.len() > 1 && kept.iter().map(Kept::memory).sum::<usize>() > KEPT_BYTES {
             kept.pop_front();
         }
         number as f64
+    }
+
+    /// The number of the next document, which may be one that is not kept.
+    pub(crate) fn number(&self) -> u64 {
+        let number = self.opened.get().max(FIRST);
+        self.opened.set(number + 1);
+        number
+    }
+
+    /// Keeps no memory for what was huge.
+    pub(crate) fn rest(&self) {
+        self.source.borrow_mut().rest();
     }
 
     /// What a pointer leads to in the document of this number, and how the register says it.

@@ -13,7 +13,7 @@ use crate::{
     error::{Result, invalid},
     fast::{Answer, Call, Unread, bind, bound},
     host::{Busy, Cell, Opened, Traits, host, private},
-    jobs::Work,
+    jobs::{Outcome, Work},
     programs::{self, Programmed},
 };
 
@@ -114,7 +114,12 @@ bound!(
                 INVALID.into()
             })
         });
-        if valid { documents.keep().into() } else { answer }
+        if valid {
+            documents.keep().into()
+        } else {
+            documents.rest();
+            answer
+        }
     }
 );
 
@@ -124,21 +129,21 @@ const BUSY: f64 = -3.0;
 const BROKEN: f64 = -4.0;
 
 bound!(
-    /// `submit(input, wellFormed, lines)`: validates beside the event loop: the number of the job, from 2 on, of which mail comes; else
-    /// as `validate`. `lines` is 1 where each line is a document.
+    /// `submit(input, wellFormed, what)`: validates beside the event loop: the number of the job, from 2 on, of which mail comes; else as
+    /// `validate`. What is wanted: 0 whether it is valid · 1 its text, for JSON.parse · 2 to open it · 3 the verdicts of its lines.
     submit,
     SchemaCell,
     3,
     |cell, call: Call<3>| {
         let host = cell.host();
         cell.with_state(|state, _| {
+            let work = Work::of(call.number(2));
+            let limit = state.core.limits().max_bytes;
+            let max = if work == Work::Lines { usize::MAX } else { limit };
             let mut source = host.jobs.source();
-            let lines = call.number(2) == 1.0;
-            let max = if lines { usize::MAX } else { state.core.limits().max_bytes };
             let failed = match call.json(0, &mut source.bytes, max) {
                 Ok(is_text) if is_text && call.number(1) != 1.0 && source.may_have_halves() => MAYBE_HALVES,
                 Ok(_) => {
-                    let work = if lines { Work::Lines } else { Work::Document };
                     let program = state.core.program().clone();
                     return match host.jobs.start(host.id, state.id, program, source, work) {
                         Ok(job) => job as f64,
@@ -158,26 +163,39 @@ bound!(
 );
 
 bound!(
-    /// `take(job, what)`: what came of a job that is done. What: 0 as `validate` · 1 its text, for JSON.parse · 2 as `open` · 3 the verdicts of
-    /// lines as JSON · 4 nothing.
+    /// `take(job)`: what came of a job that is done: 0 it is not valid, and its failure is known; else what was wanted: 1 · the text · a number
+    /// as `open` · the verdicts of lines as JSON.
     take,
     SchemaCell,
-    2,
-    |cell, call: Call<2>| {
+    1,
+    |cell, call: Call<1>| {
         let host = cell.host();
-        let Some(outcome) = host.jobs.take(call.number(0)) else { return Answer::Undefined };
-        let what = call.number(1);
-        let valid = outcome.valid;
-        let before = host.documents.exchange(outcome.source);
-        host.jobs.give_back(before);
-        match (valid, what as u8) {
-            (None, _) => BROKEN.into(),
-            (Some(false), _) => INVALID.into(),
-            (_, 1) => host.documents.with_source(|source| call.string(&source.bytes)),
-            (_, 2) => host.documents.keep().into(),
-            (_, 3) => host.documents.with_source(|source| call.string(source.failure().as_bytes())),
-            _ => VALID.into(),
-        }
+        let Some(outcome) = host.jobs.take(call.number(0) as u64) else { return Answer::Undefined };
+        let (answer, spare): (Answer, Source) = match outcome {
+            Outcome::Broken => return BROKEN.into(),
+            Outcome::Open(None) => return (host.documents.number() as f64).into(),
+            Outcome::Open(Some(source)) => {
+                let before = host.documents.exchange(source);
+                (host.documents.keep().into(), before)
+            }
+            Outcome::Invalid(source) => (INVALID.into(), host.documents.exchange(source)),
+            Outcome::Valid(source) => (VALID.into(), source),
+            Outcome::Text(source) => (call.string(&source.bytes), source),
+            Outcome::Lines(source) => (call.string(source.failure().as_bytes()), source),
+        };
+        host.jobs.give_back(spare);
+        answer
+    }
+);
+
+bound!(
+    /// `forget(job)`: nobody waits for it any more. If it was not begun, it will not be.
+    forget,
+    SchemaCell,
+    1,
+    |cell, call: Call<1>| {
+        cell.host().jobs.forget(call.number(0) as u64);
+        Answer::Undefined
     }
 );
 
@@ -191,7 +209,12 @@ bound!(
         let read = documents.with_source_to_keep(|source| {
             call.json(0, &mut source.bytes, usize::MAX).is_ok() && source.read_again()
         });
-        if read { documents.keep() } else { INVALID }
+        if read {
+            documents.keep()
+        } else {
+            documents.rest();
+            INVALID
+        }
     }
 );
 
@@ -339,6 +362,7 @@ pub fn open_schema(env: Env, host_id: u32, options: SchemaOptions) -> Result<Ope
             (c"open", open()),
             (c"submit", submit()),
             (c"take", take()),
+            (c"forget", forget()),
             (c"reopen", reopen()),
             (c"get", get()),
             (c"failure", failure()),

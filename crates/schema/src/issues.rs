@@ -1,11 +1,13 @@
 //! Why a document is not valid: issues as users of ajv know them, as many as were asked for.
 
+use std::io;
+
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind};
 use serde_json::{Map, Value, json};
 
 use crate::{
     closed::{Closed, Unknown},
-    document::{Bytes, Document, Spent, in_engine},
+    document::{self, Bytes, Document, Spent, in_engine},
     program::Sources,
     wording::{self, FALSE_SCHEMA, Finding},
 };
@@ -40,8 +42,13 @@ pub struct Issues {
 const SPARE_ERRORS: usize = 64;
 const LEAST_ERRORS: usize = 1_000;
 
-/// Pointers and names of a document are cut after so many bytes.
+/// What errors may hold while they are made, in bytes.
+const ERRORS_BYTES: usize = 128 << 20;
+
+/// Names of a document are cut after so many bytes, in pointers too.
 const LONGEST_TEXT: usize = 256;
+/// Pointers, and what an issue has of the schema, after so many.
+const LONGEST_PATH: usize = 4_096;
 /// Values longer than this, as they are written, are not told.
 const LONGEST_VALUE: usize = 256;
 
@@ -75,15 +82,20 @@ pub(crate) fn collect(
         }
         Ok(issues)
     };
+    let fill = |most: usize| {
+        document.meter.report(most);
+        document.give_room(ERRORS_BYTES, sources.quoted);
+        document::fill_names(fuel, document.meter.matched());
+    };
     // The first error ends the search, where one is all that is wanted, and where looking for all of them costs too much.
     let first = || {
-        document.meter.report(usize::MAX);
+        fill(usize::MAX);
         let found = document.meter.run(fuel, || in_engine(|| validator.validate(document.root()).err()))?;
         let issues = report.of(found.into_iter().collect(), true);
         if issues.list.is_empty() { with_unknown(issues, 1) } else { Ok(issues) }
     };
-    let all = || -> Result<Issues, Spent> {
-        document.meter.report(LEAST_ERRORS + SPARE_ERRORS * max);
+    let all = |most: usize| -> Result<Issues, Spent> {
+        fill(most);
         let found: Vec<ValidationError<'_>> =
             document.meter.run(fuel, || in_engine(|| validator.iter_errors(document.root()).collect()))?;
         let stopped = document.meter.is_mute();
@@ -92,7 +104,11 @@ pub(crate) fn collect(
         let most = max + 1 - issues.list.len();
         with_unknown(issues, most)
     };
-    let issues = if max == 1 { first() } else { all() };
+    let issues = match max {
+        1 => first(),
+        // Where errors cost much, as few as are wanted.
+        _ => all(LEAST_ERRORS + SPARE_ERRORS * max).or_else(|Spent| all(max + 1)),
+    };
     match issues {
         Ok(issues) if !issues.list.is_empty() => issues,
         _ if max > 1 => first().ok().filter(|issues| !issues.list.is_empty()).unwrap_or_else(unexplained),
@@ -160,10 +176,10 @@ impl Report<'_> {
     fn issue(&self, error: &ValidationError<'_>, resource: &str, finding: Finding) -> Issue {
         let Finding { keyword, message, params, schema_path, instance_path } = finding;
         let path = schema_path.unwrap_or_else(|| error.schema_path().as_str().to_owned());
-        let schema_path = format!("{resource}#{}", fragment(&path));
+        let schema_path = cut_at(&format!("{resource}#{}", fragment(&path)), LONGEST_PATH);
         let instance_path = instance_path.as_deref().unwrap_or(error.instance_path().as_str());
         let data = self.data(error.instance_path().as_str());
-        Issue { instance_path: cut(instance_path), schema_path, keyword, message, params, data }
+        Issue { instance_path: cut_pointer(instance_path), schema_path, keyword, message, params, data }
     }
 
     /// As if the schema that the object has said `additionalProperties: false`.
@@ -171,9 +187,9 @@ impl Report<'_> {
         let Unknown { object, name, schema } = unknown;
         let Finding { keyword, message, params, .. } = wording::additional(cut(&name));
         let (resource, place) = closed.place(schema);
-        let schema_path = format!("{resource}#{}/{keyword}", fragment(&place));
+        let schema_path = cut_at(&format!("{resource}#{}/{keyword}", fragment(&place)), LONGEST_PATH);
         let data = self.data(&object);
-        Issue { instance_path: cut(&object), schema_path, keyword, message, params, data }
+        Issue { instance_path: cut_pointer(&object), schema_path, keyword, message, params, data }
     }
 
     /// The value at `path`, where it may be told and is short.
@@ -201,15 +217,109 @@ fn best<'a, 'e>(context: &'a [Vec<ValidationError<'e>>]) -> Option<&'a [Validati
 
 /// Text of a document as an issue may hold it: cut where it is long.
 pub(crate) fn cut(text: &str) -> String {
-    if text.len() <= LONGEST_TEXT {
+    cut_at(text, LONGEST_TEXT)
+}
+
+/// Text of a schema, the same.
+pub(crate) fn cut_long(text: &str) -> String {
+    cut_at(text, LONGEST_PATH)
+}
+
+fn cut_at(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let mut end = LONGEST_TEXT;
+    let mut end = most;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     format!("{}…", &text[..end])
 }
+
+/// A pointer into a document as an issue may hold it: still a pointer, of cut names, and an end where there are too many.
+pub fn cut_pointer(pointer: &str) -> String {
+    if pointer.len() <= LONGEST_TEXT {
+        return pointer.to_owned();
+    }
+    let mut path = String::new();
+    for step in pointer.split('/').skip(1) {
+        path.push('/');
+        if path.len() + step.len().min(LONGEST_TEXT) > LONGEST_PATH {
+            path.push('…');
+            break;
+        }
+        let step = cut(step);
+        match step.strip_suffix('…') {
+            // Half an escape is none.
+            Some(half) if half.ends_with('~') => path.push_str(&format!("{}…", &half[..half.len() - 1])),
+            _ => path.push_str(&step),
+        }
+    }
+    path
+}
+
+/// A value of a schema as an issue may hold it, and of a list as many as there is room for; None if it is too large.
+pub(crate) fn told(value: &Value) -> Option<Value> {
+    size_within(value, LONGEST_PATH).map(|_| value.clone())
+}
+
+/// Values that a list in an issue has at most.
+const MOST_VALUES: usize = 100;
+
+/// The first values of a list in a schema, as many as an issue may hold.
+pub(crate) fn first_of(values: &Value) -> Value {
+    let mut room = LONGEST_PATH;
+    let fits = |value: &&Value| match size_within(value, room) {
+        Some(size) => {
+            room -= size;
+            true
+        }
+        None => false,
+    };
+    values.as_array().into_iter().flatten().take(MOST_VALUES).take_while(fits).cloned().collect()
+}
+
+/// How long a value is as JSON, if not longer than `most`.
+fn size_within(value: &Value, most: usize) -> Option<usize> {
+    struct Room(usize);
+    impl io::Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut room = Room(most);
+    serde_json::to_writer(&mut room, value).ok()?;
+    Some(most - room.0)
+}
+
+/// How much memory an error takes at most for what it quotes of a schema: what is negated, or a pattern.
+pub(crate) fn quoted(schema: &Value) -> usize {
+    /// The memory of a value, about, and the most that is quoted in it.
+    fn weigh(value: &Value) -> (usize, usize) {
+        match value {
+            Value::Object(members) => members.iter().fold((NODE_BYTES, 0), |(whole, most), (name, value)| {
+                let (own, below) = weigh(value);
+                let quoted = if matches!(name.as_str(), "not" | "pattern") { own.max(below) } else { below };
+                (whole + NODE_BYTES + name.len() + own, most.max(quoted))
+            }),
+            Value::Array(values) => values.iter().fold((NODE_BYTES, 0), |(whole, most), value| {
+                let (own, below) = weigh(value);
+                (whole + own, most.max(below))
+            }),
+            Value::String(text) => (NODE_BYTES + text.len(), 0),
+            _ => (NODE_BYTES, 0),
+        }
+    }
+    weigh(schema).1
+}
+
+/// A value in memory, besides text.
+const NODE_BYTES: usize = 48;
 
 /// A pointer as the fragment of a URI, but for the blank of what ajv calls a keyword.
 fn fragment(pointer: &str) -> String {

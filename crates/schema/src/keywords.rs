@@ -30,6 +30,18 @@ pub(crate) fn holds_map(keyword: &str) -> bool {
         || matches!(keyword, "properties" | "patternProperties" | "dependentSchemas" | "dependencies")
 }
 
+/// Whether a pointer into a schema ends with a keyword, and not with a name or a place among what a keyword holds.
+pub(crate) fn ends_with_keyword(pointer: &str) -> bool {
+    let mut is_keyword = false;
+    let mut above = "";
+    for step in pointer.split('/').skip(1) {
+        let is_place = holds_list(above) && step.bytes().all(|byte| byte.is_ascii_digit());
+        is_keyword = !holds_map(above) && !is_place;
+        above = if is_keyword { step } else { "" };
+    }
+    is_keyword
+}
+
 /// Schemas that apply to nothing by themselves.
 pub(crate) fn is_definition(keyword: &str) -> bool {
     matches!(keyword, "$defs" | "definitions")

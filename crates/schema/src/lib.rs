@@ -1,7 +1,7 @@
 //! JSON Schema on bytes: a text is read once, checked against limits, and validated where it lies.
 //!
 //! - `document/`: the text, the tape, and what the engine sees of them. Everything a sender may do to a receiver ends here.
-//! - `program.rs`: a schema, compiled, and what it may cost. `options.rs`: defaults and ranges.
+//! - `program.rs`: a schema, compiled, and what it may cost. `refused.rs`: why one is not. `options.rs`: defaults and ranges.
 //! - `bounds.rs`, `patterns.rs`: what a schema may cost.
 //! - `keywords.rs`, `graph.rs`: which subschemas apply to the same value. `closed/`: members that no schema names.
 //! - `issues.rs`, `wording.rs`: why a document is not valid, as users of ajv know it.
@@ -32,4 +32,5 @@ mod keywords;
 pub mod options;
 mod patterns;
 pub mod program;
+mod refused;
 mod wording;

@@ -2,9 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonschema::{
-    Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator, options_for,
-};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationOptions, Validator, options_for};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,6 +12,7 @@ use crate::{
     graph::Graph,
     issues::{self, Issues},
     options::{Options, Regexes, SCHEMA_BYTES, SCHEMA_DEPTH},
+    refused::{self, Documents},
 };
 
 /// A schema that does not compile.
@@ -138,7 +137,7 @@ fn compile(
         .collect::<Result<_, SchemaError>>()?;
     let mut built = build(&schema, &refs, options)?;
     let own = std::mem::take(&mut built.own);
-    Ok((built, Sources { own, schema, refs }))
+    Ok((built, Sources::new(own, schema, refs)))
 }
 
 /// What comes of a schema.
@@ -159,9 +158,11 @@ fn build(schema: &Value, refs: &[(String, Value)], options: &Options) -> Result<
     for (uri, value) in refs {
         // A registry would take all of them for its own draft.
         let known = registry.add(uri, unsaid.detect(value).create_resource_ref(value));
-        registry = known.map_err(|error| unresolved(&error, Some(named(uri))))?;
+        registry = known.map_err(|error| misnamed(&error, named(uri)))?;
     }
-    let registry = registry.prepare().map_err(|error| unresolved(&error, None))?;
+    let documents = Documents { schema, refs };
+    refused::check_ids(documents, unsaid)?;
+    let registry = registry.prepare().map_err(|error| refused::unresolved(&error, documents))?;
     let (outline, matching) = examine(schema, draft, &registry, options.reject_unknown)?;
     let mut engine = engine(options)
         .with_registry(&registry)
@@ -175,8 +176,8 @@ fn build(schema: &Value, refs: &[(String, Value)], options: &Options) -> Result<
     if id.is_none() {
         engine = engine.with_base_uri(BASE);
     }
-    let validator = engine.build(schema).map_err(|error| refused(&error, options))?;
-    let closed = if options.reject_unknown { Some(close(outline, options)?) } else { None };
+    let validator = engine.build(schema).map_err(|error| refused::refused(&error, options, documents))?;
+    let closed = if options.reject_unknown { Some(close(outline, options, documents)?) } else { None };
     let own = id.and_then(|id| referencing::uri::from_str(id.trim_end_matches('#')).ok());
     let own = own.map_or_else(|| BASE.to_owned(), |own| own.as_str().to_owned());
     Ok(Built { validator, closed, matching, own })
@@ -201,7 +202,11 @@ fn engine<'a>(options: &Options) -> Engine<'a> {
 }
 
 /// The outline of a schema that compiles, with its patterns compiled.
-fn close(outline: Option<Outline>, options: &Options) -> Result<Closed, SchemaError> {
+fn close(
+    outline: Option<Outline>,
+    options: &Options,
+    documents: Documents<'_>,
+) -> Result<Closed, SchemaError> {
     let outline = outline.ok_or_else(|| SchemaError {
         pointer: String::new(),
         keyword: "$ref".to_owned(),
@@ -210,8 +215,14 @@ fn close(outline: Option<Outline>, options: &Options) -> Result<Closed, SchemaEr
     })?;
     let compiled =
         outline.patterns.iter().map(|pattern| engine(options).build(&json!({ "pattern": pattern })));
-    let patterns = compiled.collect::<Result<_, _>>().map_err(|error| refused(&error, options))?;
+    let patterns =
+        compiled.collect::<Result<_, _>>().map_err(|error| refused::refused(&error, options, documents))?;
     Ok(outline.close(patterns))
+}
+
+fn misnamed(error: &jsonschema::ReferencingError, uri: &str) -> SchemaError {
+    let (pointer, keyword) = (String::new(), "$ref".to_owned());
+    SchemaError { pointer, keyword, uri: Some(uri.to_owned()), message: error.to_string() }
 }
 
 /// What schemas without a URI are relative to, and their plain names.
@@ -223,7 +234,7 @@ pub(crate) fn absolute(name: &str) -> String {
 }
 
 /// A URI as its user named it.
-fn named(uri: &str) -> &str {
+pub(crate) fn named(uri: &str) -> &str {
     uri.strip_prefix(BASE).unwrap_or(uri)
 }
 
@@ -233,9 +244,17 @@ pub(crate) struct Sources {
     own: String,
     pub(crate) schema: Value,
     refs: Vec<(String, Value)>,
+    /// How many bytes an error may quote of them.
+    pub(crate) quoted: usize,
 }
 
 impl Sources {
+    fn new(own: String, schema: Value, refs: Vec<(String, Value)>) -> Self {
+        let all = [&schema].into_iter().chain(refs.iter().map(|(_, value)| value));
+        let quoted = all.map(issues::quoted).max().unwrap_or(0);
+        Self { own, schema, refs, quoted }
+    }
+
     /// The document that a location is in, as issues name it (empty for the schema itself), and its value if it is one of ours.
     pub(crate) fn of<'a>(&'a self, location: Option<&'a str>) -> (&'a str, Option<&'a Value>) {
         let uri = location.and_then(|location| location.split('#').next()).unwrap_or(&self.own);
@@ -303,36 +322,4 @@ fn unreadable(fault: &Fault, uri: Option<&str>) -> SchemaError {
         kind => format!("a schema {kind} at byte {}", fault.offset),
     };
     SchemaError { pointer: fault.path.clone(), keyword: String::new(), uri: uri.map(str::to_owned), message }
-}
-
-fn unresolved(error: &jsonschema::ReferencingError, uri: Option<&str>) -> SchemaError {
-    SchemaError {
-        pointer: String::new(),
-        keyword: "$ref".to_owned(),
-        uri: uri.map(str::to_owned),
-        message: error.to_string(),
-    }
-}
-
-/// What the engine says against a schema.
-fn refused(error: &ValidationError<'_>, options: &Options) -> SchemaError {
-    use jsonschema::error::ValidationErrorKind as Kind;
-    let pointer = error.instance_path().as_str().to_owned();
-    let last = pointer.rsplit('/').next().unwrap_or("").to_owned();
-    let (keyword, message) = match error.kind() {
-        Kind::Referencing(reason) => ("$ref".to_owned(), reason.to_string()),
-        Kind::Format { format } if format == "regex" => {
-            let said = match options.regexes {
-                Regexes::Linear => {
-                    "must be a regular expression that takes linear time (look-around and back-references: regex: 'backtracking')"
-                }
-                Regexes::Backtracking => "must be a regular expression",
-            };
-            (last, said.to_owned())
-        }
-        _ => (last, issues::brief(error)),
-    };
-    let place = if pointer.is_empty() { "the schema".to_owned() } else { pointer.clone() };
-    let message = format!("{place}: {message}");
-    SchemaError { pointer, keyword, uri: None, message }
 }

@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 
 use crate::{
     document::{self, Document},
-    issues::cut,
+    issues::{cut, cut_long, first_of, told},
+    keywords,
 };
 
 /// What ajv adds to the path of a schema that is `false`.
 pub(crate) const FALSE_SCHEMA: &str = "/false schema";
+
+/// Of a list of names no more are looked at.
+const LONGEST_LIST: usize = 4_096;
 
 /// What an issue says.
 pub(crate) struct Finding {
@@ -74,15 +78,20 @@ pub(crate) fn findings(
         Kind::Enum { options } => finding(
             "enum",
             "must be equal to one of the allowed values",
-            json!({ "allowedValues": **options }),
+            json!({ "allowedValues": first_of(options) }),
         ),
         Kind::Constant { expected_value } => {
-            finding("const", "must be equal to constant", json!({ "allowedValue": **expected_value }))
+            let params = told(expected_value).map(|value| json!({ "allowedValue": value }));
+            finding("const", "must be equal to constant", params.unwrap_or_else(|| json!({})))
         }
         Kind::Minimum { limit } => bound("minimum", ">=", limit),
         Kind::Maximum { limit } => bound("maximum", "<=", limit),
-        Kind::ExclusiveMinimum { limit } => bound("exclusiveMinimum", ">", limit),
-        Kind::ExclusiveMaximum { limit } => bound("exclusiveMaximum", "<", limit),
+        Kind::ExclusiveMinimum { limit } => {
+            exclusive(at, schema, ["exclusiveMinimum", "minimum"], ">", limit)
+        }
+        Kind::ExclusiveMaximum { limit } => {
+            exclusive(at, schema, ["exclusiveMaximum", "maximum"], "<", limit)
+        }
         Kind::MultipleOf { multiple_of } => {
             let by = number(*multiple_of);
             finding("multipleOf", format!("must be multiple of {by}"), json!({ "multipleOf": by }))
@@ -94,6 +103,7 @@ pub(crate) fn findings(
         Kind::MinProperties { limit } => count("minProperties", "fewer", *limit, "properties"),
         Kind::MaxProperties { limit } => count("maxProperties", "more", *limit, "properties"),
         Kind::Pattern { pattern } => {
+            let pattern = cut_long(pattern);
             finding("pattern", format!("must match pattern \"{pattern}\""), json!({ "pattern": pattern }))
         }
         Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
@@ -133,7 +143,7 @@ pub(crate) fn findings(
             found
         }
         // With nothing but `additionalProperties: false` every member is one too many.
-        Kind::FalseSchema if at.ends_with("/additionalProperties") => {
+        Kind::FalseSchema if keyword_of(at) == "additionalProperties" => {
             let object = document.at(error.instance_path().as_str());
             let names: Vec<String> = object
                 .into_iter()
@@ -143,7 +153,7 @@ pub(crate) fn findings(
             return each(&names, max, additional);
         }
         // What comes after the items that have a schema each is one issue of the array.
-        Kind::FalseSchema if at.ends_with("/items") && prefix(at, schema).is_some() => {
+        Kind::FalseSchema if keyword_of(at) == "items" && prefix(at, schema).is_some() => {
             let limit = prefix(at, schema).unwrap_or(0);
             let path = error.instance_path().as_str();
             let (array, index) = path.rsplit_once('/').unwrap_or(("", ""));
@@ -174,6 +184,12 @@ pub(crate) fn findings(
         }
     };
     vec![one]
+}
+
+/// The keyword that a place in a schema is of; empty if it is of none, as where a member is named like one.
+fn keyword_of(at: &str) -> &str {
+    let last = at.rsplit('/').next().unwrap_or("");
+    if keywords::ends_with_keyword(at) { last } else { "" }
 }
 
 /// A member that is one too many.
@@ -215,23 +231,42 @@ fn required(
     // Who asks for it is the first member that is there and does.
     let asking =
         schema.pointer(at).and_then(Value::as_object).into_iter().flatten().find_map(|(name, deps)| {
-            let deps: Vec<&str> = deps.as_array()?.iter().filter_map(Value::as_str).collect();
-            (deps.contains(&missing) && object?.member(name).is_some()).then_some((name, deps))
+            let deps = deps.as_array()?;
+            let asks = deps.iter().any(|name| name.as_str() == Some(missing));
+            (asks && object?.member(name).is_some()).then_some((cut(name), deps))
         });
     let (Some((name, deps)), "dependencies" | "dependentRequired") = (asking, keyword) else {
         let message = format!("must have required property '{}'", cut(missing));
         return finding("required", message, json!({ "missingProperty": cut(missing) }));
     };
-    let (noun, list) = (if deps.len() == 1 { "property" } else { "properties" }, deps.join(", "));
+    let noun = if deps.len() == 1 { "property" } else { "properties" };
+    // As many as an issue may hold, and one more, at which the list is cut.
+    let names = deps.iter().filter_map(Value::as_str).take(LONGEST_LIST).map(cut);
+    let list = cut_long(&names.collect::<Vec<_>>().join(", "));
     let message = format!("must have {noun} {list} when property {name} is present");
     let params =
-        json!({ "property": name, "missingProperty": missing, "depsCount": deps.len(), "deps": list });
+        json!({ "property": name, "missingProperty": cut(missing), "depsCount": deps.len(), "deps": list });
     finding(keyword, message, params)
 }
 
 fn bound(keyword: &str, comparison: &str, limit: &Value) -> Finding {
     let params = json!({ "comparison": comparison, "limit": limit });
     finding(keyword, format!("must be {comparison} {limit}"), params)
+}
+
+/// In draft 4 an exclusive bound is one beside which that is said, and told as that one.
+fn exclusive(
+    at: &str,
+    schema: &Value,
+    [keyword, plain]: [&str; 2],
+    comparison: &str,
+    limit: &Value,
+) -> Finding {
+    if schema.pointer(at) != Some(&Value::Bool(true)) {
+        return bound(keyword, comparison, limit);
+    }
+    let parent = at.rsplit_once('/').map_or("", |(parent, _)| parent);
+    Finding { schema_path: Some(format!("{parent}/{plain}")), ..bound(plain, comparison, limit) }
 }
 
 fn count(keyword: &str, than: &str, limit: u64, what: &str) -> Finding {

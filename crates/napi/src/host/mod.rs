@@ -18,6 +18,6 @@ pub(crate) use arena::Cell;
 pub(crate) use arena::anchor;
 pub(crate) use env::{Host, Opened, REGISTERS, host};
 pub(crate) use mailbox::{Listeners, Mail, Observed, Waits, deliver, done, post};
-pub(crate) use pool::{Busy, beside};
+pub(crate) use pool::{Busy, Place, beside};
 pub(crate) use registry::{Counter, Given, Kind, Shared, Tally, Traits, find, join, name_of, private};
 pub(crate) use watchdog::watchdog;

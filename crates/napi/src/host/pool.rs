@@ -12,7 +12,7 @@ use std::{
 
 use tokio::runtime::{Builder, Handle};
 
-/// Jobs and bytes that may wait or be under way, over all environments.
+/// Jobs and bytes that may wait, be under way, or be done and not taken yet, over all environments.
 const MOST_JOBS: usize = 1_024;
 const MOST_BYTES: usize = 256 << 20;
 
@@ -46,8 +46,8 @@ static POOL: LazyLock<&'static Pool> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(crate) struct Busy;
 
-/// A place in the queue, given back when the job is done or dropped.
-struct Place {
+/// A place in the pool, held until what came of the job is taken, or the job is dropped.
+pub(crate) struct Place {
     bytes: usize,
 }
 
@@ -61,6 +61,25 @@ impl Place {
         let fits = jobs < MOST_JOBS && (jobs == 0 || waiting + bytes <= MOST_BYTES);
         if fits { Ok(place) } else { Err(Busy) }
     }
+
+    /// The job holds so many bytes by now.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        // Modulo 2^64, as it may be fewer.
+        POOL.bytes.fetch_add(bytes.wrapping_sub(self.bytes), Ordering::Relaxed);
+        self.bytes = bytes;
+    }
+
+    /// The same, unless they are more than there is room for: whether they are held.
+    pub(crate) fn try_hold(&mut self, bytes: usize) -> bool {
+        let before = self.bytes;
+        self.hold(bytes);
+        let alone = POOL.jobs.load(Ordering::Relaxed) == 1;
+        let fits = alone || POOL.bytes.load(Ordering::Relaxed) <= MOST_BYTES;
+        if !fits {
+            self.hold(before);
+        }
+        fits
+    }
 }
 
 impl Drop for Place {
@@ -70,13 +89,10 @@ impl Drop for Place {
     }
 }
 
-/// Has `job`, which holds so many bytes, done by a thread of the pool.
-pub(crate) fn beside(bytes: usize, job: impl FnOnce() + Send + 'static) -> Result<(), Busy> {
+/// Has `job`, which holds so many bytes, done by a thread of the pool. Its place goes with what came of it.
+pub(crate) fn beside(bytes: usize, job: impl FnOnce(Place) + Send + 'static) -> Result<(), Busy> {
     let place = Place::take(bytes)?;
     let threads = POOL.threads.as_ref().ok_or(Busy)?;
-    threads.spawn_blocking(move || {
-        job();
-        drop(place);
-    });
+    threads.spawn_blocking(move || job(place));
     Ok(())
 }

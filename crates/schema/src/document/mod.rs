@@ -23,6 +23,7 @@
 //! ```
 
 mod equal;
+mod errors;
 mod limits;
 mod members;
 mod meter;
@@ -42,8 +43,26 @@ pub use node::{Node, ValueKind};
 pub use read::Reader;
 pub(crate) use view::{Bytes, fill_names, in_engine, value_of};
 
+use errors::Errors;
 use meter::Meter;
 use tape::Tape;
+
+/// Memory that a reader keeps: what a document of 1 MiB takes, with an entry for each four bytes, and names that are sorted.
+const REST_BYTES: usize = tape::KEPT * (size_of::<tape::Entry>() + size_of::<u32>());
+
+impl Reader {
+    /// How many bytes of memory the document that was read last takes besides its text. A dense one takes 16 times its text, or 32.
+    pub fn memory(&self) -> usize {
+        self.document("").tape.memory()
+    }
+
+    /// Keeps no memory for what was huge: the document that was read last may be gone.
+    pub fn rest(&mut self) {
+        if self.memory() > REST_BYTES {
+            *self = Self::default();
+        }
+    }
+}
 
 /// Whether a text is a JSON Pointer.
 pub fn is_pointer(text: &str) -> bool {
@@ -58,11 +77,12 @@ pub struct Document<'a> {
     /// It is the name of a member, for `propertyNames`.
     is_name: bool,
     pub(crate) meter: Meter,
+    errors: Errors,
 }
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, tape, is_name: false, meter: Meter::default() }
+        Self { text, tape, is_name: false, meter: Meter::default(), errors: Errors::default() }
     }
 
     /// The text.

@@ -76,7 +76,7 @@ pub(crate) struct Tape {
 }
 
 /// Entries whose memory is kept: those of a document of about 1 MiB, in 4 MiB.
-const KEPT: usize = 1 << 18;
+pub(super) const KEPT: usize = 1 << 18;
 
 impl Tape {
     pub(super) fn clear(&mut self) {
@@ -88,6 +88,14 @@ impl Tape {
         self.decoded.shrink_to(KEPT);
         self.text.shrink_to(KEPT);
         self.sorted.shrink_to(KEPT);
+    }
+
+    /// How many bytes of memory it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+            + self.decoded.capacity() * size_of::<Decoded>()
+            + self.text.capacity()
+            + self.sorted.capacity() * size_of::<u32>()
     }
 
     /// The string or key of an entry.

@@ -190,6 +190,7 @@ impl<'a> View<'a, Bytes> for Node<'a> {
             let name = self.string().unwrap_or("").to_owned();
             return LazyInstance::Ready(Cow::Owned(Value::String(name)));
         }
+        self.document.make_room(self);
         let number = self.document.meter.error(self.at);
         LazyInstance::Deferred {
             bytes: if self.at == 0 { self.document.text.as_bytes() } else { &[] },

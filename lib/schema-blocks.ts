@@ -4,6 +4,8 @@ import { encode } from './schema-encode.js';
 /** Whole lines, or the beginning of one that is too long. */
 export interface Block {
   readonly bytes: Uint8Array;
+  /** Its memory may be read into again: it is to be copied by who looks at it later. */
+  readonly isLent: boolean;
   /** Its first byte, counted from the beginning of the input. */
   readonly offset: number;
   readonly tooLong: boolean;
@@ -29,19 +31,19 @@ export class LineCutter {
     this.#maxBytes = maxBytes;
   }
 
-  /** The blocks that end in a chunk. They are copies, as the chunk's memory may be read into again. */
-  *cut(chunk: Uint8Array | string): Generator<Block, void, undefined> {
+  /** The blocks that end in a chunk, whose memory is lent if it may be read into again. */
+  *cut(chunk: Uint8Array | string, isLent: boolean): Generator<Block, void, undefined> {
     if (typeof chunk === 'string') yield* this.#cut(this.#encode(chunk), false);
     else {
       if (this.#half !== '') yield* this.#cut(this.#encode('', true), false);
-      yield* this.#cut(chunk, true);
+      yield* this.#cut(chunk, isLent);
     }
   }
 
   /** What there is behind the last newline. */
   *end(): Generator<Block, void, undefined> {
     yield* this.#cut(this.#encode('', true), false);
-    if (this.#gathered > 0) yield this.#block(Buffer.concat(this.#parts));
+    if (this.#gathered > 0) yield this.#block(Buffer.concat(this.#parts), false);
     this.#parts = [];
     this.#gathered = 0;
   }
@@ -65,7 +67,7 @@ export class LineCutter {
         this.#gathered += rest.length;
         // One byte more than it may have: its newline may be the next.
         if (this.#gathered > this.#maxBytes + 1) {
-          yield { bytes: NOTHING, offset: this.#offset, tooLong: true };
+          yield { bytes: NOTHING, isLent: false, offset: this.#offset, tooLong: true };
           this.#offset += this.#gathered;
           this.#parts = [];
           this.#gathered = 0;
@@ -74,16 +76,16 @@ export class LineCutter {
         return;
       }
       const whole = rest.subarray(0, end + 1);
-      const copies = isLent || this.#parts.length > 0;
-      yield this.#block(copies ? Buffer.concat([...this.#parts, whole]) : whole);
+      const isPart = this.#parts.length > 0;
+      yield this.#block(isPart ? Buffer.concat([...this.#parts, whole]) : whole, isLent && !isPart);
       this.#parts = [];
       this.#gathered = 0;
       rest = rest.subarray(end + 1);
     }
   }
 
-  #block(bytes: Uint8Array): Block {
-    const block = { bytes, offset: this.#offset, tooLong: false };
+  #block(bytes: Uint8Array, isLent: boolean): Block {
+    const block = { bytes, isLent, offset: this.#offset, tooLong: false };
     this.#offset += bytes.length;
     return block;
   }

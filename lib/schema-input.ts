@@ -17,6 +17,8 @@ export interface LineInput {
   cancel(reason?: unknown): Promise<void>;
   /** Whether `cancel` ended it, and not the source. */
   readonly cancelled: boolean;
+  /** Whether the memory of a chunk may be read into again once the next one is asked for. */
+  readonly isLent: boolean;
 }
 
 /** Steps through a source, and how it is told to stop while a step is under way. */
@@ -70,6 +72,7 @@ export function checkChunk(chunk: unknown, primitive?: string): Uint8Array | str
 
 class SourceInput implements LineInput {
   cancelled = false;
+  readonly isLent: boolean;
   readonly #steps: Steps;
   readonly #primitive: string | undefined;
   #ended = false;
@@ -77,6 +80,7 @@ class SourceInput implements LineInput {
   #letGo: (() => void) | undefined;
 
   constructor(steps: Steps, primitive: string | undefined) {
+    this.isLent = !steps.isAtHand;
     this.#steps = steps;
     this.#primitive = primitive;
   }
@@ -128,6 +132,7 @@ class SourceInput implements LineInput {
 /** Chunks that somebody hands over one by one, each once the one before is done with. */
 export class Handover implements LineInput {
   cancelled = false;
+  readonly isLent = true;
   #ended = false;
   #chunk: Uint8Array | string | undefined;
   #onTaken: (() => void) | undefined;

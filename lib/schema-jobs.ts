@@ -10,7 +10,7 @@ export const AS_DOCUMENT = 2;
 export const AS_LINES = 3;
 
 /** Native answers where there is no job. */
-const BUSY = -3;
+export const BUSY = -3;
 const BROKEN = -4;
 
 /** How a job is finished, in the turn in which mail of it is read. */

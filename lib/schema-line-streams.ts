@@ -25,7 +25,7 @@ async function* validLines(
   { onInvalid }: TransformOptions,
 ): Lines {
   let line = 1;
-  for await (const judged of judge(ask, maxBytes, input)) {
+  for await (const judged of judge(ask, maxBytes, input, true)) {
     const { block, verdicts } = judged;
     if (onInvalid !== undefined && verdicts.invalid.length > 0) {
       for (const verdict of verdictsOf(judged, line)) {

@@ -3,7 +3,7 @@
  * validated, and what is known is told while more is waited for.
  */
 import { availableParallelism } from 'node:os';
-import { QueueFullError, type ValidationFailure } from './errors.js';
+import type { ValidationFailure } from './errors.js';
 import { type Block, LineCutter } from './schema-blocks.js';
 import type { LineInput } from './schema-input.js';
 
@@ -25,8 +25,8 @@ interface BlockVerdicts {
   readonly newlines: number;
 }
 
-/** What validates a block beside the event loop. */
-export type AskBlock = (bytes: Uint8Array) => Promise<string>;
+/** What validates a block beside the event loop: it is copied at once. Undefined: there is no place for it. */
+export type AskBlock = (bytes: Uint8Array) => Promise<string> | undefined;
 
 /** Blocks under way at once: each core has one, and one waits for it. */
 const width = (): number => 2 * availableParallelism();
@@ -51,7 +51,7 @@ export class LineVerdicts implements AsyncGenerator<LineVerdict, void, undefined
 
   constructor(ask: AskBlock, maxBytes: number, input: LineInput) {
     this.#input = input;
-    this.#judged = judge(ask, maxBytes, input);
+    this.#judged = judge(ask, maxBytes, input, false);
   }
 
   next(): Promise<IteratorResult<LineVerdict, void>> {
@@ -127,15 +127,13 @@ export function verdictsOf({ block, verdicts }: Judged, line: number): LineVerdi
   const told: LineVerdict[] = [];
   let next = 0;
   for (let index = 0; 2 * index < lines.length; index += 1) {
-    const place = {
-      line: line + (lines[2 * index] as number),
-      offset: block.offset + (lines[2 * index + 1] as number),
-    };
+    const at = line + (lines[2 * index] as number);
+    const offset = block.offset + (lines[2 * index + 1] as number);
     const failed = invalid[next];
     if (failed?.[0] === index) {
       next += 1;
-      told.push({ ...place, valid: false, ...failed[1] });
-    } else told.push({ ...place, valid: true });
+      told.push({ line: at, offset, valid: false, ...failed[1] });
+    } else told.push({ line: at, offset, valid: true });
   }
   return told;
 }
@@ -147,11 +145,15 @@ interface Come {
   readonly failed?: { readonly error: unknown };
 }
 
-/** All blocks in order, several under way at once. An error of the source comes after what was read before it. */
+/**
+ * All blocks in order, several under way at once; with their bytes, if these are wanted. An error of the source comes after what was read
+ * before it.
+ */
 export async function* judge(
   ask: AskBlock,
   maxBytes: number,
   input: LineInput,
+  withBytes: boolean,
 ): AsyncGenerator<Judged, void, undefined> {
   const cutter = new LineCutter(maxBytes);
   const wide = width();
@@ -164,7 +166,7 @@ export async function* judge(
       while (come !== undefined && pending.length < wide) {
         const { value: block, done } = come.blocks.next();
         if (!done) {
-          pending.push(judgeBlock(ask, maxBytes, block));
+          pending.push(judgeBlock(ask, maxBytes, withBytes ? kept(block) : block));
           continue;
         }
         failed = come.failed;
@@ -197,7 +199,7 @@ export async function* judge(
 async function more(cutter: LineCutter, input: LineInput): Promise<Come> {
   try {
     const chunk = await input.read();
-    if (chunk !== undefined) return { blocks: cutter.cut(chunk), isLast: false };
+    if (chunk !== undefined) return { blocks: cutter.cut(chunk, input.isLent), isLast: false };
     return { blocks: input.cancelled ? NONE.values() : cutter.end(), isLast: true };
   } catch (error) {
     return { blocks: NONE.values(), isLast: true, failed: { error } };
@@ -215,15 +217,18 @@ function judgeBlock(ask: AskBlock, maxBytes: number, block: Block): Promise<Judg
 
 async function askFor(ask: AskBlock, maxBytes: number, block: Block): Promise<Judged> {
   if (block.tooLong) return { block, verdicts: tooLong(maxBytes) };
-  for (;;) {
-    try {
-      return { block, verdicts: JSON.parse(await ask(block.bytes)) };
-    } catch (error) {
-      // Others have the pool: whoever has a whole file to go through waits for a place.
-      if (!(error instanceof QueueFullError)) throw error;
+  let asked = ask(block.bytes);
+  if (asked === undefined) {
+    const { bytes } = kept(block);
+    // Others have the pool: whoever has a whole file to go through waits for a place.
+    for (; asked === undefined; asked = ask(bytes))
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
   }
+  return { block, verdicts: JSON.parse(await asked) };
+}
+
+function kept(block: Block): Block {
+  return block.isLent ? { ...block, bytes: Buffer.from(block.bytes), isLent: false } : block;
 }
 
 /** Its newline is behind what is skipped, and counted here. */

@@ -8,7 +8,7 @@ import type { SchemaSource } from './schema-bundle.js';
 import { ValidDocument } from './schema-document.js';
 import { encode, isWellFormed } from './schema-encode.js';
 import { inputOf, type LineSource } from './schema-input.js';
-import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, SchemaJobs } from './schema-jobs.js';
+import { AS_DOCUMENT, AS_LINES, AS_TEXT, AS_VERDICT, BUSY, SchemaJobs } from './schema-jobs.js';
 import { lineTransform, lineTransformStream, type TransformOptions } from './schema-line-streams.js';
 import { type AskBlock, type LineVerdict, LineVerdicts } from './schema-lines.js';
 import {
@@ -298,12 +298,15 @@ export class Schema<T = unknown> {
   }
 
   #askLines(): AskBlock {
-    return (bytes) =>
-      this.#jobs.run(
-        () => this.#submit(bytes, AS_LINES),
+    return (bytes) => {
+      const job = this.#submit(bytes, AS_LINES);
+      if (job === BUSY) return undefined;
+      return this.#jobs.run(
+        () => job,
         (verdicts: string) => verdicts,
         undefined,
       );
+    };
   }
 
   #failure(): ValidationFailure {

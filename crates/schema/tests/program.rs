@@ -157,14 +157,17 @@ fn matching_that_looks_around_ends() {
     for pattern in ["(?!.*x)y", "(?=.*[A-Z])(?=.*[0-9]).{8,}"] {
         let schema = format!(r#"{{"pattern": "{pattern}"}}"#);
         assert_eq!(judge(&schema, Regexes::Backtracking, &long).0, Err(Spent), "{pattern}");
-        let short = format!("\"{}\"", "a".repeat(10_000));
+        let short = format!("\"{}\"", "a".repeat(100));
         assert_eq!(judge(&schema, Regexes::Backtracking, &short).0, Ok(false), "{pattern}");
     }
+    let password = format!("\"{}A1\"", "a".repeat(4_000));
+    let schema = r#"{"pattern": "(?=.*[A-Z])(?=.*[0-9]).{8,}"}"#;
+    assert_eq!(judge(schema, Regexes::Backtracking, &password).0, Ok(true));
 }
 
 #[test]
 fn an_expression_that_takes_too_many_steps_is_an_issue_wherever_its_text_stands() {
-    let text = "a".repeat(10_000);
+    let text = "a".repeat(1_000);
     let pattern = r#"{"pattern": "(a*)x\\1"}"#;
     for (schema, text, place) in [
         (pattern.to_owned(), format!("\"{text}\""), ""),

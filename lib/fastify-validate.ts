@@ -66,6 +66,8 @@ interface Controller {
 interface Claim {
   readonly schema: Schema;
   readonly body: 'object' | 'document';
+  /** Whether hooks of the route may change a body; known with the first one. */
+  mayChange?: boolean;
 }
 
 /** By the validator that Fastify was given. */
@@ -74,8 +76,6 @@ const claims = new WeakMap<object, Claim>();
 interface Outcome {
   readonly by: Claim;
   readonly errors: Issues | undefined;
-  /** Hooks run before Fastify asks: they may have changed it. */
-  readonly mayChange: boolean;
 }
 const outcomes = new WeakMap<object, Outcome>();
 /** The status that errors are to have, by their list. */
@@ -143,8 +143,8 @@ function installParser(fastify: FastifyInstance): void {
       return;
     }
     const note = (body: unknown, errors?: Issues): void => {
-      const mayChange = claim.body === 'object' && hasHooks(request);
-      if (isObject(body)) outcomes.set(body, { by: claim, errors, mayChange });
+      claim.mayChange ??= claim.body === 'object' && hasHooks(request);
+      if (isObject(body)) outcomes.set(body, { by: claim, errors });
       done(null, body);
     };
     const failed = (error: unknown): void => {
@@ -278,7 +278,7 @@ function validatorOf(
     const outcome = isObject(data) ? outcomes.get(data) : undefined;
     let errors: Issues | null | undefined;
     if (outcome?.by === claim) {
-      errors = outcome.mayChange ? errorsOf(schema, data) : outcome.errors;
+      errors = claim.mayChange ? errorsOf(schema, data) : outcome.errors;
     } else if (isObject(data)) {
       if (!isAsked) before = attempt(compile, part);
       isAsked = true;
@@ -311,12 +311,12 @@ function errorsOf(schema: Schema, value: unknown): Issues | undefined {
   return found.valid ? undefined : found.errors;
 }
 
+const REFERENCES: ReadonlySet<string> = new Set(['$ref', '$dynamicRef', '$recursiveRef']);
+
 /**
  * The schemas that a schema leads to, by name: one that nobody uses for bodies may be of any kind. All of them, where a reference is
  * none of their names.
  */
-const REFERENCES: ReadonlySet<string> = new Set(['$ref', '$dynamicRef', '$recursiveRef']);
-
 function referred(schema: unknown, schemas: Record<string, JsonSchema>): Record<string, JsonSchema> {
   const found: Record<string, JsonSchema> = {};
   const names = Object.keys(schemas);

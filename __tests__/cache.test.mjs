@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, it } from 'node:test';
 import { Cache, InvalidOptionError } from 'breakwater';
 import { gatedLoader, KINDS, turn, withCache } from './helpers/cache.mjs';
+import { until } from './helpers/promises.mjs';
 
 for (const [kind, make] of Object.entries(KINDS)) {
   const test = (name, options, use) => it(name, () => withCache(make, options, use));
@@ -708,6 +709,89 @@ for (const [kind, make] of Object.entries(KINDS)) {
           assert.equal(cache.get('key'), 'late but alone');
         },
       );
+    });
+
+    describe('a crowd that asks for the same without options', () => {
+      const strings = kind === 'by name' ? { codec: 'string' } : {};
+
+      test('is counted one by one', strings, async (cache) => {
+        const loader = gatedLoader();
+        const crowd = Array.from({ length: 50 }, () => cache.getOrLoad('key', loader));
+        await turn();
+        const { waiting, misses, loads } = cache.snapshot();
+        assert.deepEqual({ waiting, misses, loads }, { waiting: 50, misses: 50, loads: 1 });
+        loader.finish('value');
+        assert.deepEqual(await Promise.all(crowd), Array(50).fill('value'));
+        assert.equal(cache.snapshot().waiting, 0);
+      });
+
+      test('stays when one with a signal leaves, and fails as one', strings, async (cache) => {
+        const loader = gatedLoader();
+        const controller = new AbortController();
+        const first = cache.getOrLoad('key', loader, { signal: controller.signal });
+        const crowd = [1, 2, 3].map(() => cache.getOrLoad('key', loader));
+        controller.abort(new Error('gone'));
+        await assert.rejects(first, { message: 'gone' });
+        assert.equal(loader.load().signal.aborted, false);
+        assert.equal(cache.snapshot().waiting, 3);
+        loader.fail(new Error('no'));
+        for (const asked of crowd) await assert.rejects(asked, { message: 'no' });
+        assert.equal(loader.calls, 1);
+      });
+
+      test('is split by what ends the load, and by an invalidation', strings, async (cache) => {
+        for (const end of ['set', 'delete', 'expire', 'clear', 'invalidateTag']) {
+          const [old, young] = [gatedLoader(), gatedLoader()];
+          const tagged = (load) => {
+            load.setTags(['tag']);
+            return old();
+          };
+          const before = [1, 2, 3].map(() => cache.getOrLoad(end, tagged));
+          if (end === 'set') cache.set(end, 'young');
+          else cache[end](end === 'invalidateTag' ? 'tag' : end);
+          const after = [1, 2, 3].map(() => cache.getOrLoad(end, young));
+          old.finish('old');
+          assert.deepEqual(await Promise.all(before), ['old', 'old', 'old'], end);
+          await turn();
+          if (end !== 'set') young.finish('young');
+          assert.deepEqual(await Promise.all(after), ['young', 'young', 'young'], end);
+          assert.equal(young.calls, end === 'set' ? 0 : 1, end);
+        }
+      });
+
+      test(
+        'goes on without loads that hang past their lease',
+        { ...strings, leaseMs: 1_000 },
+        async (cache, clock) => {
+          const loader = gatedLoader();
+          const [first, ...crowd] = Array.from({ length: 6 }, () => cache.getOrLoad('key', loader));
+          for (const calls of [2, 3]) {
+            clock.advance(1_000);
+            clock.advance(1);
+            await until(() => loader.calls === calls, 'another load');
+          }
+          assert.equal(cache.snapshot().waiting, 6);
+          loader.finish('value');
+          assert.deepEqual(await Promise.all(crowd), Array(5).fill('value'));
+          loader.finish('late', 0);
+          assert.equal(await first, 'late');
+          assert.equal(cache.get('key'), 'value');
+        },
+      );
+
+      test('is not joined by a loader that asks for its own key', strings, async (cache) => {
+        const crowd = [];
+        const inner = cache.getOrLoad('key', (load) => {
+          crowd.push(cache.getOrLoad('key', () => 'inner'));
+          return load.skip('outer');
+        });
+        crowd.push(
+          cache.getOrLoad('key', () => 'next'),
+          cache.getOrLoad('key', () => 'next'),
+        );
+        await assert.rejects(crowd[0], { code: 'ERR_REENTRANT_LOAD' });
+        assert.deepEqual(await Promise.all([inner, ...crowd.slice(1)]), ['outer', 'next', 'next']);
+      });
     });
 
     describe('within a load', () => {

@@ -12,10 +12,13 @@ export interface Coding<V> {
   decode(encoded: string | Uint8Array): V;
   /** What it is called in errors. */
   readonly expected: string;
+  /** A value needs no copy for each who asks. */
+  readonly isImmutable: boolean;
 }
 
 const json: Coding<unknown> = {
   expected: 'a value that JSON can say',
+  isImmutable: false,
   encode(value) {
     const text = JSON.stringify(value) as string | undefined;
     if (text === undefined) throw new NotOfCodec(json.expected);
@@ -26,6 +29,7 @@ const json: Coding<unknown> = {
 
 const string: Coding<unknown> = {
   expected: 'a string',
+  isImmutable: true,
   encode(value) {
     if (typeof value !== 'string') throw new NotOfCodec(string.expected);
     return value;
@@ -35,6 +39,7 @@ const string: Coding<unknown> = {
 
 const bytes: Coding<unknown> = {
   expected: 'a Uint8Array',
+  isImmutable: false,
   encode(value) {
     if (!(value instanceof Uint8Array)) throw new NotOfCodec(bytes.expected);
     return value;
@@ -49,6 +54,7 @@ export function codingOf<V>(codec: 'json' | 'string' | 'bytes' | CacheCodec<V>):
   if (codec === 'bytes') return bytes as Coding<V>;
   return {
     expected: 'a value that the codec encodes to a string or a Uint8Array',
+    isImmutable: false,
     encode(value) {
       const encoded: unknown = codec.encode(value);
       if (typeof encoded !== 'string' && !(encoded instanceof Uint8Array)) throw new NotOfCodec('neither');

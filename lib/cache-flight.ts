@@ -56,6 +56,8 @@ export class Caller<V> {
   /** What it has seen of the sequence of invalidations. */
   seen = 0;
   settled = false;
+  /** More than one: they asked one after the other for the same, and nothing tells them apart. */
+  count = 1;
   /** The flight it waits for. */
   flight: Flight<V> | undefined;
   /** The flight whose loader asks. */
@@ -104,6 +106,8 @@ export class Flight<V> {
   /** What names it in the store: of the one who leads, or of the one who waits. */
   token = 0;
   role: Role = 'waits';
+  /** Of a cache without a name: what it comes to is what the key gets. */
+  counts = true;
   /** The flight whose loader began it. */
   readonly parent: Flight<unknown> | undefined;
   readonly flights: Flights<V>;
@@ -117,6 +121,8 @@ export class Flight<V> {
   /** Those of them that are not settled. */
   waiting = 0;
   leader: Caller<V> | undefined;
+  /** Who waits with no limit and no signal, and what further ones of that kind get. */
+  joined: { readonly caller: Caller<V>; readonly promise: Promise<V | undefined> } | undefined;
   leaseTimer: Timer | undefined;
   /** When its loader was called. */
   began = 0;
@@ -152,7 +158,7 @@ export class Flight<V> {
       this.callers.splice(0, this.callers.length, ...live);
     }
     this.callers.push(caller);
-    this.waiting++;
+    this.waiting += caller.count;
   }
 }
 
@@ -233,6 +239,31 @@ export class Flights<V> {
 
   reentrant(): ReentrantLoadError {
     return new ReentrantLoadError('a loader asked for the very key it is loading', this.details);
+  }
+
+  /**
+   * What a caller gets who wants no more than those who wait already: as soon as the others and the same, so that a crowd costs a look
+   * each. They found nothing, and what was stored since would have ended the flight. Undefined: it has to ask for itself.
+   */
+  share(key: string): Promise<V | undefined> | undefined {
+    if (this.#byKey.size === 0) return undefined;
+    const flight = this.#byKey.get(key);
+    if (flight === undefined) return undefined;
+    const { joined } = flight;
+    if (joined === undefined || flight.late || calling !== undefined) return undefined;
+    if (this.store.joinable(flight) !== joined.caller.seen) return undefined;
+    this.store.missed();
+    joined.caller.count++;
+    flight.waiting++;
+    return joined.promise;
+  }
+
+  /** A caller with no limit and no signal has asked, and waits for this. */
+  shareWith(caller: Caller<V>, promise: Promise<V | undefined>): void {
+    const { flight } = caller;
+    if (flight === undefined || flight.leader === caller || caller.settled || caller.parent !== undefined)
+      return;
+    flight.joined = { caller, promise };
   }
 
   /** Loads for a caller, who is settled sooner or later. */
@@ -404,8 +435,10 @@ export class Flights<V> {
     if (leaseMs === Number.POSITIVE_INFINITY) return;
     flight.leaseTimer = this.#timeline.at(flight.began + leaseMs, () => {
       flight.late = true;
-      const others = flight.callers.filter((caller) => !caller.settled && caller !== flight.leader);
-      const kept = flight.callers.filter((caller) => !caller.settled && caller === flight.leader);
+      // A leader goes on waiting for its own load; others that are one with it do not.
+      const isKept = (caller: Caller<V>): boolean => caller === flight.leader && caller.count === 1;
+      const others = flight.callers.filter((caller) => !caller.settled && !isKept(caller));
+      const kept = flight.callers.filter((caller) => !caller.settled && isKept(caller));
       flight.callers.splice(0, flight.callers.length, ...kept);
       flight.waiting = kept.length;
       for (const caller of others) this.#askAgain(caller);

@@ -49,6 +49,7 @@ type Residents = Primitive<'cache', ResidentsFunctions>;
 
 export class LocalStore<V> implements Store<V> {
   rules: RulesInForce;
+  readonly isOneForAll = true;
   standing = FRESH;
   due = false;
   ageMs = 0;
@@ -403,7 +404,7 @@ export class LocalStore<V> implements Store<V> {
   }
 
   clear(): void {
-    this.#flights.clear();
+    for (const flight of this.#flights.values()) this.#done(flight);
     if (this.#gone !== undefined) {
       for (const [key, slot] of this.#slots) this.#tell(key, slot, 'deleted');
     }
@@ -444,10 +445,13 @@ export class LocalStore<V> implements Store<V> {
   }
 
   #fence(key: string): void {
-    this.#flights.delete(key);
+    if (this.#flights.size === 0) return;
+    const flight = this.#flights.get(key);
+    if (flight !== undefined) this.#done(flight);
   }
 
   begin(flight: Flight<V>, _how: How): typeof LEAD {
+    this.#fence(flight.key);
     this.#flights.set(flight.key, flight);
     flight.token = this.sequence;
     this.#loads++;
@@ -456,7 +460,7 @@ export class LocalStore<V> implements Store<V> {
 
   joinable(flight: Flight<V>): number {
     const isLate = flight.role === 'leads' && this.#now() - flight.began > this.rules.leaseMs;
-    return this.#flights.get(flight.key) === flight && !isLate ? this.sequence : -1;
+    return flight.counts && !isLate ? this.sequence : -1;
   }
 
   land(flight: Flight<V>, result: Result<V>, { ttlMs, tags }: Stored, tookMs: number): Landing<V> {
@@ -503,9 +507,10 @@ export class LocalStore<V> implements Store<V> {
     }
   }
 
-  /** The flight is over: whether its value counts. */
+  /** The flight is over, or somebody has won over it: whether its value counted until now. */
   #done(flight: Flight<V>): boolean {
-    if (this.#flights.get(flight.key) !== flight) return false;
+    if (!flight.counts) return false;
+    flight.counts = false;
     this.#flights.delete(flight.key);
     return true;
   }

@@ -60,6 +60,7 @@ export class SharedStore<V> implements Store<V> {
   standing = FRESH;
   due = false;
   ageMs = 0;
+  readonly isOneForAll: boolean;
   /** Set by the cache, once there is one. */
   flights!: Flights<V>;
   readonly #shared: Shared;
@@ -92,6 +93,7 @@ export class SharedStore<V> implements Store<V> {
     this.#functions = shared.functions;
     this.#registers = host().registers;
     this.#coding = coding;
+    this.isOneForAll = coding.isImmutable;
     this.#front = front;
     this.#gone = gone;
     if (gone !== undefined) shared.cold((native, id, handle) => native.watchCache(id, handle, true) || null);

@@ -63,6 +63,8 @@ export type Gone<V> = (key: string, value: V | undefined, reason: EvictReason) =
 /** Values, and what is known of loads in other threads. */
 export interface Store<V> {
   readonly rules: RulesInForce;
+  /** Whether callers who wait for one load get the very same value; else each its own copy. */
+  readonly isOneForAll: boolean;
   /** What the sequence of invalidations was when a flight was begun or joined last. */
   readonly sequence: number;
   /** Of what was read last. */

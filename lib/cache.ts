@@ -144,6 +144,8 @@ export class Cache<V = unknown> {
   readonly #store: Store<V>;
   readonly #flights: Flights<V>;
   readonly #timeouts: Timeouts;
+  /** Callers without options cannot be told apart. */
+  readonly #shares: boolean;
 
   /**
    * @throws {InvalidOptionError} when an option is unknown, of the wrong type or out of range.
@@ -185,6 +187,9 @@ export class Cache<V = unknown> {
         [this.#primitive, this.#store, this.#flights] = partsOf(this, shared, store);
       }
     }
+    const { softTimeoutMs, hardTimeoutMs } = this.#timeouts;
+    this.#shares =
+      this.#store.isOneForAll && Math.min(softTimeoutMs, hardTimeoutMs) === Number.POSITIVE_INFINITY;
     reportUse(this, () => this.#flights.size > 0);
   }
 
@@ -275,6 +280,10 @@ export class Cache<V = unknown> {
       const store = self.#store;
       const hit = store.hit(key);
       if (hit !== NOTHING) return Promise.resolve(hit);
+      if (self.#shares) {
+        const shared = self.#flights.share(key);
+        if (shared !== undefined) return shared;
+      }
       const value = store.read(key, 0);
       if (value !== NOTHING && store.standing === FRESH && !store.due) {
         return Promise.resolve(value === ABSENT ? undefined : value);
@@ -339,12 +348,15 @@ export class Cache<V = unknown> {
     const { key, loader, stored, signal, forced } = asked;
     const caller = new Caller<V>(key, loader, stored, forced, signal);
     if (caller.parent !== undefined && flights.isReentrant(caller)) throw flights.reentrant();
-    return new Promise((resolve, reject) => {
+    const promise = new Promise<V | undefined>((resolve, reject) => {
       caller.resolve = resolve;
       caller.reject = reject;
       flights.ask(caller, forced ? FORCED : NORMAL);
       flights.guard(caller, signal, asked.softTimeoutMs, asked.hardTimeoutMs, there !== NOTHING);
     });
+    const isPlain = stored === PLAIN && signal === undefined && !forced && there === NOTHING;
+    if (isPlain && this.#shares) flights.shareWith(caller, promise);
+    return promise;
   }
 
   /** The value of a key, if it is there and fresh. @throws {InvalidOptionError | DisposedError} */

@@ -999,9 +999,9 @@ interface CacheSnapshot extends Omit<CommonSnapshot<'cache'>, 'dryRun'>, CacheRu
     readonly bytes: number;
     /** Calls of `get` and `getOrLoad`: `hits` and `misses`. */
     readonly lookups: number;
-    /** Those answered with what was there: fresh, stale, or the memory that there is none. */
+    /** Those answered at once with what was there: fresh, stale, or the memory that there is none. */
     readonly hits: number;
-    /** Those of them that were stale. */
+    /** Those answered with a stale value: at once, or, though they are misses, as a load failed or took too long. */
     readonly staleHits: number;
     readonly misses: number;
     /** Loaders called. */

@@ -5,16 +5,24 @@ import type { Bound, Opened } from './binding.js';
 export interface CacheFunctions {
   /**
    * What there is: text, or 0 nothing · 1 it is remembered that there is none · 2 bytes · -1 no key. Registers: [0 fresh, 1 stale and to
-   * be loaded anew, 2 for an error; whether a load is due; place, version; age in ms; the length of bytes]. `freshOnly`: what is stale
-   * counts as a miss.
+   * be loaded anew, 2 for an error; whether a load is due; place, version; age in ms; the length of bytes; for a front: slot, how many ms it
+   * may be served while its mark is the same (0: ask each time), which word is its group's, its mark: that word and the word for all, added].
+   * `how`, added up: 1 what is stale counts as a miss, 2 `isStill` has said that it is to be loaded early.
    */
-  read(key: string, freshOnly: 0 | 1): Bound<string | number>;
+  read(key: string, how: number): Bound<string | number>;
   /** The same, and counts nothing. */
   peek(key: string): Bound<string | number>;
   /** The bytes that were read last, into a slab. False if they do not fit. */
   copy(slab: Uint8Array, offset: number): boolean;
-  /** Whether what was read there is still there and fresh: a hit, if so. */
-  isStill(place: number, version: number): Bound<boolean>;
+  /**
+   * 1 what was read there, of a key of this group, is still there and fresh: a hit, with the registers for a front · 2 it is, and to be
+   * loaded early · 0 it is not
+   */
+  isStill(place: number, version: number, group: number): Bound<number>;
+  /** Hits of a front: their slots, 32 bits each. It has no others that are not told. */
+  fronted(hits: Uint8Array, count: number, untold: number): Bound<boolean>;
+  /** The front is no more. */
+  endFront(untold: number): Bound<true>;
   /** 1 it is there and fresh · 0 it is not · -1 no key */
   has(key: string): Bound<number>;
   /** 1 stored · 0 too large · -1 no key · 5 neither text nor bytes. `ttlMs`: NaN is the cache's; `tags` are JSON. */
@@ -43,9 +51,12 @@ export interface CacheFunctions {
     tags: string | undefined,
     keep: 0 | 1,
   ): Bound<number>;
-  /** The value cannot be handed over: who waits loads for itself. */
-  alone(token: number): void;
-  fail(token: number, error: string): void;
+  /** The value cannot be handed over: who waits loads for itself. Register as for `land`. */
+  alone(token: number, tags: string | undefined): void;
+  /** Register as for `land`. */
+  fail(token: number, error: string, tags: string | undefined): void;
+  /** This thread loads for itself what others wait for or have. 1: that failed. */
+  ledAlone(failed: 0 | 1): void;
   /** The sequence of invalidations; -1 if the flight of a token or ticket may not be joined any more. */
   joinable(number: number): Bound<number>;
   /** Another thread loads, if one waits. */
@@ -58,18 +69,27 @@ export interface CacheFunctions {
    * yourself, 6 load; token; who had seen so much of the sequence has to ask again; -, -; the length of bytes]
    */
   outcome(ticket: number): Bound<string | number>;
-  cancel(ticket: number): void;
+  /** 1: the load is to come to its end all the same. */
+  cancel(ticket: number, goesOn: 0 | 1): void;
   /** Hands over the loads of threads that do not answer. */
   look(): void;
   /** Counts a look-up that wants what is not there yet. */
   missed(): Bound<true>;
-  servedStale(): void;
+  servedStale(count: number): void;
   /** Entries. Register: [their bytes] */
   size(): Bound<number>;
   /** The key of an entry that calls of this thread removed. Registers: [why; what its value is, 0 none] */
   takeGone(): Bound<string>;
   /** Its value: text, or 2 bytes. */
   goneValue(what: number): Bound<string | number>;
+}
+
+/** What a front sees of its cache without asking. */
+export interface FrontWords {
+  /** 0 is for all keys; others are those of groups. Undefined: it has to ask with each hit. */
+  readonly words?: Uint32Array | undefined;
+  /** Which word says how many hits it has not told yet. */
+  readonly untold: number;
 }
 
 /** The policy of a cache whose values lie in JavaScript. `hits` are the slots of so many hits since the last call, 32 bits each. */
@@ -150,5 +170,6 @@ export interface NativeCaches {
   watchCache(host: number, handle: number, on: boolean): boolean;
   reconfigureCache(host: number, handle: number, options: NativeCacheOptions): boolean;
   cacheRules(host: number, handle: number): NativeCacheRules | null;
+  openFront(host: number, handle: number): FrontWords | null;
   cacheSnapshot(host: number, handle: number): NativeCacheSnapshot | null;
 }

@@ -14,11 +14,14 @@ export interface Coding<V> {
   readonly expected: string;
   /** A value needs no copy for each who asks. */
   readonly isImmutable: boolean;
+  /** It is the user's, and may do anything. */
+  readonly isForeign: boolean;
 }
 
 const json: Coding<unknown> = {
   expected: 'a value that JSON can say',
   isImmutable: false,
+  isForeign: false,
   encode(value) {
     const text = JSON.stringify(value) as string | undefined;
     if (text === undefined) throw new NotOfCodec(json.expected);
@@ -30,6 +33,7 @@ const json: Coding<unknown> = {
 const string: Coding<unknown> = {
   expected: 'a string',
   isImmutable: true,
+  isForeign: false,
   encode(value) {
     if (typeof value !== 'string') throw new NotOfCodec(string.expected);
     return value;
@@ -40,6 +44,7 @@ const string: Coding<unknown> = {
 const bytes: Coding<unknown> = {
   expected: 'a Uint8Array',
   isImmutable: false,
+  isForeign: false,
   encode(value) {
     if (!(value instanceof Uint8Array)) throw new NotOfCodec(bytes.expected);
     return value;
@@ -55,6 +60,7 @@ export function codingOf<V>(codec: 'json' | 'string' | 'bytes' | CacheCodec<V>):
   return {
     expected: 'a value that the codec encodes to a string or a Uint8Array',
     isImmutable: false,
+    isForeign: true,
     encode(value) {
       const encoded: unknown = codec.encode(value);
       if (typeof encoded !== 'string' && !(encoded instanceof Uint8Array)) throw new NotOfCodec('neither');

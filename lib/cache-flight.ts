@@ -4,6 +4,7 @@
  * aborted only when nobody is left.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 import type { Absent, Load, Loader, Skipped } from './cache-options.js';
 import {
   ABSENT,
@@ -11,6 +12,7 @@ import {
   FORCED,
   FRESH,
   type How,
+  type Landing,
   LEAD,
   NORMAL,
   NOTHING,
@@ -60,8 +62,8 @@ export class Caller<V> {
   count = 1;
   /** The flight it waits for. */
   flight: Flight<V> | undefined;
-  /** The flight whose loader asks. */
-  readonly parent: Flight<unknown> | undefined;
+  /** The flight whose loader asks, until it is settled. */
+  parent: Flight<unknown> | undefined;
   /** Where its loader would run, if it has to wait before it does. */
   context: AsyncResource | undefined;
   // On the prototype until they are set.
@@ -109,7 +111,7 @@ export class Flight<V> {
   /** Of a cache without a name: what it comes to is what the key gets. */
   counts = true;
   /** The flight whose loader began it. */
-  readonly parent: Flight<unknown> | undefined;
+  parent: Flight<unknown> | undefined;
   readonly flights: Flights<V>;
   /** Goes on when nobody waits. */
   background = false;
@@ -139,6 +141,8 @@ export class Flight<V> {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      // However many loads a loader begins with it.
+      setMaxListeners(0, this.#controller.signal);
       this.#asker = new AsyncResource('breakwater:signal');
       flightsBySignal.set(this.#controller.signal, this as Flight<unknown>);
     }
@@ -296,7 +300,7 @@ export class Flights<V> {
       flight.orphaned = false;
       this.store.resume(flight);
     }
-    if (flight.role === 'leads' && flight.leaseTimer === undefined) this.#watchLease(flight);
+    if (flight.role === 'leads') this.#watchLease(flight);
   }
 
   #begin(caller: Caller<V>, how: How, background: boolean): void {
@@ -354,12 +358,12 @@ export class Flights<V> {
       if (isThenable(result)) {
         Promise.resolve(result).then(
           (value) => this.#land(flight, value, context),
-          (error) => this.#fail(flight, error),
+          (error) => this.#fail(flight, error, context),
         );
         return;
       }
     } catch (error) {
-      this.#fail(flight, error);
+      this.#fail(flight, error, context);
       return;
     } finally {
       calling = outer;
@@ -367,20 +371,26 @@ export class Flights<V> {
     this.#land(flight, result, context);
   }
 
-  #land(flight: Flight<V>, value: unknown, { ttlMs, tags }: LoadContext<V>): void {
+  #land(flight: Flight<V>, value: unknown, context: LoadContext<V>): void {
     if (flight.role === 'over') return;
     const tookMs = this.#timeline.now() - flight.began;
-    const result = resultOf<V>(value);
-    this.#publish(flight, result.kind, tookMs);
-    const landing = this.store.land(flight, result, { ttlMs, tags }, tookMs);
+    let landing: Landing<V>;
+    try {
+      const result = resultOf<V>(value);
+      landing = this.store.land(flight, result, { ttlMs: context.ttlMs, tags: context.tags }, tookMs);
+      this.#publish(flight, result.kind, tookMs);
+    } catch (error) {
+      // What is no value to be looked at fails as a loader that throws does.
+      this.#fail(flight, error, context);
+      return;
+    }
     this.arrive(flight, landing.value, landing.barrier);
   }
 
-  #fail(flight: Flight<V>, error: unknown): void {
+  #fail(flight: Flight<V>, error: unknown, { tags }: LoadContext<V>): void {
     if (flight.role === 'over') return;
     this.#publish(flight, 'failed', this.#timeline.now() - flight.began);
-    this.store.fail(flight, error);
-    this.failed(flight, error);
+    this.failed(flight, error, this.store.fail(flight, error, tags));
   }
 
   #publish({ background }: Flight<V>, outcome: LoadedMessage['outcome'], tookMs: number): void {
@@ -389,19 +399,23 @@ export class Flights<V> {
 
   /** A value is there for who waits for the flight. */
   arrive(flight: Flight<V>, value: () => V | undefined, barrier: number): void {
-    this.close(flight);
-    for (const caller of flight.callers) {
-      if (caller.settled) continue;
-      if (caller.seen >= barrier) this.#askAgain(caller);
-      else this.#resolveWith(caller, value);
-    }
+    this.#end(flight, barrier, (caller) => this.#resolveWith(caller, value));
   }
 
   /** The load of the flight has failed, here or elsewhere. */
-  failed(flight: Flight<V>, error: unknown): void {
+  failed(flight: Flight<V>, error: unknown, barrier: number): void {
+    this.#end(flight, barrier, (caller) => {
+      if (!this.#resolveStale(caller)) this.#reject(caller, error);
+    });
+  }
+
+  /** Settles who waits for the flight; who had seen so much when they asked ask again. */
+  #end(flight: Flight<V>, barrier: number, settle: (caller: Caller<V>) => void): void {
     this.close(flight);
-    for (const caller of flight.callers) {
-      if (!caller.settled && !this.#resolveStale(caller)) this.#reject(caller, error);
+    for (const caller of flight.callers.splice(0)) {
+      if (caller.settled) continue;
+      if (caller.seen >= barrier) this.#askAgain(caller);
+      else settle(caller);
     }
   }
 
@@ -423,6 +437,8 @@ export class Flights<V> {
   /** The flight is over: nobody joins it any more. */
   close(flight: Flight<V>): void {
     flight.role = 'over';
+    // A chain of loads that began each other keeps those alone that are under way.
+    while (flight.parent?.role === 'over') flight.parent = flight.parent.parent;
     this.#open.delete(flight);
     if (this.#open.size === 0) busy.delete(this.#owner);
     if (this.#byKey.get(flight.key) === flight) this.#byKey.delete(flight.key);
@@ -432,17 +448,29 @@ export class Flights<V> {
   /** When the lease is over, those who wait for the leader's load go on without it. */
   #watchLease(flight: Flight<V>): void {
     const { leaseMs } = this.store.rules;
-    if (leaseMs === Number.POSITIVE_INFINITY) return;
-    flight.leaseTimer = this.#timeline.at(flight.began + leaseMs, () => {
-      flight.late = true;
-      // A leader goes on waiting for its own load; others that are one with it do not.
-      const isKept = (caller: Caller<V>): boolean => caller === flight.leader && caller.count === 1;
-      const others = flight.callers.filter((caller) => !caller.settled && !isKept(caller));
-      const kept = flight.callers.filter((caller) => !caller.settled && isKept(caller));
-      flight.callers.splice(0, flight.callers.length, ...kept);
-      flight.waiting = kept.length;
-      for (const caller of others) this.#askAgain(caller);
-    });
+    if (leaseMs === Number.POSITIVE_INFINITY || flight.leaseTimer !== undefined) return;
+    flight.leaseTimer = this.#timeline.at(flight.began + leaseMs, () => this.#outlived(flight));
+  }
+
+  #outlived(flight: Flight<V>): void {
+    flight.late = true;
+    // A leader goes on waiting for its own load; others that are one with it do not.
+    const isKept = (caller: Caller<V>): boolean => caller === flight.leader && caller.count === 1;
+    const others = flight.callers.filter((caller) => !caller.settled && !isKept(caller));
+    const kept = flight.callers.filter((caller) => !caller.settled && isKept(caller));
+    flight.callers.splice(0, flight.callers.length, ...kept);
+    flight.waiting = kept.length;
+    if (kept.length === 0 && others.length > 0) {
+      this.store.giveUp(flight);
+      this.#abort(flight, outlived());
+    }
+    for (const caller of others) this.#askAgain(caller);
+  }
+
+  /** Nobody wants what the flight comes to. */
+  #abort(flight: Flight<V>, reason: unknown): void {
+    this.close(flight);
+    flight.abort(reason);
   }
 
   /** Settles the caller at the latest when its signal aborts or its timeouts pass. */
@@ -501,20 +529,14 @@ export class Flights<V> {
     flight.background ||= goesOn;
     // A load that another thread does goes on without this one.
     if (flight.waiting > 0 || (flight.background && flight.role === 'leads')) return;
-    if (this.store.abandon(flight)) {
-      this.close(flight);
-      flight.abort(reason);
-    } else {
-      flight.orphaned = true;
-    }
+    if (this.store.abandon(flight, goesOn)) this.#abort(flight, reason);
+    else flight.orphaned = true;
   }
 
-  /** The threads that waited for a flight nobody here waits for have given up too. */
+  /** The threads that waited for a flight have given up too, or one of them does it from now on, as its lease was over. */
   onOrphan(flight: Flight<V>): void {
-    if (flight.role !== 'leads' || !flight.orphaned || flight.waiting > 0) return;
-    if (!this.store.abandon(flight)) return;
-    this.close(flight);
-    flight.abort(new DOMException('nobody waits for the value any more', 'AbortError'));
+    if (flight.role !== 'leads' || flight.waiting > 0) return;
+    if (this.store.abandon(flight, false)) this.#abort(flight, outlived());
   }
 
   /** Whether there was something stale for the caller. */
@@ -523,7 +545,7 @@ export class Flights<V> {
     if (value === NOTHING || value === ABSENT) return false;
     // Who wants a new value takes a fresh one for it only where old ones do on an error.
     if (caller.forced && this.store.standing === FRESH && this.store.rules.staleIfErrorMs === 0) return false;
-    this.store.servedStale();
+    if (this.store.standing !== FRESH) this.store.servedStale(caller.count);
     this.#resolve(caller, value);
     return true;
   }
@@ -552,6 +574,7 @@ export class Flights<V> {
 
   #release(caller: Caller<V>): void {
     caller.settled = true;
+    caller.parent = undefined;
     if (caller.timer !== undefined) this.#timeline.cancel(caller.timer);
     if (caller.onAbort !== undefined) caller.signal?.removeEventListener('abort', caller.onAbort);
   }
@@ -568,6 +591,10 @@ export class Flights<V> {
     // Whoever hears of it finds everything closed.
     for (const flight of flights) flight.abort(error());
   }
+}
+
+function outlived(): DOMException {
+  return new DOMException('nobody waits for this load any more', 'AbortError');
 }
 
 function resultOf<V>(value: unknown): Result<V> {

@@ -23,17 +23,14 @@ import {
   tooLong,
 } from './cache-store.js';
 import { barrierOf, isValid, type More, Tags } from './cache-tags.js';
-import { loopTime, type Timeline } from './clock.js';
+import { LookTime } from './cache-time.js';
+import type { Timeline } from './clock.js';
 import { host } from './host.js';
 import { invalid } from './options.js';
 import type { Primitive } from './primitive.js';
 
 /** Hits that are told together. */
 const NOTED = 64;
-
-/** Look-ups that one reading of the clock serves for, once so many have come within so few milliseconds. */
-const READ_AHEAD = 64;
-const RUN_MS = 1;
 
 /** Slots looked at for what is dead with every change. */
 const SWEEP = 2;
@@ -42,6 +39,9 @@ const SWEEP = 2;
 const TOLD = 510;
 
 const MAX_WEIGHT = 2 ** 32 - 1;
+
+/** What an entry takes besides its key and value, about. */
+const ENTRY_BYTES = 100;
 
 const NO_KEY = -2;
 
@@ -57,11 +57,13 @@ export class LocalStore<V> implements Store<V> {
   readonly #functions: ResidentsFunctions;
   readonly #registers: Float64Array;
   readonly #timeline: Timeline;
+  readonly #time: LookTime;
   readonly #sizeOf: ((value: V, key: string) => number) | undefined;
   readonly #gone: Gone<V> | undefined;
   #slots = new Map<string, number>();
   #keys: (string | undefined)[] = [];
-  #values: (V | typeof ABSENT | undefined)[] = [];
+  /** Undefined: it is remembered that there is none. A value is told from that alone without a look at it, which takes its time. */
+  #values: (V | undefined)[] = [];
   #freshUntil = new Float64Array(16);
   #loadedAt = new Float64Array(16);
   #weights = new Uint32Array(16);
@@ -72,14 +74,6 @@ export class LocalStore<V> implements Store<V> {
   readonly #hitBytes = new Uint8Array(this.#hits.buffer);
   #noted = 0;
   #sweepAt = 0;
-  /** Look-ups that do with the time that was read last. */
-  #readAhead = 0;
-  #lastRead = 0;
-  /** The first of the last few readings, and how many there were since. */
-  #firstRead = 0;
-  #reads = 0;
-  /** Many look-ups came in this turn of the event loop, and it is not over. */
-  #isRunning = false;
   #hitCount = 0;
   #staleHits = 0;
   #misses = 0;
@@ -99,6 +93,7 @@ export class LocalStore<V> implements Store<V> {
     this.#functions = residents.functions;
     this.#registers = host().registers;
     this.#timeline = residents.timeline;
+    this.#time = new LookTime(residents.timeline);
     this.rules = rules;
     this.#sizeOf = sizeOf;
     this.#gone = gone;
@@ -116,50 +111,17 @@ export class LocalStore<V> implements Store<V> {
     return this.#bytes;
   }
 
-  hit(key: string): V | typeof NOTHING {
+  hit(key: string): V | undefined {
     const slot = this.#slots.get(key);
-    if (slot === undefined) return NOTHING;
+    if (slot === undefined) return undefined;
     const until = this.#freshUntil[slot] as number;
-    if (until !== Number.POSITIVE_INFINITY && this.#now() > until) return NOTHING;
+    if (until !== Number.POSITIVE_INFINITY && this.#time.now() > until) return undefined;
     // Where loads are early, or something is particular about the entry, more has to be looked at.
-    if (this.#more.size > 0 && this.#more.has(slot)) return NOTHING;
-    const value = this.#values[slot] as V | typeof ABSENT;
-    if (value === ABSENT) return NOTHING;
-    this.#used(slot);
+    if (this.#more.size > 0 && this.#more.has(slot)) return undefined;
+    const value = this.#values[slot];
+    if (value !== undefined) this.#used(slot);
     return value;
   }
-
-  /**
-   * The time. Reading the clock takes longer than all the rest of a hit: where look-ups follow each other without a turn of the event
-   * loop in between, one reading serves for 64 of them.
-   */
-  #now(): number {
-    if (this.#readAhead > 0) {
-      this.#readAhead--;
-      return this.#lastRead;
-    }
-    const now = this.#timeline.now();
-    if (this.#timeline !== loopTime) return now;
-    if (this.#isRunning) {
-      this.#readAhead = READ_AHEAD;
-    } else if (++this.#reads === READ_AHEAD) {
-      this.#reads = 0;
-      if (now - this.#firstRead < RUN_MS) {
-        this.#isRunning = true;
-        this.#readAhead = READ_AHEAD;
-        // It ends in this turn, and keeps nothing alive for longer.
-        setImmediate(this.#endRun);
-      }
-      this.#firstRead = now;
-    }
-    this.#lastRead = now;
-    return now;
-  }
-
-  readonly #endRun = (): void => {
-    this.#isRunning = false;
-    this.#readAhead = 0;
-  };
 
   missed(): void {
     if (this.#residents.disposed) throw this.#residents.disposedError();
@@ -168,8 +130,8 @@ export class LocalStore<V> implements Store<V> {
 
   read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING {
     const slot = this.#slots.get(key);
-    const value = slot === undefined ? NOTHING : this.#look(slot);
-    if (value === NOTHING || this.standing > (freshOnly === 1 ? FRESH : REVALIDATE)) {
+    const value = slot === undefined ? NOTHING : this.#look(slot, this.#time.now());
+    if (value === NOTHING || !this.#isServed(freshOnly)) {
       this.missed();
       if (value === NOTHING && slot !== undefined) {
         this.#expirations++;
@@ -182,9 +144,15 @@ export class LocalStore<V> implements Store<V> {
     return value;
   }
 
+  /** Whether what was looked at is served at once: on an error alone, while it is not due to load it anew. */
+  #isServed(freshOnly: 0 | 1): boolean {
+    if (this.standing === FRESH) return true;
+    return freshOnly === 0 && (this.standing === REVALIDATE || !this.due);
+  }
+
   peek(key: string): V | typeof ABSENT | typeof NOTHING {
     const slot = this.#slots.get(key);
-    return slot === undefined ? NOTHING : this.#look(slot);
+    return slot === undefined ? NOTHING : this.#look(slot, this.#timeline.now());
   }
 
   has(key: string): boolean {
@@ -211,11 +179,11 @@ export class LocalStore<V> implements Store<V> {
   }
 
   /** What is in a slot, if it may be served, and how it stands. */
-  #look(slot: number): V | typeof ABSENT | typeof NOTHING {
-    const value = this.#values[slot] as V | typeof ABSENT;
+  #look(slot: number, now: number): V | typeof ABSENT | typeof NOTHING {
+    const own = this.#values[slot];
+    const value = own === undefined ? ABSENT : own;
     const until = this.#freshUntil[slot] as number;
     const more = this.#more.size === 0 ? undefined : this.#more.get(slot);
-    const now = this.#now();
     // The time may have been read before the value was stored.
     this.ageMs = Math.max(0, now - (this.#loadedAt[slot] as number));
     if (more !== undefined && !isValid(more)) return NOTHING;
@@ -274,13 +242,7 @@ export class LocalStore<V> implements Store<V> {
     return ttlMs * (1 - ttlJitter * (this.#functions.chance() ?? 0));
   }
 
-  #store(
-    key: string,
-    value: V | typeof ABSENT,
-    ttlMs: number,
-    weight: number,
-    more: More | undefined,
-  ): boolean {
+  #store(key: string, value: V | undefined, ttlMs: number, weight: number, more: More | undefined): boolean {
     const functions = this.#functions;
     let slot = this.#slots.get(key);
     if (slot === undefined) {
@@ -362,8 +324,7 @@ export class LocalStore<V> implements Store<V> {
 
   #tell(key: string, slot: number, reason: EvictReason): void {
     if (this.#gone === undefined) return;
-    const value = this.#values[slot];
-    this.#gone(key, value === ABSENT ? undefined : (value as V), reason);
+    this.#gone(key, this.#values[slot], reason);
   }
 
   /** Looks at a few slots for what is dead. */
@@ -375,7 +336,7 @@ export class LocalStore<V> implements Store<V> {
       const until = this.#freshUntil[slot] as number;
       if (now <= until && (this.#more.size === 0 || this.#isFresh(slot))) continue;
       const { standing, due, ageMs } = this;
-      if (this.#look(slot) === NOTHING) {
+      if (this.#look(slot, now) === NOTHING) {
         this.#expirations++;
         this.#remove(slot, 'expired');
       }
@@ -389,7 +350,7 @@ export class LocalStore<V> implements Store<V> {
     this.#fence(key);
     const slot = this.#slots.get(key);
     if (slot === undefined) return false;
-    const value = this.#look(slot);
+    const value = this.#look(slot, this.#timeline.now());
     this.#remove(slot, 'deleted');
     return value !== NOTHING && value !== ABSENT;
   }
@@ -397,8 +358,9 @@ export class LocalStore<V> implements Store<V> {
   expire(key: string): boolean {
     this.#fence(key);
     const slot = this.#slots.get(key);
-    if (slot === undefined || this.#look(slot) === NOTHING || this.standing !== FRESH) return false;
-    this.#freshUntil[slot] = this.#timeline.now();
+    const now = this.#timeline.now();
+    if (slot === undefined || this.#look(slot, now) === NOTHING || this.standing !== FRESH) return false;
+    this.#freshUntil[slot] = now;
     this.#moreThere(slot).wasEnded = true;
     return true;
   }
@@ -459,7 +421,7 @@ export class LocalStore<V> implements Store<V> {
   }
 
   joinable(flight: Flight<V>): number {
-    const isLate = flight.role === 'leads' && this.#now() - flight.began > this.rules.leaseMs;
+    const isLate = flight.role === 'leads' && this.#time.now() - flight.began > this.rules.leaseMs;
     return flight.counts && !isLate ? this.sequence : -1;
   }
 
@@ -467,13 +429,12 @@ export class LocalStore<V> implements Store<V> {
     const { key, token: began } = flight;
     const value = (): V => (result.kind === 'absent' ? undefined : result.value) as V;
     const own = tags ?? [];
+    // First, as `sizeOf` may do anything, also to this key and its tags.
+    const weight = result.kind === 'value' ? this.#weightOf(result.value, key) : this.#weightOfAbsence(key);
     const needsMore = own.length > 0 || this.rules.earlyRefreshBeta !== undefined;
     const more = needsMore ? this.#moreOf(tookMs, own, began) : undefined;
-    const isValid = more === undefined || barrierOf(more.tags) <= began;
-    // Which invalidation came first is not known: who has seen any since the load began may have asked after it.
-    const barrier = isValid ? Number.POSITIVE_INFINITY : began + 1;
-    // `sizeOf` may do anything, also to this key.
-    const weight = result.kind === 'value' ? this.#weightOf(result.value, key) : 1;
+    const barrier = more === undefined ? Number.POSITIVE_INFINITY : this.#barrier(more);
+    const isValid = barrier === Number.POSITIVE_INFINITY;
     const counts = this.#done(flight) && result.kind !== 'skipped';
     const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
     if (counts && isValid && !isLate && weight !== undefined) this.#keep(key, result, ttlMs, weight, more);
@@ -489,6 +450,11 @@ export class LocalStore<V> implements Store<V> {
     }
   }
 
+  /** That there is no value takes the key's room, whatever values weigh; for a bound of entries alone, nothing is measured. */
+  #weightOfAbsence(key: string): number {
+    return this.#sizeOf === undefined ? 1 : Buffer.byteLength(key) + ENTRY_BYTES;
+  }
+
   /** Stores what a load came to. */
   #keep(key: string, result: Result<V>, ttlMs: number, weight: number, more: More | undefined): void {
     const { negativeTtlMs } = this.rules;
@@ -497,7 +463,7 @@ export class LocalStore<V> implements Store<V> {
         const ttl = this.#jittered(ttlOf({ ttlMs }, this.rules.ttlMs));
         this.#store(key, (result as { value: V }).value, ttl, weight, more);
       } else if (negativeTtlMs !== undefined) {
-        this.#store(key, ABSENT, this.#jittered(negativeTtlMs), weight, more);
+        this.#store(key, undefined, this.#jittered(negativeTtlMs), weight, more);
       } else {
         const slot = this.#slots.get(key);
         if (slot !== undefined) this.#remove(slot, 'replaced');
@@ -515,21 +481,30 @@ export class LocalStore<V> implements Store<V> {
     return true;
   }
 
-  fail(flight: Flight<V>, _error: unknown): void {
+  fail(flight: Flight<V>, _error: unknown, tags: readonly string[] | undefined): number {
     this.#loadFailures++;
-    if (!this.#done(flight)) return;
+    if (this.#done(flight)) this.#backOff(flight);
+    if (tags === undefined || tags.length === 0) return Number.POSITIVE_INFINITY;
+    return this.#barrier(this.#moreOf(0, tags, flight.token));
+  }
+
+  /** Who has seen so much has to ask again. Which invalidation came first is not known: who has seen any since the load began may have asked after it. */
+  #barrier({ tags, seen }: More): number {
+    return barrierOf(tags) <= seen ? Number.POSITIVE_INFINITY : seen + 1;
+  }
+
+  #backOff(flight: Flight<V>): void {
     const slot = this.#slots.get(flight.key);
-    if (slot === undefined || this.#look(slot) === NOTHING) return;
+    const now = this.#timeline.now();
+    if (slot === undefined || this.#look(slot, now) === NOTHING) return;
     const more = this.#moreThere(slot);
     // What is fresh is not loaded early again.
     more.tookMs = 0;
-    if (this.standing !== FRESH) more.retryAt = this.#timeline.now() + this.rules.refreshBackoffMs;
+    if (this.standing !== FRESH) more.retryAt = now + this.rules.refreshBackoffMs;
   }
 
-  servedStale(): void {
-    this.#misses--;
-    this.#hitCount++;
-    this.#staleHits++;
+  servedStale(count: number): void {
+    this.#staleHits += count;
   }
 
   abandon(flight: Flight<V>): boolean {

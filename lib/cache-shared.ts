@@ -1,12 +1,12 @@
 /**
  * A cache with a name: its values are in Rust, one for all threads of the process, and so is the table of loads under way. What a
- * caller gets is a copy of its own. A front keeps decoded values in this thread and asks with every hit whether they still hold.
+ * caller gets is a copy of its own, but for what a front keeps decoded in this thread.
  */
 import type { CacheFunctions, NativeCacheSnapshot } from './binding-cache.js';
 import { type Coding, room } from './cache-codec.js';
 import { packError, unpackError } from './cache-errors.js';
 import type { Flight, Flights } from './cache-flight.js';
-import type { Front } from './cache-front.js';
+import { Front } from './cache-front.js';
 import type { CacheRules, EvictReason } from './cache-options.js';
 import {
   ABSENT,
@@ -35,13 +35,16 @@ const IS_NOTHING = 0;
 const IS_BYTES = 2;
 const NO_KEY = -1;
 
+/** How it is to read, besides `freshOnly`: what the front found is to be loaded early. */
+const EARLY = 2;
+
 /** Where the registers say it. */
 const STANDING = 0;
 const DUE = 1;
-const PLACE = 2;
-const VERSION = 3;
 const AGE = 4;
 const LENGTH = 5;
+/** How many of them a read fills. */
+const FILLED_BY_READ = 10;
 
 /** What has come out for a ticket. */
 const TEXT = 1;
@@ -68,6 +71,8 @@ export class SharedStore<V> implements Store<V> {
   readonly #registers: Float64Array;
   readonly #coding: Coding<V>;
   readonly #front: Front<V> | undefined;
+  /** Whether the policy goes by the order of uses, which then is told before anything else. */
+  readonly #isOrdered: boolean;
   readonly #gone: Gone<V> | undefined;
   /** Flights of this thread, by token or ticket. */
   readonly #byNumber = new Map<number, Flight<V>>();
@@ -88,13 +93,22 @@ export class SharedStore<V> implements Store<V> {
     },
   };
 
-  constructor(shared: Shared, coding: Coding<V>, front: Front<V> | undefined, gone: Gone<V> | undefined) {
+  constructor(
+    shared: Shared,
+    coding: Coding<V>,
+    frontEntries: number | undefined,
+    gone: Gone<V> | undefined,
+  ) {
     this.#shared = shared;
     this.#functions = shared.functions;
     this.#registers = host().registers;
     this.#coding = coding;
     this.isOneForAll = coding.isImmutable;
-    this.#front = front;
+    if (frontEntries !== undefined) {
+      const words = shared.cold((native, id, handle) => native.openFront(id, handle));
+      this.#front = new Front(frontEntries, this.#functions, this.#registers, shared.timeline, words);
+    }
+    this.#isOrdered = this.#front !== undefined && this.rules.policy !== 's3fifo';
     this.#gone = gone;
     if (gone !== undefined) shared.cold((native, id, handle) => native.watchCache(id, handle, true) || null);
   }
@@ -118,29 +132,31 @@ export class SharedStore<V> implements Store<V> {
     return this.#registers[0] as number;
   }
 
-  hit(key: string): V | typeof NOTHING {
-    const front = this.#front;
-    if (front === undefined) return NOTHING;
-    const at = front.find(key);
-    if (at < 0) return NOTHING;
-    if (this.#functions.isStill(front.places[at] as number, front.versions[at] as number) === true) {
-      front.use(at);
-      return front.values[at] as V;
-    }
-    front.drop(at);
-    return NOTHING;
+  hit(key: string): V | undefined {
+    return this.#front?.find(key);
   }
 
   read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING {
-    const found = this.#functions.read(key, freshOnly);
+    const front = this.#front;
+    let how: number = freshOnly;
+    let now = 0;
+    if (front !== undefined) {
+      if (this.#isOrdered) front.tell();
+      if (front.early === key) how += EARLY;
+      front.early = undefined;
+      now = front.now();
+    }
+    const found = this.#functions.read(key, how);
+    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, front, now);
+    const without = this.#without(key, found);
+    // A dead one was removed.
     if (this.#gone !== undefined) this.#tellGone();
-    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, this.#front);
-    return this.#without(key, found);
+    return without;
   }
 
   peek(key: string): V | typeof ABSENT | typeof NOTHING {
     const found = this.#functions.peek(key);
-    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, undefined);
+    if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, undefined, 0);
     return this.#without(key, found);
   }
 
@@ -159,27 +175,35 @@ export class SharedStore<V> implements Store<V> {
     this.ageMs = registers[AGE] as number;
   }
 
-  #found(key: string, found: string | number, front: Front<V> | undefined): V | typeof NOTHING {
+  #found(key: string, found: string | number, front: Front<V> | undefined, now: number): V | typeof NOTHING {
     this.#noteStanding();
-    const place = this.#registers[PLACE] as number;
-    const version = this.#registers[VERSION] as number;
-    const encoded = typeof found === 'string' ? found : this.#copied();
+    let registers = this.#registers;
+    const { standing, due, ageMs } = this;
+    const { isForeign } = this.#coding;
+    if (front !== undefined && isForeign) registers = registers.slice(0, FILLED_BY_READ);
     let value: V;
     try {
-      value = this.#coding.decode(encoded);
+      value = this.#coding.decode(typeof found === 'string' ? found : this.#copied());
     } catch {
       // What the codec does not understand is no value, and is not met again.
       this.#functions.delete(key);
+      if (this.#gone !== undefined) this.#tellGone();
       return NOTHING;
     }
-    if (front !== undefined && this.standing === FRESH) front.add(key, value, place, version);
+    if (isForeign) {
+      // It may have used this very cache.
+      this.standing = standing;
+      this.due = due;
+      this.ageMs = ageMs;
+    }
+    if (front !== undefined && standing === FRESH) front.add(key, value, registers, now);
     return value;
   }
 
   /** The bytes that were read last. */
   #copied(): Uint8Array {
     const bytes = room(this.#registers[LENGTH] as number);
-    this.#functions.copy(bytes, 0);
+    if (!this.#functions.copy(bytes, 0)) throw new Error('other bytes were read since');
     return bytes;
   }
 
@@ -197,6 +221,7 @@ export class SharedStore<V> implements Store<V> {
       const details = { ...this.#shared.details, cause };
       throw new InvalidOptionError('value', this.#coding.expected, describe(value), details);
     }
+    this.#front?.tell();
     const code = this.#shared.live(this.#functions.set(key, encoded, ttlMs, jsonOf(tags)));
     if (this.#gone !== undefined) this.#tellGone();
     if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
@@ -204,6 +229,7 @@ export class SharedStore<V> implements Store<V> {
   }
 
   delete(key: string): boolean {
+    this.#front?.tell();
     const code = this.#shared.live(this.#functions.delete(key));
     if (this.#gone !== undefined) this.#tellGone();
     if (code === NO_KEY) throw tooLong('key', key, this.#shared.word);
@@ -221,6 +247,7 @@ export class SharedStore<V> implements Store<V> {
   }
 
   clear(): void {
+    this.#front?.tell();
     this.#shared.live(this.#functions.clear());
     this.#front?.clear();
     if (this.#gone !== undefined) this.#tellGone();
@@ -283,11 +310,10 @@ export class SharedStore<V> implements Store<V> {
         this.flights.arrive(flight, () => undefined, barrier);
         break;
       case FAILED:
-        this.flights.failed(flight, unpackError(found as string));
+        this.flights.failed(flight, unpackError(found as string), barrier);
         break;
       case ALONE:
-        flight.token = 0;
-        this.flights.lead(flight);
+        this.#leadAlone(flight);
         break;
       case TO_LEAD:
         flight.token = registers[1] as number;
@@ -304,11 +330,17 @@ export class SharedStore<V> implements Store<V> {
     try {
       first = { value: this.#coding.decode(encoded) };
     } catch {
-      flight.token = 0;
-      this.flights.lead(flight);
+      this.#leadAlone(flight);
       return;
     }
     this.flights.arrive(flight, this.#copies(first, encoded), barrier);
+  }
+
+  /** Nobody else hears of it. */
+  #leadAlone(flight: Flight<V>): void {
+    flight.token = 0;
+    this.#functions.ledAlone(0);
+    this.flights.lead(flight);
   }
 
   /** For each who asks its own: the first is decoded already. */
@@ -335,47 +367,46 @@ export class SharedStore<V> implements Store<V> {
         copies = this.#copies(first, encoded);
       }
     } catch {
-      if (token !== 0) this.#functions.alone(token);
-      return { value: copies, barrier: Number.POSITIVE_INFINITY };
+      if (token !== 0) this.#functions.alone(token, jsonOf(stored.tags));
+      return { value: copies, barrier: this.#barrier(flight, token) };
     }
-    const barrier = this.#land(token, encoded, result.kind !== 'skipped', stored, tookMs);
-    // Another leads by now: when this load began is not known there any more. Who had seen more than its leader asked later.
-    return { value: copies, barrier: barrier === 0 ? (flight.leader?.seen ?? 0) + 1 : barrier };
-  }
-
-  #land(
-    token: number,
-    encoded: string | Uint8Array | undefined,
-    keep: boolean,
-    { ttlMs, tags }: Stored,
-    tookMs: number,
-  ): number {
-    // Of one that was loaded for this thread alone nobody else knows.
-    if (token === 0) return Number.POSITIVE_INFINITY;
-    const landed = this.#functions.land(token, encoded, tookMs, ttlMs, jsonOf(tags), keep ? 1 : 0);
-    const barrier = this.#registers[0] as number;
+    if (token === 0) return { value: copies, barrier: Number.POSITIVE_INFINITY };
+    this.#front?.tell();
+    const { ttlMs, tags } = stored;
+    this.#functions.land(token, encoded, tookMs, ttlMs, jsonOf(tags), result.kind === 'skipped' ? 0 : 1);
+    const barrier = this.#barrier(flight, token);
     if (this.#gone !== undefined) this.#tellGone();
-    return landed === undefined ? Number.POSITIVE_INFINITY : barrier;
+    return { value: copies, barrier };
   }
 
-  fail(flight: Flight<V>, error: unknown): void {
+  /** What the registers say of a load that has just ended with this token. Of one for this thread alone nobody else knows. */
+  #barrier(flight: Flight<V>, token: number): number {
+    if (token === 0 || this.#shared.disposed) return Number.POSITIVE_INFINITY;
+    const barrier = this.#registers[0] as number;
+    // Another leads by now: when this load began is not known there any more. Who had seen more than its leader asked later.
+    return barrier === 0 ? (flight.leader?.seen ?? 0) + 1 : barrier;
+  }
+
+  fail(flight: Flight<V>, error: unknown, tags: readonly string[] | undefined): number {
     const { token } = flight;
     this.#forget(flight, false);
-    if (token !== 0) this.#functions.fail(token, packError(error));
+    if (token === 0) this.#functions.ledAlone(1);
+    else this.#functions.fail(token, packError(error), jsonOf(tags));
+    return this.#barrier(flight, token);
   }
 
   missed(): void {
     this.#shared.live(this.#functions.missed());
   }
 
-  servedStale(): void {
-    this.#functions.servedStale();
+  servedStale(count: number): void {
+    this.#functions.servedStale(count);
   }
 
-  abandon(flight: Flight<V>): boolean {
+  abandon(flight: Flight<V>, goesOn: boolean): boolean {
     if (flight.role === 'waits') {
       this.#forget(flight, true);
-      this.#functions.cancel(flight.token);
+      this.#functions.cancel(flight.token, goesOn ? 1 : 0);
       return true;
     }
     if (flight.token !== 0 && this.#functions.abandon(flight.token) === false) return false;
@@ -390,7 +421,7 @@ export class SharedStore<V> implements Store<V> {
   giveUp(flight: Flight<V>): void {
     if (flight.role === 'waits') {
       this.#forget(flight, true);
-      this.#functions.cancel(flight.token);
+      this.#functions.cancel(flight.token, 0);
     } else {
       this.#forget(flight, false);
       if (flight.token !== 0) this.#functions.giveUp(flight.token);
@@ -399,10 +430,12 @@ export class SharedStore<V> implements Store<V> {
 
   figures(): ReturnType<Store<V>['figures']> {
     const { codec: _, ...figures } = this.snapshot();
-    return figures;
+    // This thread's callers are counted one by one.
+    return { ...figures, waiting: figures.waiting - this.#awaited };
   }
 
   reconfigure(rules: CacheRules): void {
+    this.#front?.tell();
     this.#shared.cold((native, id, handle) => native.reconfigureCache(id, handle, rules) || null);
     if (this.#gone !== undefined) this.#tellGone();
   }
@@ -427,7 +460,7 @@ export class SharedStore<V> implements Store<V> {
   }
 
   dispose(): void {
-    this.#front?.clear();
+    this.#front?.end();
   }
 }
 

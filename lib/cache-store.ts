@@ -76,8 +76,8 @@ export interface Store<V> {
   read(key: string, freshOnly: 0 | 1): V | typeof ABSENT | typeof NOTHING;
   /** The same, and counts nothing. */
   peek(key: string): V | typeof ABSENT | typeof NOTHING;
-  /** The fresh value of a key, if there is one that is not to be loaded early: a hit. Else NOTHING, and nothing is counted. */
-  hit(key: string): V | typeof NOTHING;
+  /** The fresh value of a key, if there is one that is not to be loaded early: a hit. Else undefined, and nothing is counted. */
+  hit(key: string): V | undefined;
   has(key: string): boolean;
   /** Whether it was stored. */
   set(key: string, value: V, stored: Stored): boolean;
@@ -95,13 +95,17 @@ export interface Store<V> {
   joinable(flight: Flight<V>): number;
   /** The flight has landed, with this. */
   land(flight: Flight<V>, result: Result<V>, stored: Stored, tookMs: number): Landing<V>;
-  fail(flight: Flight<V>, error: unknown): void;
+  /** The load of what would have had these tags failed: who had seen so much when they asked have to ask again. */
+  fail(flight: Flight<V>, error: unknown, tags: readonly string[] | undefined): number;
   /** Counts a look-up that wants what is not there yet. @throws {DisposedError} */
   missed(): void;
-  /** A miss was answered with what was stale. */
-  servedStale(): void;
-  /** Nobody in this thread waits for the flight any more: whether its load is to be aborted. */
-  abandon(flight: Flight<V>): boolean;
+  /** So many misses were answered with what was stale. */
+  servedStale(count: number): void;
+  /**
+   * Nobody in this thread waits for the flight any more: whether its load is to be aborted. `goesOn`: it is to come to its end, of
+   * a load that another thread does.
+   */
+  abandon(flight: Flight<V>, goesOn: boolean): boolean;
   /** Somebody does again. */
   resume(flight: Flight<V>): void;
   /** The flight is given up, whoever waits. */

@@ -2,7 +2,6 @@
 import type { CacheFunctions } from './binding-cache.js';
 import { codingOf } from './cache-codec.js';
 import { Caller, Flights } from './cache-flight.js';
-import { Front } from './cache-front.js';
 import { LocalStore } from './cache-local.js';
 import { localRules, MAX_ENTRIES, sizeOfMissing } from './cache-local-rules.js';
 import type {
@@ -181,9 +180,9 @@ export class Cache<V = unknown> {
         this.#flights = new Flights(this, this.#store, this.#primitive.timeline, this.#primitive.details);
       } else {
         // What may be wrong is found before the name is taken.
-        const [coding, front] = [codingOf<V>(codecOf(own)), frontOf<V>(own)];
+        const [coding, frontEntries] = [codingOf<V>(codecOf(own)), frontOf<V>(own)];
         const shared = this.#openShared(own);
-        const store = new SharedStore<V>(shared, coding, front, gone);
+        const store = new SharedStore<V>(shared, coding, frontEntries, gone);
         [this.#primitive, this.#store, this.#flights] = partsOf(this, shared, store);
       }
     }
@@ -279,7 +278,7 @@ export class Cache<V = unknown> {
       if (options !== undefined) return self.#load(key, loader, options);
       const store = self.#store;
       const hit = store.hit(key);
-      if (hit !== NOTHING) return Promise.resolve(hit);
+      if (hit !== undefined) return Promise.resolve(hit);
       if (self.#shares) {
         const shared = self.#flights.share(key);
         if (shared !== undefined) return shared;
@@ -321,6 +320,8 @@ export class Cache<V = unknown> {
       store.missed();
       return this.#begin(asked, store.peek(key));
     }
+    const hit = store.hit(key);
+    if (hit !== undefined) return Promise.resolve(hit);
     const value = store.read(key, 0);
     if (value !== NOTHING && store.standing === FRESH && !store.due) {
       return Promise.resolve(value === ABSENT ? undefined : value);
@@ -333,7 +334,6 @@ export class Cache<V = unknown> {
     const store = this.#store;
     if (value === NOTHING || (store.standing === ON_ERROR && store.due)) return this.#begin(asked, value);
     const { standing, due } = store;
-    if (standing === ON_ERROR) store.servedStale();
     if (due) {
       const caller = new Caller<V>(asked.key, asked.loader, asked.stored, false, undefined);
       if (!this.#flights.isReentrant(caller)) {
@@ -365,7 +365,7 @@ export class Cache<V = unknown> {
     if (typeof key !== 'string') throw invalid('cache', 'key', 'a string', key, self.#primitive.word);
     const store = self.#store;
     const hit = store.hit(key);
-    if (hit !== NOTHING) return hit;
+    if (hit !== undefined) return hit;
     const value = store.read(key, 1);
     return value === NOTHING || value === ABSENT || store.standing !== FRESH ? undefined : value;
   }
@@ -569,11 +569,11 @@ function codecOf<V>({ codec, name }: CacheOptions<V>): 'json' | 'string' | 'byte
   );
 }
 
-function frontOf<V>({ front, name }: CacheOptions<V>): Front<V> | undefined {
+function frontOf<V>({ front, name }: CacheOptions<V>): number | undefined {
   if (front === undefined) return undefined;
   const { maxEntries } = checkShape('cache', front, { maxEntries: 'number' }, 'front');
   checkWhole('cache', 'front.maxEntries', maxEntries, [1, MAX_ENTRIES], name);
-  return new Front(maxEntries);
+  return maxEntries;
 }
 
 function storedOf({ ttlMs, tags }: SetOptions, word: string | undefined): Stored {

@@ -47,6 +47,9 @@ async function buildBinding(name, destination, features) {
   const hash = () => hashOf(inputs, destination, process.env['RUSTFLAGS'] ?? '', ...features);
   if (existsSync(destination) && isStamped(name, hash())) return;
   toolchain();
+  // What is saved while it is built is not in it.
+  const sources = inputs.filter((file) => file !== 'Cargo.lock');
+  const before = hashOf(sources);
   const locked = process.env['CI'] ? ['--locked'] : [];
   await timed(`${name}: cargo build --release (minutes when cold)`, () => {
     run('cargo', ['build', '--release', '-p', 'breakwater-napi', ...features, ...locked]);
@@ -57,7 +60,7 @@ async function buildBinding(name, destination, features) {
     renameSync(draft, destination);
   });
   // Hashed again: the first build writes Cargo.lock.
-  stamp(name, hash());
+  if (hashOf(sources) === before) stamp(name, hash());
 }
 
 /** What cargo calls a cdylib named breakwater_napi here. */
@@ -71,6 +74,8 @@ const JS_INPUTS = ['tsconfig.json', 'package.json', 'scripts/build.mjs', 'script
 async function buildJavaScript() {
   const hash = () => hashOf([...filesBelow('lib'), ...JS_INPUTS, 'index.d.ts', ...filesBelow('dist')]);
   if (existsSync(join(ROOT, 'dist')) && isStamped('javascript', hash())) return;
+  const sources = () => hashOf([...filesBelow('lib'), ...JS_INPUTS]);
+  const before = sources();
   await timed('lib → dist, index.d.ts', async () => {
     const { types, javascript } = await compile();
     writeDist([...javascript, ...types].filter(([path]) => path.startsWith('dist/')));
@@ -80,7 +85,7 @@ async function buildJavaScript() {
       writeWhole(join(ROOT, 'index.d.ts'), types.get('index.d.ts'));
     }
   });
-  stamp('javascript', hash());
+  if (sources() === before) stamp('javascript', hash());
 }
 
 const STALE = 'index.d.ts is stale: run npm run build and commit what it writes';

@@ -11,6 +11,7 @@ use breakwater_core::{
     clock::Clock,
     encoding::Encoding,
     rng::Rng,
+    room::Woken,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -60,7 +61,10 @@ fn changes(c: &mut Criterion) {
         b.iter(|| {
             next += 1;
             let key = format!("load:{next}");
-            let Some(Joined::Lead(token)) = cache.join(1, key.as_bytes(), false) else { return None };
+            let Some(Joined::Lead(token)) = cache.join(1, key.as_bytes(), false, &mut Woken::default())
+            else {
+                return None;
+            };
             let value = Some((&[1u8; 64][..], Encoding::Bytes));
             Some(cache.land(1, token, value, &Stored::default(), (true, 0, 0.5), &mut Gone::default()).stored)
         });

@@ -10,7 +10,9 @@ import { bento, cacheableOf, dedupeCache, LRU } from './peers.mjs';
 
 const TTL_MS = 3_600_000;
 const VALUE = 'v'.repeat(1_024);
-const isValue = (answer) => answer === VALUE;
+const isValue = (answer) => answer.length === VALUE.length;
+/** A string of its own for each key, in one piece, as from a database. */
+const textFor = (key) => Buffer.from(key.padEnd(VALUE.length, 'v')).toString('latin1');
 
 const unnamed = () => new Cache({ maxEntries: KEYS, ttlMs: TTL_MS });
 const named = (options) => () =>
@@ -26,18 +28,19 @@ const CACHES = {
 
 const lru = (options) => LRU({ max: KEYS, ttl: TTL_MS, fetchMethod: async () => VALUE, ...options });
 
-/** All keys there; then hits, by the call that `open` makes of a cache. */
+/** All keys there, and each asked for once; then hits, by the call that `open` makes of a cache. */
 const hits = (run, open) =>
   run(async (options) => {
     const { set, get } = await open();
     for (const key of allKeys(options)) await set(key);
+    for (const key of allKeys(options)) await get(key);
     const keyOf = zipfKeys(options);
     return (call) => get(keyOf(call));
   }, isValue);
 
 const oursBy = (open, get) => async () => {
   const cache = open();
-  return { set: (key) => cache.set(key, VALUE), get: get(cache) };
+  return { set: (key) => cache.set(key, textFor(key)), get: get(cache) };
 };
 const load = () => VALUE;
 const each = (run, get) =>
@@ -45,15 +48,15 @@ const each = (run, get) =>
 
 const bentoHit = (get) => async () => {
   const cache = await bento({ maxItems: KEYS, ttl: TTL_MS });
-  return { set: (key) => cache.set({ key, value: VALUE }), get: get(cache) };
+  return { set: (key) => cache.set({ key, value: textFor(key) }), get: get(cache) };
 };
 const cacheableHit = (get) => async () => {
   const cache = await cacheableOf({ lruSize: KEYS, ttl: TTL_MS });
-  return { set: (key) => cache.set(key, VALUE), get: get(cache) };
+  return { set: (key) => cache.set(key, textFor(key)), get: get(cache) };
 };
 const dedupeHit = async () => {
   const storage = { type: 'memory', options: { size: KEYS } };
-  const get = dedupeCache({ ttl: TTL_MS / 1_000, storage }, async () => VALUE);
+  const get = dedupeCache({ ttl: TTL_MS / 1_000, storage }, async (key) => textFor(key));
   return { set: get, get };
 };
 
@@ -77,11 +80,11 @@ export const benches = {
     ...each(sync, (cache) => (key) => cache.get(key)),
     'lru-cache with ttl': hits(sync, async () => {
       const cache = await lru();
-      return { set: (key) => cache.set(key, VALUE), get: (key) => cache.get(key) };
+      return { set: (key) => cache.set(key, textFor(key)), get: (key) => cache.get(key) };
     }),
     'lru-cache': hits(sync, async () => {
       const cache = await lru({ ttl: 0 });
-      return { set: (key) => cache.set(key, VALUE), get: (key) => cache.get(key) };
+      return { set: (key) => cache.set(key, textFor(key)), get: (key) => cache.get(key) };
     }),
     bentocache: hits(
       awaited,
@@ -93,14 +96,14 @@ export const benches = {
     ),
     'a bare Map': hits(sync, async () => {
       const map = new Map();
-      return { set: (key) => map.set(key, VALUE), get: (key) => map.get(key) };
+      return { set: (key) => map.set(key, textFor(key)), get: (key) => map.get(key) };
     }),
   },
   'cache/getOrLoad/hit': {
     ...each(awaited, (cache) => (key) => cache.getOrLoad(key, load)),
     'lru-cache fetch': hits(awaited, async () => {
       const cache = await lru();
-      return { set: (key) => cache.set(key, VALUE), get: (key) => cache.fetch(key) };
+      return { set: (key) => cache.set(key, textFor(key)), get: (key) => cache.fetch(key) };
     }),
     'async-cache-dedupe': hits(awaited, dedupeHit),
     bentocache: hits(

@@ -4,10 +4,12 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use breakwater_core::{
     cache::{
-        Cache, ENTRY_BYTES, Gone, Joined, Landed, MAX_KEY_BYTES, Options, Outcome, Reason, Stored,
-        TimeOptions, Token, Value, model::Standing,
+        Cache, ENTRY_BYTES, Gone, Joined, Landed, MARKS, MAX_KEY_BYTES, Options, Outcome, Read, Reason,
+        Still, Stored, TimeOptions, Token, Value, model::Standing, policy::Bounds,
     },
     encoding::Encoding,
     room::{EnvId, Ticket, Why, Woken},
@@ -28,14 +30,14 @@ fn cache(change: impl FnOnce(&mut Options)) -> OnClock<Cache> {
 }
 
 fn lead(cache: &Cache, env: EnvId) -> Token {
-    match cache.join(env, b"key", false) {
+    match cache.join(env, b"key", false, &mut Woken::default()) {
         Some(Joined::Lead(token)) => token,
         other => panic!("{other:?}"),
     }
 }
 
 fn wait(cache: &Cache, env: EnvId) -> Ticket {
-    match cache.join(env, b"key", false) {
+    match cache.join(env, b"key", false, &mut Woken::default()) {
         Some(Joined::Wait(ticket)) => ticket,
         other => panic!("{other:?}"),
     }
@@ -83,7 +85,7 @@ fn one_leads_and_all_who_wait_get_what_it_comes_to() {
         );
         assert!(outcome(&cache, ticket).is_none(), "fetched once");
     }
-    assert_eq!(cache.join(THERE, b"key", false), None, "it is fresh by now");
+    assert_eq!(cache.join(THERE, b"key", false, &mut Woken::default()), None, "it is fresh by now");
     assert_eq!(cache.figures().loading, 0);
 }
 
@@ -143,9 +145,9 @@ fn a_lease_that_is_over_hands_over_and_the_late_value_is_not_stored() {
     let cache = cache(|_| {});
     let token = lead(&cache, HERE);
     let second = wait(&cache, THERE);
-    cache.at(ms(1_000));
+    cache.at(ms(999));
     assert!(cache.look().is_empty());
-    cache.at(ms(1_001));
+    cache.at(ms(1_000));
     assert_eq!(woken(&cache.look()), [(THERE, second)]);
     let own = promoted(&cache, second);
     assert!(!land(&cache, HERE, token, "late").stored);
@@ -157,7 +159,7 @@ fn who_comes_after_a_lease_leads_and_takes_those_who_wait_along() {
     let cache = cache(|_| {});
     let token = lead(&cache, HERE);
     let second = wait(&cache, THERE);
-    cache.at(ms(1_001));
+    cache.at(ms(1_000));
     let own = lead(&cache, ELSEWHERE);
     assert!(cache.look().is_empty());
     assert!(!land(&cache, HERE, token, "late").stored);
@@ -171,7 +173,7 @@ fn a_leader_that_nobody_waits_for_any_more_is_told_when_the_others_give_up_too()
     let token = lead(&cache, HERE);
     let second = wait(&cache, THERE);
     assert!(!cache.abandon(token), "others wait");
-    let told = cache.cancel(second);
+    let told = cache.cancel(second, false);
     assert_eq!(
         told.refused.iter().map(|(offer, why)| (offer.env, offer.ticket, *why)).collect::<Vec<_>>(),
         [(HERE, token, Why::Ended)]
@@ -182,7 +184,7 @@ fn a_leader_that_nobody_waits_for_any_more_is_told_when_the_others_give_up_too()
     wait(&cache, THERE);
     assert!(!cache.abandon(again));
     assert!(cache.resume(again));
-    assert!(cache.cancel(wait(&cache, THERE)).is_empty(), "it is wanted again");
+    assert!(cache.cancel(wait(&cache, THERE), false).is_empty(), "it is wanted again");
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn who_was_promoted_and_gives_up_passes_it_on() {
     lead(&cache, HERE);
     let (second, third) = (wait(&cache, THERE), wait(&cache, ELSEWHERE));
     cache.env_gone(HERE);
-    assert_eq!(woken(&cache.cancel(second)), [(ELSEWHERE, third)]);
+    assert_eq!(woken(&cache.cancel(second, false)), [(ELSEWHERE, third)]);
     let token = promoted(&cache, third);
     assert!(cache.give_up(token).is_empty());
     assert_eq!(cache.figures().loading, 0);
@@ -225,7 +227,7 @@ fn a_failed_load_backs_off_what_is_stale() {
     assert_eq!((read().standing, read().due), (Standing::OnError, true));
     let token = lead(&cache, HERE);
     let second = wait(&cache, THERE);
-    assert_eq!(woken(&cache.fail(token, (b"no", Encoding::Latin1))), [(THERE, second)]);
+    assert_eq!(woken(&cache.fail(token, (b"no", Encoding::Latin1), &[]).woken), [(THERE, second)]);
     assert!(matches!(outcome(&cache, second), Some(Outcome::Failed(error, _)) if &*error == b"no"));
     assert_eq!((read().standing, read().due), (Standing::OnError, false));
     cache.at(ms(601));
@@ -279,26 +281,173 @@ fn what_had_to_go_is_told_with_its_reason() {
     );
 }
 
+fn read(cache: &Cache, key: &str) -> Read {
+    cache.read(HERE, key.as_bytes(), false, &mut Value::default(), || 0.5, &mut Gone::default())
+}
+
+fn words() -> &'static [AtomicU32] {
+    Box::leak((0..MARKS).map(|_| AtomicU32::new(0)).collect())
+}
+
 #[test]
 fn a_value_is_known_to_be_still_there_by_its_place_and_version() {
     let cache = cache(|_| {});
     set(&cache, "key", "1");
-    let mut value = Value::default();
-    let read = cache.read(HERE, b"key", false, &mut value, || 0.5, &mut Gone::default());
-    let still = || cache.is_still(HERE, read.place, read.version, || 0.5);
-    assert!(still());
+    let first = read(&cache, "key");
+    let is_still = |read: &Read| {
+        matches!(cache.is_still(HERE, read.place, read.version, read.held.group, || 0.5), Still::Yes(_))
+    };
+    assert!(is_still(&first));
     set(&cache, "other", "1");
-    assert!(still());
+    assert!(is_still(&first));
     set(&cache, "key", "1");
-    assert!(!still(), "another value, if the same");
-    let again = cache.read(HERE, b"key", false, &mut value, || 0.5, &mut Gone::default());
+    assert!(!is_still(&first), "another value, if the same");
+    let again = read(&cache, "key");
     cache.at(ms(100));
-    assert!(cache.is_still(HERE, again.place, again.version, || 0.5));
+    assert!(is_still(&again));
     cache.at(ms(101));
-    assert!(!cache.is_still(HERE, again.place, again.version, || 0.5));
-    assert!(!cache.is_still(HERE, u32::MAX, 0, || 0.5));
+    assert!(!is_still(&again));
+    assert!(!is_still(&Read { place: u32::MAX, version: 0, ..again }));
     let figures = cache.figures();
     assert_eq!((figures.hits, figures.misses), (5, 0));
+}
+
+#[test]
+fn whatever_changes_a_value_moves_its_mark_on() {
+    let cache = cache(|options| {
+        options.max_entries = Some(2.0);
+        options.policy = Some("lru".to_owned());
+    });
+    cache.marks(words);
+    type Change = (&'static str, fn(&Cache));
+    let changes: [Change; 7] = [
+        ("set", |cache| {
+            set(cache, "key", "2");
+        }),
+        ("delete", |cache| {
+            cache.delete(HERE, b"key", &mut Gone::default());
+        }),
+        ("expire", |cache| {
+            cache.expire(b"key");
+        }),
+        ("clear", |cache| drop(cache.clear())),
+        ("invalidate", |cache| cache.invalidate_tag("tag")),
+        ("evict", |cache| {
+            for nth in 0..9 {
+                set(cache, &nth.to_string(), "1");
+            }
+        }),
+        ("too large", |cache| {
+            let value = (vec![0u8; 1 << 20].leak() as &[u8], Encoding::Bytes);
+            cache.reconfigure(
+                HERE,
+                Bounds { weight: 1_000, ..cache.bounds() },
+                cache.times(),
+                &mut Gone::default(),
+            );
+            cache.set(HERE, b"key", value, &Stored::default(), 0.5, &mut Gone::default());
+        }),
+    ];
+    for (how, change) in changes {
+        let stored = Stored { tags: vec!["tag".to_owned()], ..Stored::default() };
+        cache.set(HERE, b"key", (b"1", Encoding::Latin1), &stored, 0.5, &mut Gone::default());
+        let before = read(&cache, "key").held;
+        assert!(before.left > 0, "{how}");
+        assert_eq!(read(&cache, "key").held, before, "{how}");
+        change(&cache);
+        let marks = cache.marks_there().unwrap().words();
+        let now = [0, before.group as usize].map(|at| marks[at].load(Ordering::Relaxed));
+        assert_ne!(now[0].wrapping_add(now[1]), before.mark, "{how}");
+    }
+}
+
+#[test]
+fn a_front_says_what_it_has_hit_and_not_told() {
+    let cache = cache(|_| {});
+    set(&cache, "key", "1");
+    let slot = read(&cache, "key").held.slot;
+    let marks = cache.marks(words);
+    let (own, gone) = (marks.claim(HERE).unwrap(), marks.claim(THERE).unwrap());
+    marks.words()[own as usize].store(3, Ordering::Relaxed);
+    marks.words()[gone as usize].store(5, Ordering::Relaxed);
+    assert_eq!(cache.figures().hits, 1 + 3 + 5);
+    cache.fronted(HERE, own, [slot; 3].into_iter());
+    assert_eq!(cache.figures().hits, 1 + 3 + 5);
+    cache.env_gone(THERE);
+    assert_eq!(cache.figures().hits, 1 + 3 + 5);
+    let claimed: Vec<_> = (0..100).map_while(|_| marks.claim(ELSEWHERE)).collect();
+    assert_eq!(claimed.len(), 63, "64 with the first one's");
+    marks.release(claimed[0]);
+    assert_eq!(marks.claim(HERE), Some(claimed[0]));
+    assert_eq!(cache.figures().hits, 1 + 3 + 5);
+}
+
+#[test]
+fn what_is_to_be_loaded_early_is_drawn_once() {
+    let cache = cache(|options| options.times.early_refresh_beta = Some(1.0));
+    let token = lead(&cache, HERE);
+    let how = (true, ms(50), 0.0);
+    cache.land(HERE, token, Some((b"1", Encoding::Latin1)), &Stored::default(), how, &mut Gone::default());
+    cache.marks(words);
+    let first = read(&cache, "key");
+    assert_eq!(first.held.left, 0, "each hit has to ask");
+    let is_still = |draw| cache.is_still(HERE, first.place, first.version, first.held.group, || draw);
+    assert!(matches!(is_still(0.0), Still::Yes(_)));
+    assert_eq!(is_still(0.999), Still::Early);
+    let read =
+        |draw| cache.read(HERE, b"key", false, &mut Value::default(), || draw, &mut Gone::default()).due;
+    assert!(read(1.0));
+    assert!(!read(0.0));
+}
+
+#[test]
+fn a_load_that_is_to_come_to_its_end_is_not_given_up_by_who_waited() {
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    assert!(!cache.abandon(token), "others wait");
+    assert!(cache.cancel(second, true).is_empty());
+    assert!(!cache.abandon(token));
+    assert!(land(&cache, HERE, token, "value").stored);
+    cache.at(ms(101));
+    let token = lead(&cache, ELSEWHERE);
+    assert!(cache.cancel(wait(&cache, THERE), true).is_empty());
+    assert!(!cache.abandon(token), "nobody waits, and it goes on");
+    assert!(land(&cache, ELSEWHERE, token, "value").stored);
+}
+
+#[test]
+fn who_led_past_the_lease_is_told_that_another_does() {
+    let told = |woken: &Woken| -> Vec<_> {
+        woken.refused.iter().map(|(offer, why)| (offer.env, offer.ticket, *why)).collect()
+    };
+    let cache = cache(|_| {});
+    let token = lead(&cache, HERE);
+    let second = wait(&cache, THERE);
+    cache.at(ms(1_000));
+    assert_eq!(told(&cache.look()), [(HERE, token, Why::Ended)]);
+    let own = promoted(&cache, second);
+    cache.at(ms(2_000));
+    let mut woken = Woken::default();
+    assert!(matches!(cache.join(ELSEWHERE, b"key", false, &mut woken), Some(Joined::Lead(_))));
+    assert_eq!(told(&woken), [(THERE, own, Why::Ended)]);
+}
+
+#[test]
+fn who_asked_after_an_invalidation_is_told_to_ask_again_whatever_the_load_came_to() {
+    let cache = cache(|_| {});
+    let tags = ["tag".to_owned()];
+    for tag in ["tag", "other"] {
+        let wanted = if tag == "tag" { cache.sequence() + 1 } else { u64::MAX };
+        let token = lead(&cache, HERE);
+        cache.invalidate_tag(tag);
+        assert_eq!(cache.fail(token, (b"no", Encoding::Latin1), &tags).barrier, wanted);
+        let wanted = if tag == "tag" { cache.sequence() + 1 } else { u64::MAX };
+        let token = lead(&cache, HERE);
+        cache.invalidate_tag(tag);
+        assert_eq!(cache.alone(token, &tags).barrier, wanted);
+        assert_eq!(cache.alone(token, &tags).barrier, 0, "another leads by now");
+    }
 }
 
 #[test]
@@ -404,7 +553,7 @@ fn a_load_that_is_fenced_at_the_last_moment_leaves_the_bytes_what_they_were() {
 }
 
 fn lead_of(cache: &Cache, key: &str) -> Token {
-    match cache.join(HERE, key.as_bytes(), true) {
+    match cache.join(HERE, key.as_bytes(), true, &mut Woken::default()) {
         Some(Joined::Lead(token)) => token,
         other => panic!("{other:?}"),
     }

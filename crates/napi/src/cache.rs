@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use breakwater_core::{
     cache::{
-        self, Cache, Gone, MAX_KEY_BYTES, Read, Rules, Stored, Value,
+        self, Cache, Gone, Held, MAX_KEY_BYTES, Read, Rules, Stored, Value,
         model::{FOREVER, Standing},
     },
     clock::{NANOS_PER_MILLI, Nanos},
@@ -16,9 +16,10 @@ use napi::Env;
 use napi_derive::napi;
 
 use crate::{
+    cache_front::{end_front, fronted, give_back, is_still},
     cache_gone::{gone_value, take_gone},
     cache_loads::{
-        abandon, alone, cancel, fail, give_up, join_flight, joinable, land, look, outcome, resume,
+        abandon, alone, cancel, fail, give_up, join_flight, joinable, land, led_alone, look, outcome, resume,
     },
     cache_rules::{CacheOptions, CacheRules, rules_of},
     clock::clock_of,
@@ -45,6 +46,9 @@ impl Deref for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
+        if let Some(marks) = self.cache.marks_there() {
+            give_back(marks);
+        }
         discard(self.cache.clear());
     }
 }
@@ -69,7 +73,7 @@ impl Waits for Shared<Kept> {
     }
 
     fn cancel(&self, ticket: Ticket) -> Woken {
-        self.core.cancel(ticket)
+        self.core.cancel(ticket, false)
     }
 
     fn env_gone(&self, env: EnvId) -> Woken {
@@ -109,6 +113,10 @@ const PLACE: usize = 2;
 const VERSION: usize = 3;
 const AGE: usize = 4;
 const LENGTH: usize = 5;
+const SLOT: usize = 6;
+const LEFT: usize = 7;
+const GROUP: usize = 8;
+const MARK: usize = 9;
 
 pub(crate) fn millis(span: Nanos) -> f64 {
     if span == FOREVER { f64::INFINITY } else { span as f64 / NANOS_PER_MILLI as f64 }
@@ -119,16 +127,23 @@ pub(crate) fn span(ms: f64) -> Option<Nanos> {
     (!ms.is_nan()).then_some((ms * NANOS_PER_MILLI as f64) as Nanos)
 }
 
-/// The value that was copied last, as JavaScript has it: a string, or BYTES and its length in a register.
+/// The value that was copied last, as JavaScript has it: a string, or BYTES and its length in a register; then `copy` is to follow.
 pub(crate) fn answer<const N: usize>(
     cell: &CacheCell,
     args: &Call<N>,
-    value: &Value,
+    value: &mut Value,
     encoding: Encoding,
 ) -> Answer {
     match encoding {
-        Encoding::Latin1 => args.latin1(value.bytes()),
-        Encoding::Utf16 => args.utf16(value.bytes()),
+        Encoding::Latin1 | Encoding::Utf16 => {
+            let text = if encoding == Encoding::Latin1 {
+                args.latin1(value.bytes())
+            } else {
+                args.utf16(value.bytes())
+            };
+            value.rest();
+            text
+        }
         Encoding::Bytes => {
             cell.host().set(LENGTH, value.bytes().len() as f64);
             Answer::Number(BYTES)
@@ -136,7 +151,17 @@ pub(crate) fn answer<const N: usize>(
     }
 }
 
-fn found<const N: usize>(cell: &CacheCell, args: &Call<N>, read: &Read, value: &Value) -> Answer {
+/// What a front has to know.
+#[inline]
+pub(crate) fn tell_held(cell: &CacheCell, held: &Held) {
+    let host = cell.host();
+    host.set(SLOT, f64::from(held.slot));
+    host.set(LEFT, millis(held.left));
+    host.set(GROUP, f64::from(held.group));
+    host.set(MARK, f64::from(held.mark));
+}
+
+fn found<const N: usize>(cell: &CacheCell, args: &Call<N>, read: &Read, value: &mut Value) -> Answer {
     let host = cell.host();
     let standing = match read.standing {
         Standing::Fresh => 0.0,
@@ -149,6 +174,7 @@ fn found<const N: usize>(cell: &CacheCell, args: &Call<N>, read: &Read, value: &
     host.set(PLACE, f64::from(read.place));
     host.set(VERSION, f64::from(read.version));
     host.set(AGE, millis(read.age));
+    tell_held(cell, &read.held);
     match read.encoding {
         None => Answer::Number(ABSENT),
         Some(encoding) => answer(cell, args, value, encoding),
@@ -168,23 +194,30 @@ where
         .unwrap_or_else(|| Some(NO_KEY.into()))
 }
 
+/// How `read` reads.
+const FRESH_ONLY: u32 = 1;
+const EARLY: u32 = 2;
+
 bound!(
-    /// `read(key, freshOnly)`: a string, or 0 nothing, 1 it is remembered that there is none, 2 bytes, -1 no key. Registers: how it stands (0 fresh,
-    /// 1 stale and to be loaded anew, 2 for an error), whether a load is due, its place and version, its age, the length of bytes. `freshOnly`:
-    /// what is stale counts as a miss. Undefined once disposed, as for all of these.
+    /// `read(key, how)`: a string, or 0 nothing, 1 it is remembered that there is none, 2 bytes, -1 no key. Registers: how it stands (0 fresh,
+    /// 1 stale and to be loaded anew, 2 for an error), whether a load is due, its place and version, its age, the length of bytes; for a front its slot, how long it may be
+    /// served while its mark is the same, which word is its group's, and its mark: that word and the word for all. `how`, added up: 1
+    /// what is stale counts as a miss, 2 `isStill` has said that it is to be loaded early. Undefined once disposed, as for all of these.
     read,
     CacheCell,
     2,
     |cell, args: Call<2>| {
-        let fresh_only = args.number(1) == 1.0;
+        let how = args.number(1) as u32;
+        let fresh_only = how & FRESH_ONLY != 0;
         with_key(&args, 0, |key| {
             cell.with_state(|state, _| {
                 let host = cell.host();
                 let mut value = host.caching.value.borrow_mut();
                 let mut gone = gone_for(cell);
-                let read = state.core.read(host.id, key, fresh_only, &mut value, || cell.chance(), &mut gone);
+                let draw = || if how & EARLY != 0 { 1.0 } else { cell.chance() };
+                let read = state.core.read(host.id, key, fresh_only, &mut value, draw, &mut gone);
                 keep_gone(cell, state.id, gone);
-                found(cell, &args, &read, &value)
+                found(cell, &args, &read, &mut value)
             })
         })
     }
@@ -200,7 +233,7 @@ bound!(
             cell.with(|cache, _| {
                 let mut value = cell.host().caching.value.borrow_mut();
                 let read = cache.peek(key, &mut value);
-                found(cell, &args, &read, &value)
+                found(cell, &args, &read, &mut value)
             })
         })
     }
@@ -211,17 +244,11 @@ bound!(
     copy,
     CacheCell,
     2,
-    |cell, args: Call<2>| args.write(0, args.number(1), cell.host().caching.value.borrow().bytes())
-);
-
-bound!(
-    /// `isStill(place, version)`: whether the value that was read there is still there and fresh. A hit, if so.
-    is_still,
-    CacheCell,
-    2,
     |cell, args: Call<2>| {
-        let (place, version) = (args.number(0) as u32, args.number(1) as u32);
-        cell.with(|cache, _| cache.is_still(cell.host().id, place, version, || cell.chance()))
+        let mut value = cell.host().caching.value.borrow_mut();
+        let fits = args.write(0, args.number(1), value.bytes());
+        value.rest();
+        fits
     }
 );
 
@@ -237,12 +264,16 @@ bound!(
 
 /// What goes with a value: its time to live at `index`, and its tags as JSON behind that; None if that is no list of strings.
 pub(crate) fn stored<const N: usize>(cell: &CacheCell, args: &Call<N>, index: usize) -> Option<Stored> {
-    let ttl = span(args.number(index));
-    if args.is_undefined(index + 1) {
-        return Some(Stored { ttl, tags: Vec::new() });
+    Some(Stored { ttl: span(args.number(index)), tags: tags(cell, args, index + 1)? })
+}
+
+/// Tags as JSON, or undefined.
+pub(crate) fn tags<const N: usize>(cell: &CacheCell, args: &Call<N>, index: usize) -> Option<Vec<String>> {
+    if args.is_undefined(index) {
+        return Some(Vec::new());
     }
-    let tags = cell.host().hands.with_scratch(|scratch| {
-        let json = match args.text(index + 1, scratch)? {
+    cell.host().hands.with_scratch(|scratch| {
+        let json = match args.text(index, scratch)? {
             Text::Latin1(text) => text.iter().map(|byte| char::from(*byte)).collect(),
             Text::Utf16(text) => {
                 let units: Vec<u16> =
@@ -251,8 +282,7 @@ pub(crate) fn stored<const N: usize>(cell: &CacheCell, args: &Call<N>, index: us
             }
         };
         serde_json::from_str(&json).ok()
-    })?;
-    Some(Stored { ttl, tags })
+    })
 }
 
 pub(crate) const NOT_THE_TYPE: f64 = 5.0;
@@ -369,11 +399,11 @@ bound!(
 );
 
 bound!(
-    /// `servedStale()`: a miss was answered with a stale value after all.
+    /// `servedStale(count)`: so many misses were answered with a stale value after all.
     served_stale,
     CacheCell,
-    0,
-    |cell, _args: Call<0>| cell.with(|cache, _| cache.served_stale(cell.host().id))
+    1,
+    |cell, args: Call<1>| cell.with(|cache, _| cache.served_stale(cell.host().id, args.number(0) as u64))
 );
 
 bound!(
@@ -440,6 +470,8 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) ->
             (c"peek", peek()),
             (c"copy", copy()),
             (c"isStill", is_still()),
+            (c"fronted", fronted()),
+            (c"endFront", end_front()),
             (c"has", has()),
             (c"set", set()),
             (c"delete", delete()),
@@ -450,6 +482,7 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) ->
             (c"land", land()),
             (c"alone", alone()),
             (c"fail", fail()),
+            (c"ledAlone", led_alone()),
             (c"joinable", joinable()),
             (c"giveUp", give_up()),
             (c"abandon", abandon()),

@@ -76,9 +76,9 @@ bound!(
     CacheCell,
     1,
     |cell, args: Call<1>| {
-        let value = cell.host().caching.value.borrow();
+        let mut value = cell.host().caching.value.borrow_mut();
         let encodings = [Encoding::Bytes, Encoding::Latin1, Encoding::Utf16];
         let encoding = encodings.into_iter().find(|encoding| number_of(*encoding) == args.number(0));
-        encoding.map(|encoding| answer(cell, &args, &value, encoding))
+        encoding.map(|encoding| answer(cell, &args, &mut value, encoding))
     }
 );

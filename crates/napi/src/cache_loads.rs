@@ -1,15 +1,20 @@
 //! Loads through a cache with a name: who loads, who waits, and what came out.
 
+use std::sync::Arc;
+
 use breakwater_core::{
     cache::{Joined, Landed, Outcome},
     encoding::Encoding,
+    room::Woken,
 };
 
 use crate::{
     cache::{
-        BYTES, CacheCell, NOT_THE_TYPE, answer, gone_for, keep_gone, span, stored, wake, with_key, with_value,
+        BYTES, CacheCell, Kept, NOT_THE_TYPE, answer, gone_for, keep_gone, span, stored, tags, wake,
+        with_key, with_value,
     },
     fast::{Answer, Call, bound},
+    host::Shared,
 };
 
 const TEXT: f64 = 1.0;
@@ -27,14 +32,16 @@ bound!(
     |cell, args: Call<2>| {
         let how = args.number(1);
         with_key(&args, 0, |key| {
-            cell.with(|cache, _| {
+            cell.with_arc(|state| {
                 let host = cell.host();
+                let mut woken = Woken::default();
                 let joined = match how {
-                    NORMAL => cache.join(host.id, key, false),
-                    FORCED => cache.join(host.id, key, true),
-                    _ => Some(cache.join_early(host.id, key)),
+                    NORMAL => state.core.join(host.id, key, false, &mut woken),
+                    FORCED => state.core.join(host.id, key, true, &mut woken),
+                    _ => Some(state.core.join_early(host.id, key, &mut woken)),
                 };
-                host.set(1, cache.sequence() as f64);
+                wake(state, woken);
+                host.set(1, state.core.sequence() as f64);
                 match joined {
                     None => 0.0,
                     Some(Joined::Lead(token)) => {
@@ -88,31 +95,46 @@ bound!(
     }
 );
 
+/// Tells of a load that came to nothing to be stored, and who has to ask again.
+fn told(cell: &CacheCell, state: &Arc<Shared<Kept>>, landed: Landed) {
+    wake(state, landed.woken);
+    cell.host().set(0, sequence_number(landed.barrier));
+}
+
 bound!(
-    /// `alone(token)`: the value cannot be handed over, who waits loads for itself.
+    /// `alone(token, tags as JSON | undefined)`: the value cannot be handed over, who waits loads for itself. Register: as for `land`.
     pub(crate) alone,
     CacheCell,
-    1,
-    |cell, args: Call<1>| {
+    2,
+    |cell, args: Call<2>| {
+        let tags = tags(cell, &args, 1).unwrap_or_default();
+        cell.with_arc(|state| told(cell, state, state.core.alone(args.number(0) as u64, &tags)))
+    }
+);
+
+bound!(
+    /// `fail(token, error as text, tags as JSON | undefined)`. Register: as for `land`.
+    pub(crate) fail,
+    CacheCell,
+    3,
+    |cell, args: Call<3>| {
+        let tags = tags(cell, &args, 2).unwrap_or_default();
         cell.with_arc(|state| {
-            let woken = state.core.alone(args.number(0) as u64);
-            wake(state, woken);
+            let token = args.number(0) as u64;
+            let failed = with_value(cell, &args, 1, |error| state.core.fail(token, error, &tags));
+            if let Some(landed) = failed {
+                told(cell, state, landed);
+            }
         })
     }
 );
 
 bound!(
-    /// `fail(token, error as text)`.
-    pub(crate) fail,
+    /// `ledAlone(0 | 1 it failed)`: this thread loads for itself what others wait for or have.
+    pub(crate) led_alone,
     CacheCell,
-    2,
-    |cell, args: Call<2>| {
-        cell.with_arc(|state| {
-            let token = args.number(0) as u64;
-            let woken = with_value(cell, &args, 1, |error| state.core.fail(token, error));
-            wake(state, woken.unwrap_or_default());
-        })
-    }
+    1,
+    |cell, args: Call<1>| cell.with(|cache, _| cache.led_alone(args.number(0) == 1.0))
 );
 
 bound!(
@@ -181,19 +203,19 @@ bound!(
                 }
             };
             host.set(0, code);
-            text.map_or(Answer::Number(0.0), |encoding| answer(cell, &args, &value, encoding))
+            text.map_or(Answer::Number(0.0), |encoding| answer(cell, &args, &mut value, encoding))
         })
     }
 );
 
 bound!(
-    /// `cancel(ticket)`: who waits gives up.
+    /// `cancel(ticket, 0 | 1)`: who waits gives up; 1: the load is to come to its end all the same.
     pub(crate) cancel,
     CacheCell,
-    1,
-    |cell, args: Call<1>| {
+    2,
+    |cell, args: Call<2>| {
         cell.with_arc(|state| {
-            let woken = state.core.cancel(args.number(0) as u64);
+            let woken = state.core.cancel(args.number(0) as u64, args.number(1) == 1.0);
             wake(state, woken);
         })
     }

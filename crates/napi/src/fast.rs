@@ -11,6 +11,7 @@ use std::{
     mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
+    sync::atomic::AtomicU32,
 };
 
 use napi::{
@@ -504,6 +505,25 @@ macro_rules! bound {
     };
 }
 pub(crate) use bound;
+
+/// A Uint32Array over words that all environments may share; None where the runtime has no memory but its own.
+pub(crate) fn shared_words(env: Env, words: &'static [AtomicU32]) -> Option<Raw> {
+    let (env, bytes) = (env.raw(), std::mem::size_of_val(words));
+    let (mut buffer, mut array) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: `env` is the environment of the call under way and results point to locals. The words are never freed, and whoever writes
+    // them, here or there, does so in one piece.
+    let status = unsafe {
+        let data = words.as_ptr().cast_mut().cast();
+        match sys::napi_create_external_arraybuffer(env, data, bytes, None, ptr::null_mut(), &mut buffer) {
+            sys::Status::napi_ok => {
+                let kind = sys::TypedarrayType::uint32_array;
+                sys::napi_create_typedarray(env, kind, words.len(), buffer, 0, &mut array)
+            }
+            status => status,
+        }
+    };
+    (status == sys::Status::napi_ok).then_some(Raw(array))
+}
 
 /// An object whose properties are functions bound to `cell`.
 pub(crate) fn bind<T>(env: Env, cell: Anchored<T>, functions: &[(&'static CStr, Function<T>)]) -> Raw {

@@ -4,7 +4,7 @@
 //! - `bucket.rs`, `limiter.rs`, `breaker.rs`, `backoff.rs`, `budget.rs`, `throttle.rs`, `bulkhead.rs`, `queue.rs`, `cache.rs`,
 //!   `monitor.rs`, `shedder.rs`, `schema.rs`, `clock.rs`: one file per primitive.
 //! - `host/`: threads: arenas, named state, mailboxes, an environment's end, the watchdog.
-//! - `cache_loads.rs`: loads through caches; `cache_gone.rs`: what they removed; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
+//! - `cache_loads.rs`: loads through caches; `cache_front.rs`: what their fronts see; `cache_gone.rs`: what they removed; `cache_rules.rs`: their options; `residents.rs`: the policy of those without a name.
 //! - `export.rs`: exported state as JSON. `overlays.rs`: who isolates and disables breakers. `hands.rs`: what was taken from queues
 //!   and not delivered yet.
 //! - `comparison.rs`: what a change of a schema breaks.
@@ -19,6 +19,7 @@ mod bucket;
 mod budget;
 mod bulkhead;
 mod cache;
+mod cache_front;
 mod cache_gone;
 mod cache_loads;
 mod cache_rules;
@@ -48,4 +49,4 @@ use napi_derive::napi;
 /// The version of what facade and binary say to each other: raised whenever a signature or a register changes.
 /// Compared by the facade before it uses anything else.
 #[napi]
-pub const ABI: u32 = 6;
+pub const ABI: u32 = 7;

@@ -8,13 +8,11 @@
 use super::{
     flights::Token,
     gone::{Garbage, Gone, Reason},
+    marks::{Marks, group_of},
     model::{self, Standing},
     options::{Rules, Times},
     policy::{Bounds, Eviction, PolicyKind, Slot, Uses},
-    table::{
-        Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, SHARD_BITS, SHARDS, Seen, Table, Value,
-        shard_of,
-    },
+    table::{Hash, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Newcomer, SHARD_BITS, SHARDS, Table, shard_of},
     tags::Tags,
 };
 use crate::{
@@ -22,14 +20,14 @@ use crate::{
     encoding::Encoding,
     rng::Rng,
     room::EnvId,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock},
+    sync::{AtomicU64, Mutex, MutexGuard, OnceLock, Ordering, RwLock},
 };
 
 /// Hits are noted in so many places, so that threads do not meet there.
 const STRIPES: usize = 16;
 
 /// Hits that are told to the policy together.
-const NOTED: usize = 64;
+pub(super) const NOTED: usize = 64;
 
 /// Slots looked at for what is dead with every change.
 const SWEEP: u32 = 2;
@@ -37,45 +35,28 @@ const SWEEP: u32 = 2;
 /// What the environments of a stripe have looked up.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Stripe {
-    hits: AtomicU64,
-    stale_hits: AtomicU64,
-    misses: AtomicU64,
-    noted: Mutex<Noted>,
+pub(super) struct Stripe {
+    pub(super) hits: AtomicU64,
+    pub(super) stale_hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) noted: Mutex<Noted>,
 }
 
 /// Hits that the policy is to be told of, in their order.
 #[derive(Debug)]
-struct Noted {
-    slots: [Slot; NOTED],
-    len: usize,
+pub(super) struct Noted {
+    pub(super) slots: [Slot; NOTED],
+    pub(super) len: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Keeper {
-    eviction: Eviction,
+    pub(super) eviction: Eviction,
     /// Where the next sweep looks.
     sweep: Slot,
     version: u32,
     evicted: u64,
     expired: u64,
-}
-
-/// What a read found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Read {
-    /// How it stands. Dead: there is nothing to serve.
-    pub standing: Standing,
-    /// A load is due: it is stale and does not back off, or one of a few that loads early.
-    pub due: bool,
-    /// None: it is remembered that there is no value.
-    pub encoding: Option<Encoding>,
-    /// Where it is, and which of all that were ever there: what names this very value.
-    pub place: u32,
-    /// See `place`. The same again only after 2^32 changes of the cache.
-    pub version: u32,
-    /// How long ago it was loaded; of what [`Cache::read`] found fresh, up to a twentieth of a second more.
-    pub age: Nanos,
 }
 
 /// How many of what there are and were.
@@ -85,11 +66,11 @@ pub struct Figures {
     pub size: u64,
     /// What they count.
     pub bytes: u64,
-    /// Look-ups that were answered with a fresh or a stale value, or with the memory that there is none.
+    /// Look-ups that were answered at once, with a fresh or a stale value, or with the memory that there is none.
     pub hits: u64,
-    /// Those of them that were stale.
+    /// Look-ups that were answered with a stale value, be it at once or after a load that failed or takes too long.
     pub stale_hits: u64,
-    /// Look-ups that were not.
+    /// Look-ups that were not answered at once.
     pub misses: u64,
     /// Loads that were begun.
     pub loads: u64,
@@ -121,7 +102,9 @@ pub struct Cache {
     keeper: Mutex<Keeper>,
     stripes: Box<[Stripe]>,
     /// Where a policy counts uses that does no more.
-    uses: Option<Uses>,
+    pub(super) uses: Option<Uses>,
+    /// Once there is a front.
+    pub(super) marks: OnceLock<Marks>,
     pub(super) tags: Tags,
     pub(super) hashing: Hashing,
     pub(super) clock: Clock,
@@ -148,6 +131,7 @@ impl Cache {
             keeper: Mutex::new(Keeper { eviction, sweep: 0, version: 0, evicted: 0, expired: 0 }),
             stripes: (0..STRIPES).map(stripe).collect(),
             uses,
+            marks: OnceLock::new(),
             tags: Tags::new(),
             hashing,
             clock,
@@ -188,132 +172,22 @@ impl Cache {
     }
 
     #[inline]
-    fn stripe(&self, env: EnvId) -> &Stripe {
+    pub(super) fn stripe(&self, env: EnvId) -> &Stripe {
         &self.stripes[env as usize % STRIPES]
     }
 
-    /// Copies the value of a key out, if it may be served: fresh, stale, or on an error. It counts as a hit if it may be served at once; with
-    /// `fresh_only`, if it is fresh. `draw` is uniform in [0, 1).
-    pub fn read(
-        &self,
-        env: EnvId,
-        key: &[u8],
-        fresh_only: bool,
-        value: &mut Value,
-        draw: impl FnOnce() -> f64,
-        gone: &mut Gone,
-    ) -> Read {
-        let hash = self.hashing.hash(key);
-        let (read, slot) = {
-            let table = self.shard(hash).read();
-            match table.find(key, hash).and_then(|at| self.see(&table, at)) {
-                None => (NOTHING, None),
-                Some(seen) if seen.standing == Standing::Dead => (NOTHING, Some(seen)),
-                Some(seen) => {
-                    table.copy(seen.at, value);
-                    (read_of(&seen, &table.times, hash, draw), Some(seen))
-                }
-            }
-        };
-        self.note(env, &read, fresh_only, slot.filter(|_| read != NOTHING).map(|seen| seen.slot));
-        if read == NOTHING && slot.is_some() {
-            self.bury(key, hash, gone);
-        }
-        read
-    }
-
-    /// How an entry stands. What is fresh by a clock that is never behind is fresh; only else, and where the time that is left counts,
-    /// the time is read.
+    /// An entry of this hash has changed or is gone. To be told with its shard locked.
     #[inline]
-    fn see(&self, table: &Table, at: u32) -> Option<Seen> {
-        if table.times.beta.is_none()
-            && let Some(not_before) = self.clock.not_before_now()
-        {
-            let seen = table.look(at, not_before)?;
-            if seen.standing == Standing::Fresh {
-                return Some(seen);
-            }
-        }
-        table.look(at, self.clock.now())
-    }
-
-    /// Whether the value that was read is still there and fresh, and not to be loaded early: a hit, if so.
-    pub fn is_still(&self, env: EnvId, place: u32, version: u32, draw: impl FnOnce() -> f64) -> bool {
-        let table = self.shards[shard_of(place)].read();
-        let Some(seen) = self.see(&table, place >> SHARD_BITS) else { return false };
-        let is_early =
-            || table.times.beta.is_some_and(|beta| model::is_early(seen.left, seen.took, beta, draw()));
-        if seen.version != version || seen.standing != Standing::Fresh || is_early() {
-            return false;
-        }
-        drop(table);
-        self.note_hit(env, seen.slot);
-        true
-    }
-
-    /// Whether there is a fresh value. Counts nothing.
-    pub fn has(&self, key: &[u8]) -> bool {
-        let hash = self.hashing.hash(key);
-        let seen = self.shard(hash).read().look_up(key, hash, self.clock.now());
-        seen.is_some_and(|seen| seen.standing == Standing::Fresh && seen.encoding.is_some())
-    }
-
-    /// Copies the value of a key out, stale or not, and counts nothing.
-    pub fn peek(&self, key: &[u8], value: &mut Value) -> Read {
-        let hash = self.hashing.hash(key);
-        let table = self.shard(hash).read();
-        match table.look_up(key, hash, self.clock.now()) {
-            Some(seen) if seen.standing != Standing::Dead => {
-                table.copy(seen.at, value);
-                read_of(&seen, &table.times, hash, || 1.0)
-            }
-            _ => NOTHING,
+    fn changed(&self, whole: u32) {
+        if let Some(marks) = self.marks.get() {
+            marks.change(group_of(whole));
         }
     }
 
-    fn note(&self, env: EnvId, read: &Read, fresh_only: bool, slot: Option<Slot>) {
-        match (read.standing, slot) {
-            (Standing::Fresh, Some(slot)) => self.note_hit(env, slot),
-            (Standing::Revalidate, Some(slot)) if !fresh_only => {
-                add(&self.stripe(env).stale_hits);
-                self.note_hit(env, slot);
-            }
-            _ => add(&self.stripe(env).misses),
+    fn all_changed(&self) {
+        if let Some(marks) = self.marks.get() {
+            marks.change_all();
         }
-    }
-
-    #[inline]
-    fn note_hit(&self, env: EnvId, slot: Slot) {
-        let stripe = self.stripe(env);
-        add(&stripe.hits);
-        if let Some(uses) = &self.uses {
-            return uses.touch(slot);
-        }
-        let mut noted = stripe.noted.lock();
-        let len = noted.len;
-        // Where another thread is about to tell what is noted, there may be no room: then this hit is not told.
-        if let Some(place) = noted.slots.get_mut(len) {
-            *place = slot;
-            noted.len = len + 1;
-        }
-        if noted.len == NOTED {
-            drop(noted);
-            drop(self.keeper(env));
-        }
-    }
-
-    /// Counts a look-up that wants what is not there yet.
-    pub fn missed(&self, env: EnvId) {
-        add(&self.stripe(env).misses);
-    }
-
-    /// A stale value was served after all, as loading failed or takes too long.
-    pub fn served_stale(&self, env: EnvId) {
-        let stripe = self.stripe(env);
-        // Its miss was counted here, so there is one.
-        stripe.misses.fetch_sub(1, Ordering::Relaxed);
-        add(&stripe.hits);
-        add(&stripe.stale_hits);
     }
 
     /// The policy, which has heard of this environment's hits.
@@ -417,6 +291,7 @@ impl Cache {
         match found {
             Some((at, _)) => {
                 let removed = table.replace(at, new, hash, keeper.version, now);
+                self.changed(hash.whole());
                 drop(table);
                 gone.add(removed, Reason::Replaced);
             }
@@ -429,6 +304,7 @@ impl Cache {
     fn evict(&self, slot: Slot, whole: u32, evicted: &mut u64, gone: &mut Gone) {
         let mut table = self.shards[shard_of(whole)].write();
         if let Some(removed) = table.find_slot(slot, whole).and_then(|at| table.remove(at)) {
+            self.changed(whole);
             drop(table);
             *evicted += 1;
             gone.add(removed, Reason::Evicted);
@@ -460,10 +336,19 @@ impl Cache {
             return;
         }
         let Some(at) = table.find(key, hash) else { return };
-        self.remove_at(keeper, &mut table, at, reason, gone);
+        self.remove_at(keeper, &mut table, (at, hash.whole()), reason, gone);
     }
 
-    fn remove_at(&self, keeper: &mut Keeper, table: &mut Table, at: u32, reason: Reason, gone: &mut Gone) {
+    /// Removes the entry at a place, of this hash.
+    fn remove_at(
+        &self,
+        keeper: &mut Keeper,
+        table: &mut Table,
+        (at, whole): (u32, u32),
+        reason: Reason,
+        gone: &mut Gone,
+    ) {
+        self.changed(whole);
         let slot = table.look(at, 0).map(|seen| seen.slot);
         if let (Some(slot), Some(removed)) = (slot, table.remove(at)) {
             keeper.eviction.remove(slot);
@@ -472,7 +357,7 @@ impl Cache {
     }
 
     /// Removes the entry of a key if it is dead.
-    fn bury(&self, key: &[u8], hash: Hash, gone: &mut Gone) {
+    pub(super) fn bury(&self, key: &[u8], hash: Hash, gone: &mut Gone) {
         let mut keeper = self.keeper.lock();
         let mut table = self.shard(hash).write();
         let now = self.clock.now();
@@ -480,7 +365,7 @@ impl Cache {
             && seen.standing == Standing::Dead
         {
             keeper.expired += 1;
-            self.remove_at(&mut keeper, &mut table, seen.at, Reason::Expired, gone);
+            self.remove_at(&mut keeper, &mut table, (seen.at, hash.whole()), Reason::Expired, gone);
         }
     }
 
@@ -494,7 +379,7 @@ impl Cache {
             let Some(at) = table.find_slot(slot, whole) else { continue };
             if table.look(at, now).is_some_and(|seen| seen.standing == Standing::Dead) {
                 keeper.expired += 1;
-                self.remove_at(keeper, &mut table, at, Reason::Expired, gone);
+                self.remove_at(keeper, &mut table, (at, whole), Reason::Expired, gone);
             }
         }
     }
@@ -507,12 +392,14 @@ impl Cache {
         table.flights.fence(key);
         let Some(seen) = table.look_up(key, hash, now) else { return false };
         table.expire(seen.at, now);
+        self.changed(hash.whole());
         seen.standing == Standing::Fresh
     }
 
     /// Invalidates all entries with a tag, those included that are being loaded.
     pub fn invalidate_tag(&self, tag: &str) {
         self.tags.invalidate(tag, self.clock.now(), self.times().lease);
+        self.all_changed();
     }
 
     /// Removes everything, and wins over all loads under way. What was removed may take long to free.
@@ -524,6 +411,7 @@ impl Cache {
             table.flights.fence_all();
             tables.push(table.take_all());
         }
+        self.all_changed();
         let eviction = keeper.eviction.clear();
         keeper.sweep = 0;
         Garbage { entries: eviction.entries(), tables, _eviction: eviction }
@@ -535,6 +423,7 @@ impl Cache {
         for shard in &self.shards {
             shard.write().times = times;
         }
+        self.all_changed();
         let Keeper { eviction, evicted, .. } = &mut *keeper;
         eviction.set_bounds(bounds, &mut |slot, whole| self.evict(slot, whole, evicted, gone));
     }
@@ -559,6 +448,7 @@ impl Cache {
             figures.evictions = keeper.evicted;
             figures.expirations = keeper.expired;
         }
+        figures.hits = self.marks.get().map_or(0, Marks::untold);
         for stripe in &self.stripes {
             figures.hits += stripe.hits.load(Ordering::Relaxed);
             figures.stale_hits += stripe.stale_hits.load(Ordering::Relaxed);
@@ -584,22 +474,4 @@ impl Cache {
         }
         assert_eq!((count, bytes), (keeper.eviction.entries(), keeper.eviction.weight()));
     }
-}
-
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-const NOTHING: Read =
-    Read { standing: Standing::Dead, due: true, encoding: None, place: 0, version: 0, age: 0 };
-
-fn read_of(seen: &Seen, times: &Times, hash: Hash, draw: impl FnOnce() -> f64) -> Read {
-    let due = match (seen.standing, times.beta) {
-        (Standing::Fresh, Some(beta)) => model::is_early(seen.left, seen.took, beta, draw()),
-        (Standing::Fresh, None) => false,
-        _ => !seen.backs_off,
-    };
-    let place = seen.at << SHARD_BITS | hash.shard() as u32;
-    let Seen { standing, encoding, version, age, .. } = *seen;
-    Read { standing, due, encoding, place, version, age }
 }

@@ -56,6 +56,8 @@ struct Flight {
     promoted: Option<Ticket>,
     /// Nobody in the leader's environment waits for it any more.
     abandoned: bool,
+    /// It is to come to its end even if nobody waits for it.
+    goes_on: bool,
     waiters: VecDeque<Waiter>,
 }
 
@@ -86,7 +88,7 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    /// Joins the flight of a key, or begins one. `next` makes tokens and tickets.
+    /// Joins the flight of a key, or begins one. `next` makes tokens and tickets; who led one whose lease is over is told.
     pub(super) fn join(
         &mut self,
         key: &[u8],
@@ -94,12 +96,13 @@ impl Flights {
         forced: bool,
         (seen, now, lease): (Sequence, Nanos, Nanos),
         mut next: impl FnMut() -> u64,
+        woken: &mut Woken,
     ) -> Joined {
         let mut heirs = VecDeque::new();
         if let Some(&token) = self.by_key.get(key)
             && let Some(flight) = self.flights.get_mut(&token)
         {
-            let late = flight.promoted.is_none() && now > flight.until;
+            let late = flight.promoted.is_none() && now >= flight.until;
             if !late && (flight.forced || !forced) {
                 let ticket = next();
                 flight.waiters.push_back(Waiter { env, ticket });
@@ -109,6 +112,7 @@ impl Flights {
             self.by_key.remove(key);
             if late {
                 heirs = std::mem::take(&mut flight.waiters);
+                woken.refused.push(replaced(flight.leader, token));
             }
         }
         let token = next();
@@ -118,7 +122,7 @@ impl Flights {
         let key: Shared<[u8]> = key.into();
         self.by_key.insert(key.clone(), token);
         let until = now.saturating_add(lease);
-        let (promoted, abandoned) = (None, false);
+        let (promoted, abandoned, goes_on) = (None, false, false);
         let flight = Flight {
             key,
             leader: env,
@@ -128,6 +132,7 @@ impl Flights {
             until,
             promoted,
             abandoned,
+            goes_on,
             waiters: heirs,
         };
         self.flights.insert(token, flight);
@@ -147,7 +152,7 @@ impl Flights {
 
     /// Whether a flight's lease is over, that of its beginning or the one in force.
     pub(super) fn is_late(&self, token: Token, now: Nanos, lease: Nanos) -> bool {
-        let late = |flight: &Flight| now > flight.until || now.saturating_sub(flight.began_at) > lease;
+        let late = |flight: &Flight| now >= flight.until || now.saturating_sub(flight.began_at) > lease;
         self.flights.get(&token).is_none_or(late)
     }
 
@@ -182,11 +187,11 @@ impl Flights {
         Some(flight)
     }
 
-    /// Nobody in the leader's environment waits any more. True if nobody else does either: the flight is over. Else its leader goes
-    /// on, and is told when they have given up too.
+    /// Nobody in the leader's environment waits any more. True if nobody else does either, and it need not come to its end: the flight
+    /// is over. Else its leader goes on, and is told when they have given up too.
     pub(super) fn abandon(&mut self, token: Token) -> bool {
         match self.flights.get_mut(&token) {
-            Some(flight) if !flight.waiters.is_empty() => {
+            Some(flight) if flight.goes_on || !flight.waiters.is_empty() => {
                 flight.abandoned = true;
                 false
             }
@@ -217,7 +222,7 @@ impl Flights {
     pub(super) fn is_joinable(&self, number: u64, now: Nanos) -> bool {
         let token = self.tickets.get(&number).copied().unwrap_or(number);
         self.flights.get(&token).is_some_and(|flight| {
-            self.by_key.get(&flight.key) == Some(&token) && (flight.promoted.is_some() || now <= flight.until)
+            self.by_key.get(&flight.key) == Some(&token) && (flight.promoted.is_some() || now < flight.until)
         })
     }
 
@@ -245,8 +250,14 @@ impl Flights {
         self.outcomes.contains_key(&ticket)
     }
 
-    /// A waiter gives up.
-    pub(super) fn cancel(&mut self, ticket: Ticket, now: Nanos, next: impl FnMut() -> u64) -> Woken {
+    /// A waiter gives up. `goes_on`: the flight is to come to its end all the same.
+    pub(super) fn cancel(
+        &mut self,
+        ticket: Ticket,
+        goes_on: bool,
+        now: Nanos,
+        next: impl FnMut() -> u64,
+    ) -> Woken {
         if let Some(Arrived { outcome, .. }) = self.outcomes.remove(&ticket) {
             // It was to lead: the next one is.
             return match outcome {
@@ -257,8 +268,9 @@ impl Flights {
         let Some(token) = self.tickets.remove(&ticket) else { return Woken::default() };
         let Some(flight) = self.flights.get_mut(&token) else { return Woken::default() };
         flight.waiters.retain(|waiter| waiter.ticket != ticket);
+        flight.goes_on |= goes_on;
         let mut woken = Woken::default();
-        if flight.abandoned && flight.waiters.is_empty() {
+        if flight.abandoned && !flight.goes_on && flight.waiters.is_empty() {
             woken.refused.push((Offer { env: flight.leader, ticket: token }, Why::Ended));
         }
         woken
@@ -287,7 +299,7 @@ impl Flights {
         flight.leader = heir.env;
         flight.promoted = Some(heir.ticket);
         flight.until = now;
-        flight.abandoned = false;
+        (flight.abandoned, flight.goes_on) = (false, false);
         if current {
             self.by_key.insert(key, own);
         }
@@ -299,7 +311,7 @@ impl Flights {
     pub(super) fn look(&mut self, now: Nanos, mut next: impl FnMut() -> u64) -> Woken {
         let late = |flight: &Flight| match flight.promoted {
             Some(_) => now.saturating_sub(flight.until) > OFFER_LASTS,
-            None => now > flight.until,
+            None => now >= flight.until,
         };
         let stalled: Vec<Token> = self
             .flights
@@ -316,6 +328,8 @@ impl Flights {
                     flight.waiters.push_back(Waiter { env, ticket });
                     self.tickets.insert(ticket, token);
                 }
+            } else {
+                woken.refused.push(replaced(flight.leader, token));
             }
             join(&mut woken, self.hand_over(token, now, &mut next));
         }
@@ -336,7 +350,7 @@ impl Flights {
                 waiter.env != env
             });
             let left_alone = before > 0 && flight.waiters.is_empty();
-            if left_alone && flight.abandoned && flight.leader != env {
+            if left_alone && flight.abandoned && !flight.goes_on && flight.leader != env {
                 woken.refused.push((Offer { env: flight.leader, ticket: *token }, Why::Ended));
             }
         }
@@ -380,6 +394,11 @@ impl Flights {
             }
         }
     }
+}
+
+/// Who led is told that another one does by now: where nobody waits for it, its load is to be aborted.
+fn replaced(leader: EnvId, token: Token) -> (Offer, Why) {
+    (Offer { env: leader, ticket: token }, Why::Ended)
 }
 
 fn join(all: &mut Woken, more: Woken) {

@@ -37,34 +37,35 @@ impl Cache {
     }
 
     /// Whether to load a key or to wait for another's load; None if there is a fresh value by now, unless forced.
-    pub fn join(&self, env: EnvId, key: &[u8], forced: bool) -> Option<Joined> {
+    /// Who led a load whose lease was over is told in `woken`.
+    pub fn join(&self, env: EnvId, key: &[u8], forced: bool, woken: &mut Woken) -> Option<Joined> {
         let now = self.clock.now();
         let hash = self.hashing.hash(key);
         let mut table = self.shard(hash).write();
         if !forced && table.look_up(key, hash, now).is_some_and(|seen| seen.standing == Standing::Fresh) {
             return None;
         }
-        Some(self.join_in(&mut table, env, key, hash, forced, now))
+        Some(self.join_in(&mut table, env, (key, hash), forced, now, woken))
     }
 
     /// The same for a load that is early: whatever is there.
-    pub fn join_early(&self, env: EnvId, key: &[u8]) -> Joined {
+    pub fn join_early(&self, env: EnvId, key: &[u8], woken: &mut Woken) -> Joined {
         let hash = self.hashing.hash(key);
         let mut table = self.shard(hash).write();
-        self.join_in(&mut table, env, key, hash, false, self.clock.now())
+        self.join_in(&mut table, env, (key, hash), false, self.clock.now(), woken)
     }
 
     fn join_in(
         &self,
         table: &mut Table,
         env: EnvId,
-        key: &[u8],
-        hash: Hash,
+        (key, hash): (&[u8], Hash),
         forced: bool,
         now: Nanos,
+        woken: &mut Woken,
     ) -> Joined {
-        let (seen, lease) = (self.tags.sequence(), table.times.lease);
-        let joined = table.flights.join(key, env, forced, (seen, now, lease), || self.number(hash.shard()));
+        let when = (self.tags.sequence(), now, table.times.lease);
+        let joined = table.flights.join(key, env, forced, when, || self.number(hash.shard()), woken);
         if let Joined::Lead(_) = joined {
             self.loads.fetch_add(1, Ordering::Relaxed);
         }
@@ -130,20 +131,21 @@ impl Cache {
             }
             _ => Outcome::Absent,
         };
-        // Read under the lock: who asked after an invalidation had to take it after that. Which of them came first is not known: who has
-        // seen any since the load began may have asked after it.
-        let barrier = if barrier() > began { began + 1 } else { Sequence::MAX };
+        // Read under the lock: who asked after an invalidation had to take it after that.
+        let barrier = own.as_ref().map_or(Sequence::MAX, barrier_of);
         let woken = table.flights.land(token, &outcome, barrier);
         Landed { stored: is_stored, barrier, woken }
     }
 
-    /// The load of `token` came to a value that cannot be handed over: who waits loads for itself.
-    pub fn alone(&self, token: Token) -> Woken {
-        self.shard_of_number(token).write().flights.land(token, &Outcome::Alone, Sequence::MAX)
+    /// The load of `token` came to a value of these tags that cannot be handed over: who waits loads for itself.
+    pub fn alone(&self, token: Token, tags: &[String]) -> Landed {
+        let mut table = self.shard_of_number(token).write();
+        let barrier = self.barrier(&table, token, tags);
+        Landed { stored: false, barrier, woken: table.flights.land(token, &Outcome::Alone, Sequence::MAX) }
     }
 
-    /// The load of `token` failed. A stale value backs off.
-    pub fn fail(&self, token: Token, error: (&[u8], Encoding)) -> Woken {
+    /// The load of `token`, of something with these tags, failed. A stale value backs off.
+    pub fn fail(&self, token: Token, error: (&[u8], Encoding), tags: &[String]) -> Landed {
         self.load_failures.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
         let mut table = self.shard_of_number(token).write();
@@ -153,7 +155,28 @@ impl Cache {
                 table.back_off(seen.at, now);
             }
         }
-        table.flights.land(token, &Outcome::Failed(error.0.into(), error.1), Sequence::MAX)
+        let barrier = self.barrier(&table, token, tags);
+        let outcome = Outcome::Failed(error.0.into(), error.1);
+        // Another leads by now: nobody waits for this one.
+        let woken = table.flights.land(token, &outcome, barrier);
+        Landed { stored: false, barrier, woken }
+    }
+
+    /// Who asked after this for what `token` loads asked after an invalidation. To be asked with the shard locked: who asked after an
+    /// invalidation had to take it after that.
+    fn barrier(&self, table: &Table, token: Token, tags: &[String]) -> Sequence {
+        let Some((_, began, _)) = table.flights.find(token) else { return UNKNOWN };
+        if tags.is_empty() {
+            return Sequence::MAX;
+        }
+        let tagged = self.tags.tagged(tags, began, self.clock.now(), table.times.lease);
+        barrier_of(&tagged)
+    }
+
+    /// An environment loads for itself alone what others wait for or have: that is a load too, as is its failure.
+    pub fn led_alone(&self, failed: bool) {
+        let counter = if failed { &self.load_failures } else { &self.loads };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Nobody in the leader's environment waits any more: true if nobody else does either, and the load is to be aborted.
@@ -200,11 +223,11 @@ impl Cache {
         self.shard_of_number(ticket).read().flights.has_outcome(ticket)
     }
 
-    /// A waiter gives up.
-    pub fn cancel(&self, ticket: Ticket) -> Woken {
+    /// A waiter gives up. `goes_on`: the load is to come to its end all the same, and what it comes to is to be stored.
+    pub fn cancel(&self, ticket: Ticket, goes_on: bool) -> Woken {
         let shard = ticket as usize & (SHARDS - 1);
         let now = self.clock.now();
-        self.shards[shard].write().flights.cancel(ticket, now, || self.number(shard))
+        self.shards[shard].write().flights.cancel(ticket, goes_on, now, || self.number(shard))
     }
 
     /// Hands over loads whose leaders do not answer. To be called now and then by who waits.
@@ -215,6 +238,7 @@ impl Cache {
 
     /// An environment is gone: what it led goes to others.
     pub fn env_gone(&self, env: EnvId) -> Woken {
+        self.fronts_gone(env);
         let now = self.clock.now();
         self.on_all_flights(|flights, number| flights.env_gone(env, now, number))
     }
@@ -231,4 +255,10 @@ impl Cache {
         }
         all
     }
+}
+
+/// Who had seen so much of the sequence when they asked have to ask again. Which invalidation came first is not known: who has seen any
+/// since the load began may have asked after it.
+fn barrier_of(tagged: &Tagged) -> Sequence {
+    if tagged.is_valid() { Sequence::MAX } else { tagged.seen + 1 }
 }

@@ -11,14 +11,14 @@
 //! - **No call takes long**: nothing is moved when the cache grows, and dead entries are swept a few at a time.
 //!
 //! ```
-//! use breakwater_core::{cache::{Cache, Gone, Joined, Options, Stored, TimeOptions, Value, model::Standing}, clock::Clock, encoding::Encoding};
+//! use breakwater_core::{cache::{Cache, Gone, Joined, Options, Stored, TimeOptions, Value, model::Standing}, clock::Clock, encoding::Encoding, room::Woken};
 //!
 //! let times = TimeOptions { ttl_ms: Some(60_000.0), ..TimeOptions::default() };
 //! let rules = Options { max_bytes: Some(1e6), times, ..Options::default() }.check()?;
 //! let cache = Cache::new(&rules, Clock::monotonic());
 //! let (here, there, mut value, mut gone) = (1, 2, Value::default(), Gone::default());
-//! let Some(Joined::Lead(token)) = cache.join(here, b"key", false) else { panic!() };
-//! let Some(Joined::Wait(ticket)) = cache.join(there, b"key", false) else { panic!() };
+//! let Some(Joined::Lead(token)) = cache.join(here, b"key", false, &mut Woken::default()) else { panic!() };
+//! let Some(Joined::Wait(ticket)) = cache.join(there, b"key", false, &mut Woken::default()) else { panic!() };
 //! let landed = cache.land(here, token, Some((b"value", Encoding::Latin1)), &Stored::default(), (true, 0, 0.5), &mut gone);
 //! assert!(landed.stored);
 //! assert_eq!(landed.woken.offers[0].ticket, ticket);
@@ -33,20 +33,24 @@ mod cache;
 mod flights;
 mod gone;
 mod loads;
+mod marks;
 pub mod model;
 mod options;
 pub mod policy;
+mod reads;
 mod segments;
 mod table;
 mod tags;
 
-pub use cache::{Cache, Figures, Read, Stored};
+pub use cache::{Cache, Figures, Stored};
 pub use flights::{Joined, Outcome, Token};
 pub use gone::{Garbage, Gone, Reason};
 pub use loads::Landed;
+pub use marks::{Held, MARKS, Marks};
 pub use options::{
     DEFAULT_LEASE_MS, DEFAULT_POLICY, DEFAULT_REFRESH_BACKOFF_MS, DEFAULT_STALE_IF_ERROR_MS,
     DEFAULT_STALE_WHILE_REVALIDATE_MS, DEFAULT_TTL_JITTER, Options, Rules, TimeOptions, Times, check_bounds,
 };
+pub use reads::{Read, Still};
 pub use table::{ENTRY_BYTES, Hashing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Removed, Value};
 pub use tags::Sequence;

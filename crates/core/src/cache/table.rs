@@ -160,6 +160,11 @@ impl Value {
         self.large.as_deref().unwrap_or(&self.small)
     }
 
+    /// Lets go of a large one: what was read is not kept for long.
+    pub fn rest(&mut self) {
+        self.large = None;
+    }
+
     /// These bytes instead.
     pub(super) fn share(&mut self, bytes: Shared<[u8]>) {
         self.large = Some(bytes);

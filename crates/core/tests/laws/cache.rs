@@ -10,6 +10,7 @@ use breakwater_core::{
     },
     encoding::Encoding,
     rng::Rng,
+    room::Woken,
 };
 use proptest::prelude::*;
 
@@ -494,7 +495,7 @@ proptest! {
                     cache.clock.advance_to(ms(naive.now));
                 }
                 Op::Join { key, forced } => {
-                    let joined = cache.join(ENV, &key_of(key), forced);
+                    let joined = cache.join(ENV, &key_of(key), forced, &mut Woken::default());
                     let fresh = !forced && naive.look(key).0 == Standing::Fresh;
                     let seen = naive.sequence;
                     let there = naive.loads.iter_mut().find(|load| load.key == key && load.counts);
@@ -558,7 +559,7 @@ proptest! {
                         continue;
                     }
                     let load = naive.loads.remove(nth % naive.loads.len());
-                    cache.fail(load.token, (b"no", Encoding::Latin1));
+                    cache.fail(load.token, (b"no", Encoding::Latin1), &[]);
                     for (ticket, _) in load.waiters {
                         prop_assert!(matches!(cache.outcome(ticket, &mut value), Some((Outcome::Failed(..), _))));
                         prop_assert_eq!(value.bytes(), b"no");

@@ -55,7 +55,7 @@ impl World {
                     self.bell.notify_all();
                 } else {
                     drop(boxes);
-                    rounds.push(self.cache.cancel(offer.ticket));
+                    rounds.push(self.cache.cancel(offer.ticket, false));
                 }
             }
         }
@@ -105,7 +105,7 @@ impl World {
             if read.standing == Standing::Fresh {
                 return text(value.bytes());
             }
-            match self.cache.join(env, KEY, false) {
+            match self.cache.join(env, KEY, false, &mut Woken::default()) {
                 None => {}
                 Some(Joined::Lead(token)) => return self.load(env, token, alone),
                 Some(Joined::Wait(ticket)) => {
@@ -160,7 +160,7 @@ fn a_leader_that_dies_is_replaced_and_everybody_else_is_served() {
     explore(|| {
         let world = World::new("s3fifo", 10.0, &[0, 1, 2, 3]);
         let dying = run(&world, |world| {
-            let joined = world.cache.join(0, KEY, false);
+            let joined = world.cache.join(0, KEY, false, &mut Woken::default());
             thread::yield_now();
             world.end(0);
             matches!(joined, Some(Joined::Lead(_)))
@@ -199,10 +199,10 @@ fn nobody_who_asks_after_a_delete_gets_what_was_loaded_before() {
 fn who_gives_up_at_the_same_instant_takes_nothing_along() {
     explore(|| {
         let world = World::new("s3fifo", 10.0, &[0, 1, 2]);
-        let fickle = run(&world, |world| match world.cache.join(0, KEY, false) {
+        let fickle = run(&world, |world| match world.cache.join(0, KEY, false, &mut Woken::default()) {
             Some(Joined::Wait(ticket)) => {
                 thread::yield_now();
-                world.deliver(world.cache.cancel(ticket));
+                world.deliver(world.cache.cancel(ticket, false));
             }
             Some(Joined::Lead(token)) => {
                 thread::yield_now();

@@ -68,6 +68,9 @@ impl Cache {
                 None => (NOTHING, None),
                 Some(seen) if seen.standing == Standing::Dead => (NOTHING, Some(seen)),
                 Some(seen) => {
+                    if let Some(uses) = &self.uses {
+                        uses.fetch(seen.slot);
+                    }
                     table.copy(seen.at, value);
                     let mut read = read_of(&seen, &table.times, hash, draw);
                     read.held = self.held(&seen, &table.times, group_of(hash.whole()), all);

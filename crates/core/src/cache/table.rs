@@ -1,7 +1,7 @@
 //! One shard of a named cache: its entries and how they are found. The keys of an entry and its value are one piece of memory; a
 //! large value is apart, shared with whoever is reading it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, hint::black_box};
 
 use siphasher::sip::SipHasher13;
 
@@ -36,6 +36,10 @@ const LARGE_BYTES: usize = 32 * 1024;
 /// Times are kept in microseconds of 48 bits: nine years.
 const MICRO: Nanos = 1_000;
 const MICROS_MAX: u64 = (1 << 48) - 1;
+
+/// What memory is fetched by, in bytes, and how many of them are asked for ahead.
+const LINE: usize = 64;
+const FETCHED_LINES: usize = 20;
 
 #[derive(Clone, Copy, Debug)]
 struct Micros([u16; 3]);
@@ -200,6 +204,14 @@ impl Chained for Entries {
 }
 
 impl Entry {
+    /// Its key is about to be compared, and then it is about to be read: the lines of memory it is in are on their way together, not
+    /// one after the other. A mark says so in error for one key of 256.
+    #[inline]
+    fn fetch(&self) {
+        let lines = self.data.iter().step_by(LINE).take(FETCHED_LINES);
+        black_box(lines.fold(0, |all, byte| all | byte));
+    }
+
     fn key(&self) -> &[u8] {
         &self.data[..usize::from(self.key_len)]
     }
@@ -327,8 +339,11 @@ impl Table {
     pub(super) fn find(&self, key: &[u8], hash: Hash) -> Option<u32> {
         let mut at = self.buckets.first(hash.in_shard());
         while let Some(entry) = self.entries.entries.get(at) {
-            if entry.mark == hash.mark() && entry.key() == key {
-                return Some(at);
+            if entry.mark == hash.mark() {
+                entry.fetch();
+                if entry.key() == key {
+                    return Some(at);
+                }
             }
             at = entry.next;
         }

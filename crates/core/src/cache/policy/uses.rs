@@ -1,6 +1,8 @@
 //! How often each resident was used since it came, up to three: a byte for each slot, apart from everything else, so that a hit notes
 //! itself without a lock and in memory that stays in the processor's cache.
 
+use std::hint::black_box;
+
 use crate::sync::{AtomicU8, OnceLock, Ordering, Shared};
 
 /// Uses that are told apart.
@@ -41,6 +43,12 @@ impl Uses {
                 uses.store(before + 1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// It is about to be used: its byte is on its way while other memory is waited for.
+    #[inline]
+    pub fn fetch(&self, slot: u32) {
+        black_box(self.get(slot));
     }
 
     /// How often it was used.

@@ -208,7 +208,8 @@ export class Flights<V> {
   /** The flights that callers may join, if the store agrees. */
   readonly #byKey = new Map<string, Flight<V>>();
   readonly #open = new Set<Flight<V>>();
-
+  /** The key that was asked for last by callers who can share what they wait for. */
+  crowd: string | undefined;
   readonly #owner: object;
   /** Set when the cache is disposed: nothing is loaded any more. */
   #ended: (() => unknown) | undefined;
@@ -268,6 +269,7 @@ export class Flights<V> {
     if (flight === undefined || flight.leader === caller || caller.settled || caller.parent !== undefined)
       return;
     flight.joined = { caller, promise };
+    this.crowd = flight.key;
   }
 
   /** Loads for a caller, who is settled sooner or later. */
@@ -441,6 +443,7 @@ export class Flights<V> {
     while (flight.parent?.role === 'over') flight.parent = flight.parent.parent;
     this.#open.delete(flight);
     if (this.#open.size === 0) busy.delete(this.#owner);
+    if (this.crowd === flight.key) this.crowd = undefined;
     if (this.#byKey.get(flight.key) === flight) this.#byKey.delete(flight.key);
     if (flight.leaseTimer !== undefined) this.#timeline.cancel(flight.leaseTimer);
   }

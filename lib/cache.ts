@@ -277,10 +277,14 @@ export class Cache<V = unknown> {
       }
       if (options !== undefined) return self.#load(key, loader, options);
       const store = self.#store;
-      const hit = store.hit(key);
-      if (hit !== undefined) return Promise.resolve(hit);
+      const flights = self.#flights;
+      // Of a crowd each is told at once; else what is there comes first.
+      if (key !== flights.crowd) {
+        const hit = store.hit(key);
+        if (hit !== undefined) return Promise.resolve(hit);
+      }
       if (self.#shares) {
-        const shared = self.#flights.share(key);
+        const shared = flights.share(key);
         if (shared !== undefined) return shared;
       }
       const value = store.read(key, 0);

@@ -2,39 +2,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import { test } from 'node:test';
 import { Cache } from 'breakwater';
 import { until } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
-import { bodies, CACHES, gate, madeOf, newName, SERVERS } from './helpers/responses.mjs';
+import { all, bodies, gate, newName, numbered } from './helpers/responses.mjs';
 
 const turns = async (count = 5) => {
   for (let i = 0; i < count; i++) await new Promise((turn) => setImmediate(turn));
 };
 
 const statuses = (answers) => answers.map(({ status }) => status);
-/** Answers with the number of the run. */
-const numbered =
-  (headers, more = {}) =>
-  (_req, run) => ({ headers, body: `run ${run}`, ...more });
-
-/** A test in every framework with every kind of cache; `made()` gives `{ clock, cache }`. */
-function all(name, run) {
-  for (const [framework, serve] of Object.entries(SERVERS)) {
-    for (const [of, kind] of Object.entries(CACHES)) {
-      test(`${framework}, ${of}: ${name}`, async () => {
-        const caches = [];
-        await run(serve, (options) => {
-          const one = madeOf(kind, options);
-          caches.push(one.cache);
-          return one;
-        });
-        for (const cache of caches) cache.dispose();
-      });
-    }
-  }
-}
-
 all(
   'a response is stored as long as it says, with its age, and answered without its handler',
   async (serve, made) => {

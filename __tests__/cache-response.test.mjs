@@ -224,7 +224,13 @@ all('s-maxage goes before max-age, max-age before Expires, and Age counts', asyn
     async (ask) => {
       for (const [path, [, seconds]] of Object.entries(times)) {
         await ask(path);
-        assert.equal((await ask(path)).said, `breakwater; hit; ttl=${seconds}`, path);
+        const left = Number(/^breakwater; hit; ttl=(\d+)$/.exec((await ask(path)).said)[1]);
+        // A second may have passed since the date.
+        assert.equal(
+          left === seconds || (path === '/expires' && left === seconds - 1),
+          true,
+          `${path} ${left}`,
+        );
       }
       assert.equal((await ask('/age')).headers.age, '45');
     },

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Reply } from './cache-capture.js';
-import { type Field, fieldOf } from './cache-control.js';
+import { type Field, fieldOf, instantOf } from './cache-control.js';
 import type { Variants } from './cache-stored.js';
 
 /** A longer key is not used: the request goes to its handler. */
@@ -92,7 +92,7 @@ export function isNotModified(
     return opaque !== undefined && ifNoneMatch.match(/"[^"]*"/g)?.includes(opaque) === true;
   }
   // Where a date is none, the comparison is false.
-  return Date.parse(lastModified ?? '') <= Date.parse(ifModifiedSince ?? '');
+  return instantOf(lastModified) <= instantOf(ifModifiedSince);
 }
 
 /** The answer to who has the response already: what is about the body it does not get is left out. */

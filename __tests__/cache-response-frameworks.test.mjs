@@ -148,8 +148,27 @@ for (const [name, express] of [
       assert.equal(await forwarded('a.example', 'http'), 'http a.example');
       assert.equal(await forwarded('shop', 'http'), 'http shop');
       assert.equal(await forwarded('shop.example', 'http'), 'http shop.example');
+      // A scheme that a proxy passes on as it came makes no key of another path.
+      await forwarded('a.example', 'http://a.example/b');
       assert.equal(cache.peek('https://a.example/api?x').value.status, 200);
       assert.equal(cache.size, 5);
+    });
+  });
+
+  test(`${name}: what a change ends is known by the request as it came, too`, async () => {
+    const { cache } = made();
+    const app = express();
+    const router = express.Router();
+    let runs = 0;
+    // While a router is in charge, Express makes \`url\` what is left of it.
+    app.use(forExpress({ cache, key: (req) => req.url }));
+    router.get('/x', (_req, res) => res.set(KEPT).send(`run ${++runs}`));
+    router.post('/x', (_req, res) => res.send('done'));
+    app.use('/api', router);
+    await serve(app, async (ask) => {
+      await ask('/api/x');
+      await ask('/api/x', {}, 'POST');
+      assert.equal((await ask('/api/x')).body, 'run 2');
     });
   });
 
@@ -306,6 +325,28 @@ test('Fastify: with a later hook, hooks that decide who may ask come first', asy
     [200, 403, 200],
   );
   assert.equal(cache.snapshot().hits, 1);
+});
+
+test('over HTTP/2 without a framework the key has the host of its authority', async () => {
+  const { cache } = made();
+  const middleware = forExpress({ cache });
+  const server = http2.createServer((req, res) =>
+    middleware(req, res, () => {
+      res.setHeader('cache-control', 'max-age=60');
+      res.end(req.headers[':authority']);
+    }),
+  );
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+  for (const authority of ['a.example', 'b.example', 'a.example']) {
+    let body = '';
+    for await (const chunk of session.request({ ':path': '/', ':authority': authority })) body += chunk;
+    assert.equal(body, authority);
+  }
+  assert.equal(cache.peek('http://a.example/').value.status, 200);
+  assert.equal(cache.size, 2);
+  session.close();
+  server.close();
 });
 
 test('Fastify: over HTTP/2 too', async () => {

@@ -1,7 +1,8 @@
-// cacheResponse and the finer points of HTTP: dates and ages.
+// cacheResponse and the finer points of HTTP: dates and ages, and keys that cannot be forged.
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import './helpers/rejections.mjs';
-import { all } from './helpers/responses.mjs';
+import { all, bodies, numbered } from './helpers/responses.mjs';
 
 const KEPT = { 'cache-control': 'max-age=60' };
 const inSeconds = (s) => new Date(Date.now() + s * 1_000).toUTCString();
@@ -60,5 +61,51 @@ all('what is no date of HTTP has expired, and is no condition', async (serve, ma
         assert.equal((await ask(kept, { 'if-modified-since': date })).status, expected, date);
       }
     }
+  });
+});
+
+all('a host or a target that is another path’s key is not stored under it', async (serve, made) => {
+  const { cache } = made();
+  const answer = (req, run) => ({ headers: KEPT, body: `${req.url} ${run}` });
+  await serve({ cache }, answer, async (ask) => {
+    const host = { host: 'a.example' };
+    for (const forged of ['a.example/b', 'a.example/b?', 'a.example/b#', 'x@a.example/b', 'a.example\\b']) {
+      await ask('/c', { host: forged });
+      assert.equal(cache.size, 0, forged);
+    }
+    assert.match((await ask('/b/c', host)).body, /^\/b\/c/);
+    // As a proxy is asked.
+    const absolute = (target, method) =>
+      new Promise((resolve, reject) => {
+        const asked = http.request(ask.origin, { path: target, method, headers: host, agent: false });
+        asked.on('response', (response) => response.resume().on('end', () => resolve(response)));
+        asked.on('error', reject).end();
+      });
+    await absolute('http://b.example/b/c', 'GET');
+    assert.equal(cache.size, 1);
+    assert.match((await absolute('http://A.example/b/c', 'GET')).headers['cache-status'], /hit/);
+    await absolute('http://a.example/b/c', 'POST');
+    assert.equal(cache.size, 0);
+  });
+});
+
+all('a key of one’s own cannot be that of who says who asks', async (serve, made) => {
+  const { cache } = made();
+  const answer = (_req, run) => ({ headers: { 'cache-control': 'public, max-age=60' }, body: `run ${run}` });
+  await serve({ cache, key: (req) => req.headers['x-key'] }, answer, async (ask) => {
+    const stored = { 'x-key': 'k', authorization: 'Bearer a' };
+    assert.deepEqual(bodies([await ask('/', stored), await ask('/', stored)]), ['run 1', 'run 1']);
+    assert.equal((await ask('/', { 'x-key': 'authorization k' })).body, 'run 2');
+  });
+});
+
+all('several methods change nothing', async (serve, made) => {
+  const { cache } = made();
+  await serve({ cache }, numbered(KEPT), async (ask) => {
+    await ask();
+    for (const method of ['PROPFIND', 'REPORT', 'SEARCH', 'OPTIONS']) await ask('/', {}, method);
+    assert.equal((await ask()).body, 'run 1');
+    await ask('/', {}, 'PUT');
+    assert.notEqual((await ask()).body, 'run 1');
   });
 });

@@ -19,10 +19,18 @@ export interface Target {
   readonly url: string;
 }
 
-/** The default key: scheme, host, path, and the query's parameters by name. Those of one name keep their order. */
-export function keyOfTarget({ protocol, host, url }: Target): string {
+/** A scheme and a host, as far as they can be told from the path that follows. */
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/\\?#@]*$/;
+
+/**
+ * The default key: scheme, host, path, and the query's parameters by name. Those of one name keep their order. Undefined where there is
+ * no such key: of a `Host: a.example/b` it would be that of another path, and a target in absolute form may name another host.
+ */
+export function keyOfTarget({ protocol, host, url: sent }: Target): string | undefined {
+  const origin = `${protocol}://${host}`.toLowerCase();
+  const url = sent.toLowerCase().startsWith(`${origin}/`) ? sent.slice(origin.length) : sent;
+  if (!ORIGIN.test(origin) || !url.startsWith('/')) return undefined;
   const at = url.indexOf('?');
-  const origin = `${protocol}://${host.toLowerCase()}`;
   if (at < 0 || url.indexOf('&', at) < 0) return origin + url;
   const pairs = url
     .slice(at + 1)

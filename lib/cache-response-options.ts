@@ -8,8 +8,8 @@ export interface CacheResponseOptions<Req> {
   /** Where responses are kept: with a name, and then with `responseCodec`, for all threads; without one for this thread. */
   readonly cache: Cache<CachedResponse>;
   /**
-   * What is one resource. It is asked at once, and for unsafe methods too. A key of more than 2048 characters is not used: such
-   * requests go to their handlers.
+   * What is one resource. It is asked at once, and for unsafe methods too. A key of more than 2048 characters is not used, nor one that
+   * begins with `'authorization '` or `'cookie '`, as those of requests with these fields do: such requests go to their handlers.
    * @default scheme, host, path, and the query's parameters sorted by name: `http://example.com/list?a=1&b=2`
    */
   readonly key?: ((req: Req) => string) | undefined;

@@ -82,7 +82,8 @@ const ROUNDS = 3;
 /** Keys remembered of which a response could not be stored. */
 const MAX_PASSING = 4_096;
 
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+/** Methods that change nothing, as IANA's registry has them. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'REPORT', 'SEARCH']);
 
 /** Who asks, as far as it tells responses apart whatever they say. */
 const KEYSPACES = ['', 'authorization ', 'cookie '] as const;
@@ -122,26 +123,28 @@ export class ResponseCache<Req> {
   /** Answers the request, or lets it go on. */
   handle(x: Exchange<Req>): void {
     const { method = '', headers } = x.message;
+    const isUnsafe = !SAFE.has(method);
     let key: string | undefined;
     try {
       const isSkipped = this.#skip !== undefined && answerAtOnce('skip', this.#skip(x.req));
-      if (!isSkipped && !inHand.has(x.res) && !x.isOver()) {
-        if (!SAFE.has(method)) this.#watchUnsafe(x);
-        else if (method === 'GET' || method === 'HEAD') key = this.#key(x);
-      }
+      const isOurs = isUnsafe || method === 'GET' || method === 'HEAD';
+      if (isOurs && !isSkipped && !inHand.has(x.res) && !x.isOver()) key = this.#key(x);
     } catch (error) {
       x.next(optionFault('cacheResponse', error));
       return;
     }
-    if (key === undefined || key.length > MAX_KEY_LENGTH || isForHandler(headers)) x.next();
+    if (isUnsafe && key !== undefined) this.#watchUnsafe(x, key);
+    if (isUnsafe || key === undefined || isForHandler(headers)) x.next();
     else this.#look(x, this.#keyspace(headers) + key, this.#wants(headers), 0);
   }
 
-  #key(x: Exchange<Req>): string {
-    if (this.#keyOf === undefined) return keyOfTarget(x.target());
-    const key = answerAtOnce('key', this.#keyOf(x.req));
-    if (typeof key === 'string') return key;
-    throw invalid('middleware', 'key', 'a function that returns a string', key);
+  /** Undefined where there is none that may be used. */
+  #key(x: Exchange<Req>): string | undefined {
+    const key = this.#keyOf === undefined ? keyOfTarget(x.target()) : answerAtOnce('key', this.#keyOf(x.req));
+    if (key === undefined && this.#keyOf === undefined) return undefined;
+    if (typeof key !== 'string') throw invalid('middleware', 'key', 'a function that returns a string', key);
+    const isOfSpace = KEYSPACES.some((space) => space !== '' && key.startsWith(space));
+    return isOfSpace || key.length > MAX_KEY_LENGTH ? undefined : key;
   }
 
   /**
@@ -158,18 +161,16 @@ export class ResponseCache<Req> {
   }
 
   /** An answer that is no error to an unsafe method ends what is stored of its resource (RFC 9111, 4.4), before the client has it. */
-  #watchUnsafe(x: Exchange<Req>): void {
+  #watchUnsafe(x: Exchange<Req>, key: string): void {
     const onHead = (status: number) => {
-      if (status < 400) this.#invalidate(x);
+      if (status < 400) this.#invalidate(key);
       return { collect: false };
     };
     new Capture(x.res, { onHead }, 0);
   }
 
-  #invalidate(x: Exchange<Req>): void {
+  #invalidate(key: string): void {
     try {
-      const key = this.#key(x);
-      if (key.length > MAX_KEY_LENGTH) return;
       for (const space of KEYSPACES) this.cache.delete(space + key);
     } catch (error) {
       this.failed(error);

@@ -45,7 +45,8 @@ function targetOf(req: Routed) {
   const isEncrypted = (req.socket as { encrypted?: boolean }).encrypted === true;
   return {
     protocol: req.protocol ?? (isEncrypted ? 'https' : 'http'),
-    host: hostOf(req.hostname, req.headers.host),
+    // HTTP/2 has it in the authority.
+    host: hostOf(req.hostname, req.headers.host ?? (req.headers[':authority'] as string | undefined)),
     // Where Express mounts a router, `url` begins there.
     url: req.originalUrl ?? req.url ?? '',
   };

@@ -172,6 +172,47 @@ for (const [name, express] of [
     });
   });
 
+  test(`${name}: a handler that fails in the middle of what is held back does not have its error stored behind it`, async () => {
+    const { cache } = made();
+    const app = express();
+    let runs = 0;
+    app.use(forExpress({ cache }));
+    app.get('/', (_req, res, next) => {
+      runs += 1;
+      res.set({ ...KEPT, etag: '"a"' });
+      res.write('half');
+      if (runs === 1) setImmediate(() => next(new Error('boom')));
+      else res.end(' and half');
+    });
+    app.use((_error, _req, res, _next) => {
+      if (res.headersSent) res.destroy();
+      else res.status(500).send('oops');
+    });
+    await serve(app, async (ask) => {
+      await assert.rejects(ask('/', { 'if-none-match': '"a"' }));
+      assert.equal((await ask()).body, 'half and half');
+    });
+  });
+
+  test(`${name}: a cookie that is set on the way out of a 304 is seen, too`, async () => {
+    const { cache } = made();
+    const app = express();
+    app.use((_req, res, next) => {
+      const { writeHead } = res;
+      res.writeHead = (...args) => {
+        res.setHeader('set-cookie', 'session=1');
+        return writeHead.apply(res, args);
+      };
+      next();
+    });
+    app.use(forExpress({ cache }));
+    app.get('/', (_req, res) => res.set({ ...KEPT, etag: '"a"' }).send('ok'));
+    await serve(app, async (ask) => {
+      const { status, headers } = await ask('/', { 'if-none-match': '"a"' });
+      assert.deepEqual([status, headers['set-cookie'], cache.size], [304, ['session=1'], 0]);
+    });
+  });
+
   test(`${name}: a response that could not be sent is not stored; what the error handler answers is the response`, async () => {
     const { cache } = made();
     const app = express();

@@ -1,4 +1,4 @@
-// cacheResponse and the finer points of HTTP: dates and ages, and keys that cannot be forged.
+// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, trailers.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import './helpers/rejections.mjs';
@@ -96,6 +96,34 @@ all('a key of one’s own cannot be that of who says who asks', async (serve, ma
     const stored = { 'x-key': 'k', authorization: 'Bearer a' };
     assert.deepEqual(bodies([await ask('/', stored), await ask('/', stored)]), ['run 1', 'run 1']);
     assert.equal((await ask('/', { 'x-key': 'authorization k' })).body, 'run 2');
+  });
+});
+
+all('trailers are for who runs the handler: what is stored announces none', async (serve, made) => {
+  const { cache } = made();
+  const answer = () => ({
+    headers: { ...KEPT, etag: '"a"' },
+    body(res) {
+      res.setHeader('Trailer', 'X-Sum');
+      res.write('ab');
+      res.addTrailers({ 'X-Sum': '1' });
+      res.end('c');
+    },
+  });
+  await serve({ cache }, answer, async (ask) => {
+    const first = await ask();
+    assert.deepEqual([first.body, first.trailers], ['abc', { 'x-sum': '1' }]);
+    const hit = await ask();
+    assert.deepEqual([hit.body, hit.trailers], ['abc', {}]);
+    const fields = ['trailer', 'transfer-encoding', 'content-length'];
+    assert.deepEqual(
+      fields.map((name) => hit.headers[name]),
+      [undefined, undefined, '3'],
+    );
+    cache.clear();
+    const { status, body } = await ask('/', { 'if-none-match': '"a"' });
+    assert.deepEqual([status, body], [304, '']);
+    assert.match((await ask()).said, /hit/);
   });
 });
 

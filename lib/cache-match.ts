@@ -106,8 +106,11 @@ export function isNotModified(
 /** The answer to who has the response already: what is about the body it does not get is left out. */
 export function notModified(fields: readonly Field[]): Reply {
   const rest = fields.filter(([name]) => !name.startsWith('content-') || name === 'content-location');
-  return { status: 304, fields: rest.filter(([name]) => name !== 'transfer-encoding'), body: undefined };
+  return { status: 304, fields: rest.filter(([name]) => !OF_FRAMING.has(name)), body: undefined };
 }
+
+/** Fields that go with a body in pieces. */
+const OF_FRAMING = new Set(['transfer-encoding', 'trailer']);
 
 /** Requests that the handler answers: for a part, on conditions a cache does not judge, or with a body, which the key knows nothing of. */
 export function isForHandler(headers: IncomingHttpHeaders): boolean {

@@ -397,16 +397,21 @@ test('Fastify: over HTTP/2 too', async () => {
   let runs = 0;
   app.get('/', async (_request, reply) => {
     runs += 1;
-    return reply.headers(KEPT).send('ok');
+    return reply.headers({ ...KEPT, etag: '"a"', 'accept-ranges': 'bytes' }).send('ok');
   });
   const session = http2.connect(await app.listen({ port: 0, host: '127.0.0.1' }));
-  for (const expected of [/uri-miss/, /hit/]) {
-    const stream = session.request({ ':path': '/' });
+  for (const [asked, status, text, said] of [
+    [{ 'if-none-match': '"a"' }, 304, '', /uri-miss/],
+    [{}, 200, 'ok', /hit/],
+    [{ 'if-none-match': '"a"' }, 304, '', /hit/],
+    [{ range: 'bytes=1-' }, 206, 'k', /hit/],
+  ]) {
+    const stream = session.request({ ':path': '/', ...asked });
     const [headers] = await once(stream, 'response');
     let body = '';
     for await (const chunk of stream) body += chunk;
-    assert.deepEqual([headers[':status'], body], [200, 'ok']);
-    assert.match(headers['cache-status'], expected);
+    assert.deepEqual([headers[':status'], body], [status, text]);
+    assert.match(headers['cache-status'], said);
   }
   assert.equal(runs, 1);
   session.close();

@@ -1,4 +1,4 @@
-// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, trailers.
+// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, parts, trailers.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import './helpers/rejections.mjs';
@@ -96,6 +96,63 @@ all('a key of one’s own cannot be that of who says who asks', async (serve, ma
     const stored = { 'x-key': 'k', authorization: 'Bearer a' };
     assert.deepEqual(bodies([await ask('/', stored), await ask('/', stored)]), ['run 1', 'run 1']);
     assert.equal((await ask('/', { 'x-key': 'authorization k' })).body, 'run 2');
+  });
+});
+
+all('a part is given of what is stored, where it says that it may be taken in parts', async (serve, made) => {
+  const { cache, clock } = made();
+  const headers = { ...KEPT, 'accept-ranges': 'bytes', etag: '"a"', 'last-modified': inSeconds(-60) };
+  const answer = (req) => ({
+    headers: req.url === '/plain' ? KEPT : headers,
+    body: req.url === '/empty' ? '' : '0123456789',
+  });
+  await serve({ cache }, answer, async (ask, server) => {
+    for (const path of ['/', '/plain', '/empty']) await ask(path);
+    clock.advance(5_000);
+    const part = async (range, more) => {
+      const { status, body, headers } = await ask('/', { range, ...more });
+      assert.equal(Number(headers['content-length'] ?? 0), body.length, range);
+      return [status, body, headers['content-range']];
+    };
+    const whole = [200, '0123456789', undefined];
+    assert.deepEqual(await part('bytes=2-4'), [206, '234', 'bytes 2-4/10']);
+    assert.deepEqual(await part('bytes=7-'), [206, '789', 'bytes 7-9/10']);
+    assert.deepEqual(await part('Bytes=-3'), [206, '789', 'bytes 7-9/10']);
+    assert.deepEqual(await part('bytes=-99'), [206, '0123456789', 'bytes 0-9/10']);
+    assert.deepEqual(await part('bytes=0-99'), [206, '0123456789', 'bytes 0-9/10']);
+    for (const range of ['bytes=10-', 'bytes=99-100', 'bytes=-0']) {
+      assert.deepEqual(await part(range), [416, '', 'bytes */10'], range);
+    }
+    for (const range of ['bytes=0-1,3-4', 'bytes=4-2', 'bytes=-', 'bytes', 'lines=0-1', 'bytes=a-b']) {
+      assert.deepEqual(await part(range), whole, range);
+    }
+    assert.equal((await part('bytes=0-1', { 'if-range': '"a"' }))[0], 206);
+    for (const tag of ['"b"', 'W/"a"', headers['last-modified']]) {
+      assert.deepEqual(await part('bytes=0-1', { 'if-range': tag }), whole, tag);
+    }
+    assert.equal((await part('bytes=0-1', { 'if-none-match': '"a"' }))[0], 304);
+    const { status, headers: fields } = await ask('/', { range: 'bytes=0-1' });
+    assert.deepEqual([status, fields.etag, fields.age], [206, '"a"', '5']);
+    assert.equal(fields['cache-control'], 'max-age=60');
+    assert.equal((await ask('/', { range: 'bytes=0-1' }, 'HEAD')).status, 200, 'HEAD knows no parts');
+    assert.equal((await ask('/plain', { range: 'bytes=0-1' })).body, '0123456789');
+    assert.equal((await ask('/empty', { range: 'bytes=0-1' })).status, 200);
+    assert.equal(server.runs, 3);
+  });
+});
+
+all('who asks for a part of what is not stored gets it of the handler', async (serve, made) => {
+  const { cache } = made();
+  const answer = (req, run) => ({
+    status: req.headers.range ? 206 : 200,
+    headers: { ...KEPT, ...(req.headers.range && { 'content-range': 'bytes 0-1/9' }) },
+    body: `run ${run}`,
+  });
+  await serve({ cache }, answer, async (ask, server) => {
+    const { status, body } = await ask('/', { range: 'bytes=0-1' });
+    assert.deepEqual([status, body, cache.size], [206, 'run 1', 0]);
+    assert.equal((await ask()).body, 'run 2');
+    assert.equal(server.runs, 2);
   });
 });
 

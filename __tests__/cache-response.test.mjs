@@ -830,24 +830,17 @@ all('a cache disposed while others wait lets them run their handlers', async (se
   });
 });
 
-all(
-  'requests for a part, on conditions of their own or with a body go to the handler',
-  async (serve, made) => {
-    const { cache } = made();
-    await serve({ cache }, numbered({ 'cache-control': 'max-age=60' }), async (ask) => {
-      await ask();
-      for (const headers of [
-        { range: 'bytes=0-1' },
-        { 'if-match': '"a"' },
-        { 'if-unmodified-since': new Date().toUTCString() },
-      ]) {
-        assert.notEqual((await ask('/', headers)).body, 'run 1', Object.keys(headers)[0]);
-      }
-      assert.equal((await ask('/', {}, 'OPTIONS')).said, undefined);
-      assert.equal((await ask()).body, 'run 1');
-    });
-  },
-);
+all('requests on conditions of their own or with a body go to the handler', async (serve, made) => {
+  const { cache } = made();
+  await serve({ cache }, numbered({ 'cache-control': 'max-age=60' }), async (ask) => {
+    await ask();
+    for (const headers of [{ 'if-match': '"a"' }, { 'if-unmodified-since': new Date().toUTCString() }]) {
+      assert.notEqual((await ask('/', headers)).body, 'run 1', Object.keys(headers)[0]);
+    }
+    assert.equal((await ask('/', {}, 'OPTIONS')).said, undefined);
+    assert.equal((await ask()).body, 'run 1');
+  });
+});
 
 all('Cache-Control of a request counts only where it is to be honoured', async (serve, made) => {
   const { cache, clock } = made();

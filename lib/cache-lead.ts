@@ -56,7 +56,7 @@ export class Lead<Req> implements Watcher {
     });
     // A whole response is wanted; whether this client has it already is looked at here.
     const { headers } = x.message;
-    this.#conditions = conditionsOf(headers);
+    this.#conditions = conditionsOf(x.message);
     delete headers['if-none-match'];
     delete headers['if-modified-since'];
     new Capture(x.res, this, responses.maxBodyBytes);

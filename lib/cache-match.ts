@@ -1,6 +1,6 @@
-/** Which stored response a request is for, and whether it has it already: keys, Vary, validators. Pure functions. */
+/** Which stored response a request is for, and how much of it: keys, Vary, validators, parts. Pure functions. */
 import { createHash } from 'node:crypto';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Reply } from './cache-capture.js';
 import { type Field, fieldOf, instantOf } from './cache-control.js';
 import type { Variants } from './cache-stored.js';
@@ -82,15 +82,23 @@ export function variantKey(
 export interface Conditions {
   readonly ifNoneMatch: string | undefined;
   readonly ifModifiedSince: string | undefined;
+  /** The part it wants; only GET can say it. */
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
 }
 
-export function conditionsOf(headers: IncomingHttpHeaders): Conditions {
-  return { ifNoneMatch: headers['if-none-match'], ifModifiedSince: headers['if-modified-since'] };
+export function conditionsOf({ method, headers }: IncomingMessage): Conditions {
+  return {
+    ifNoneMatch: headers['if-none-match'],
+    ifModifiedSince: headers['if-modified-since'],
+    range: method === 'GET' ? headers.range : undefined,
+    ifRange: fieldOf(headers, 'if-range'),
+  };
 }
 
 /** Whether the client has the response already, by its entity tag, compared weakly, else by its date (RFC 9110, 13.2.2). */
 export function isNotModified(
-  { ifNoneMatch, ifModifiedSince }: Conditions,
+  { ifNoneMatch, ifModifiedSince }: Pick<Conditions, 'ifNoneMatch' | 'ifModifiedSince'>,
   etag: string | undefined,
   lastModified: string | undefined,
 ): boolean {
@@ -103,6 +111,54 @@ export function isNotModified(
   return instantOf(lastModified) <= instantOf(ifModifiedSince);
 }
 
+/** What a request is answered with a response: that the client has it, a part of it, or the whole. `fields` say nothing of its length. */
+export function answerTo(
+  conditions: Conditions,
+  status: number,
+  fields: readonly Field[],
+  body: Uint8Array,
+): Reply {
+  const named = (name: string) => fields.find(([word]) => word === name)?.[1] as string | undefined;
+  if (status === 204) return { status, fields, body: undefined };
+  if (status === 200) {
+    const etag = named('etag');
+    if (isNotModified(conditions, etag, named('last-modified'))) return notModified(fields);
+    const part = /\bbytes\b/i.test(named('accept-ranges') ?? '')
+      ? partOf(conditions, etag, fields, body)
+      : undefined;
+    if (part !== undefined) return part;
+  }
+  return { status, fields: [...fields, ['content-length', String(body.length)]], body };
+}
+
+/**
+ * The part of a body that is asked for (RFC 9110, 14.2); undefined where the whole is to be given: for several parts, for what is no
+ * range of bytes, and where `If-Range` does not name the very same response, as a date never does for sure.
+ */
+function partOf(
+  { range, ifRange }: Conditions,
+  etag: string | undefined,
+  fields: readonly Field[],
+  body: Uint8Array,
+): Reply | undefined {
+  const [, first = '', last = ''] = /^bytes=\s*(\d*)-(\d*)\s*$/i.exec(range ?? '') ?? [];
+  if (first + last === '' || body.length === 0) return undefined;
+  if (ifRange !== undefined && (ifRange !== etag || !etag.startsWith('"'))) return undefined;
+  const from = first === '' ? Math.max(0, body.length - Number(last)) : Number(first);
+  const to = first === '' || last === '' ? body.length - 1 : Math.min(Number(last), body.length - 1);
+  if (last !== '' && first !== '' && Number(last) < from) return undefined;
+  if (from >= body.length) {
+    const said = fields.filter(([name]) => name === 'cache-status');
+    return { status: 416, fields: [...said, ['content-range', `bytes */${body.length}`]], body: undefined };
+  }
+  const part = body.subarray(from, to + 1);
+  const own: Field[] = [
+    ['content-range', `bytes ${from}-${to}/${body.length}`],
+    ['content-length', String(part.length)],
+  ];
+  return { status: 206, fields: [...fields, ...own], body: part };
+}
+
 /** The answer to who has the response already: what is about the body it does not get is left out. */
 export function notModified(fields: readonly Field[]): Reply {
   const rest = fields.filter(([name]) => !name.startsWith('content-') || name === 'content-location');
@@ -112,10 +168,9 @@ export function notModified(fields: readonly Field[]): Reply {
 /** Fields that go with a body in pieces. */
 const OF_FRAMING = new Set(['transfer-encoding', 'trailer']);
 
-/** Requests that the handler answers: for a part, on conditions a cache does not judge, or with a body, which the key knows nothing of. */
+/** Requests that the handler answers: on conditions a cache does not judge, or with a body, which the key knows nothing of. */
 export function isForHandler(headers: IncomingHttpHeaders): boolean {
   return (
-    headers.range !== undefined ||
     headers['if-match'] !== undefined ||
     headers['if-unmodified-since'] !== undefined ||
     headers['transfer-encoding'] !== undefined ||

@@ -27,13 +27,12 @@ import {
 } from './cache-control.js';
 import { Lead } from './cache-lead.js';
 import {
+  answerTo,
   type Conditions,
   conditionsOf,
   isForHandler,
-  isNotModified,
   keyOfTarget,
   MAX_KEY_LENGTH,
-  notModified,
   type Target,
   variantKey,
   variesBy,
@@ -188,9 +187,10 @@ export class ResponseCache<Req> {
       return;
     }
     const { key, response, standing } = found;
-    const isHead = method === 'HEAD';
+    // What answers HEAD, or with a part, cannot be stored for others.
+    const canLead = method === 'GET' && headers.range === undefined;
     if (wants.has('no-store')) this.#pass(x, key, 'request');
-    else if (response !== undefined && (standing === 'fresh' || (isHead && standing === 'revalidate'))) {
+    else if (response !== undefined && (standing === 'fresh' || (!canLead && standing === 'revalidate'))) {
       this.#hit(x, found, response);
     } else if (wants.has('only-if-cached')) {
       x.reply({
@@ -198,7 +198,7 @@ export class ResponseCache<Req> {
         fields: this.statusField('fwd=request; detail=only-if-cached'),
         body: undefined,
       });
-    } else if (isHead) x.next();
+    } else if (!canLead) x.next();
     else if (response !== undefined && standing === 'revalidate') this.#revalidate(x, found, response);
     else if (round >= ROUNDS || (response === undefined && this.#passing.has(key))) {
       this.#pass(x, key, 'bypass');
@@ -238,7 +238,7 @@ export class ResponseCache<Req> {
   }
 
   #reply(x: Exchange<Req>, response: CachedResponse, storedForMs: number, said: string): void {
-    x.reply(this.replyOf(response, storedForMs, conditionsOf(x.message.headers), said));
+    x.reply(this.replyOf(response, storedForMs, conditionsOf(x.message), said));
   }
 
   /** The handler answers, and nobody waits for it. */
@@ -348,21 +348,11 @@ export class ResponseCache<Req> {
     }
   }
 
-  /** What a stored response is answered with: itself, or that the client has it already. */
+  /** What a stored response is answered with: itself, a part of it, or that the client has it already. */
   replyOf(response: CachedResponse, storedForMs: number, conditions: Conditions, said: string): Reply {
-    const { body } = response;
     const { status, fields, ageMs } = response.stored;
-    const fieldNamed = (name: string) => fields.find(([word]) => word === name)?.[1] as string | undefined;
-    const all: Field[] = [
-      ...fields,
-      ['age', String(Math.floor((ageMs + storedForMs) / 1_000))],
-      ...this.statusField(said),
-    ];
-    if (status === 200 && isNotModified(conditions, fieldNamed('etag'), fieldNamed('last-modified'))) {
-      return notModified(all);
-    }
-    if (status === 204) return { status, fields: all, body: undefined };
-    return { status, fields: [...all, ['content-length', String(body.length)]], body };
+    const age: Field = ['age', String(Math.floor((ageMs + storedForMs) / 1_000))];
+    return answerTo(conditions, status, [...fields, age, ...this.statusField(said)], response.body);
   }
 
   /** How long a response may be stored, and by what it varies; undefined: not at all. */

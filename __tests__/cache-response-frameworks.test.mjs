@@ -155,6 +155,25 @@ for (const [name, express] of [
     });
   });
 
+  test(`${name}: a response is stored for the request as it came, whatever comes after makes of it`, async () => {
+    const { cache } = made();
+    const app = express();
+    let runs = 0;
+    app.use(forExpress({ cache }));
+    app.use((req, _res, next) => {
+      delete req.headers.authorization;
+      req.headers['accept-language'] ??= 'en';
+      next();
+    });
+    app.get('/secret', (_req, res) => res.set(KEPT).send(`secret ${++runs}`));
+    app.get('/', (_req, res) => res.set({ ...KEPT, vary: 'accept-language' }).send(`run ${++runs}`));
+    await serve(app, async (ask) => {
+      await ask('/secret', { authorization: 'Bearer a' });
+      assert.equal((await ask('/secret', { authorization: 'Bearer b' })).body, 'secret 2');
+      assert.deepEqual(bodies([await ask(), await ask()]), ['run 3', 'run 3']);
+    });
+  });
+
   test(`${name}: what a change ends is known by the request as it came, too`, async () => {
     const { cache } = made();
     const app = express();

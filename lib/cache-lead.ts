@@ -4,7 +4,7 @@
  * head, and then nobody waits for the rest.
  */
 import { randomUUID } from 'node:crypto';
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { Capture, type Plan, type Watcher } from './cache-capture.js';
 import {
   type Field,
@@ -37,6 +37,8 @@ export class Lead<Req> implements Watcher {
   readonly #load: Load<CachedResponse>;
   /** Fields that were there before the handler. */
   readonly #before: OutgoingHttpHeaders;
+  /** The request as it came: what comes after may change its fields. */
+  readonly #asked: IncomingHttpHeaders;
   readonly #conditions: Conditions;
   #settle!: (outcome: CachedResponse | Skipped<CachedResponse>) => void;
   #silence: NodeJS.Timeout | undefined;
@@ -56,6 +58,7 @@ export class Lead<Req> implements Watcher {
     });
     // A whole response is wanted; whether this client has it already is looked at here.
     const { headers } = x.message;
+    this.#asked = { ...headers };
     this.#conditions = conditionsOf(x.message);
     delete headers['if-none-match'];
     delete headers['if-modified-since'];
@@ -67,7 +70,7 @@ export class Lead<Req> implements Watcher {
       const instead = this.#standIn(status);
       if (instead !== undefined) return { collect: false, instead };
     }
-    const judged = this.#responses.judge(this.#x, status, headers, bytes);
+    const judged = this.#responses.judge(this.#asked, status, headers, bytes);
     this.#status = status;
     if (judged === undefined) this.#cannotBeStored();
     else this.#taken = { stored: this.#storedOf(status, headers, judged.lifetime), ...judged };
@@ -132,7 +135,7 @@ export class Lead<Req> implements Watcher {
       } else {
         // Found through what is stored under the key, and that only if nothing invalidated the key since the handler began.
         const own = { names, generation: randomUUID() };
-        cache.set(variantKey(primary, own, this.#x.message.headers), response, { ttlMs });
+        cache.set(variantKey(primary, own, this.#asked), response, { ttlMs });
         this.#load.setTtlMs(Math.max(ttlMs, VARIANTS_MS));
         this.#end(new CachedResponse('variants', own));
       }

@@ -244,8 +244,9 @@ export class ResponseCache<Req> {
   /** The handler answers, and nobody waits for it. */
   #pass(x: Exchange<Req>, key: string, why: string): void {
     if (x.isOver()) return;
+    const asked = { ...x.message.headers };
     const onHead = (status: number, headers: OutgoingHttpHeaders, bytes: number | undefined) => {
-      if (this.judge(x, status, headers, bytes) !== undefined) this.#passing.delete(key);
+      if (this.judge(asked, status, headers, bytes) !== undefined) this.#passing.delete(key);
       this.say(x, headers, `fwd=${why}`);
       return { collect: false };
     };
@@ -357,12 +358,11 @@ export class ResponseCache<Req> {
 
   /** How long a response may be stored, and by what it varies; undefined: not at all. */
   judge(
-    { message }: Exchange<Req>,
+    { authorization, cookie }: IncomingHttpHeaders,
     status: number,
     headers: OutgoingHttpHeaders,
     bytes: number | undefined,
   ): { lifetime: Lifetime; names: readonly string[] } | undefined {
-    const { authorization, cookie } = message.headers;
     const isAnonymous = authorization === undefined && cookie === undefined;
     const lifetime = lifetimeOf({
       status,

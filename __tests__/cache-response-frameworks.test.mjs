@@ -232,6 +232,33 @@ for (const [name, express] of [
     });
   });
 
+  test(`${name}: a 304 of its own renews a stale response; what stands before it stays each request’s`, async () => {
+    const { cache, clock } = made();
+    const app = express();
+    let requests = 0;
+    app.use((_req, res, next) => {
+      requests += 1;
+      res.set({ 'x-request': String(requests), 'x-changed': 'before', 'content-type': 'text/a' });
+      next();
+    });
+    app.use(forExpress({ cache }));
+    // Express makes the tag, and compares it.
+    app.get('/', (_req, res) => res.set({ ...KEPT, 'x-changed': 'after' }).send('the same'));
+    await serve(app, async (ask) => {
+      const { headers } = await ask();
+      clock.advance(61_000);
+      for (const said of [/fwd=stale; fwd-status=304; stored/, /hit; ttl=60/]) {
+        const renewed = await ask();
+        assert.match(renewed.said, said);
+        assert.deepEqual([renewed.status, renewed.body], [200, 'the same']);
+        assert.equal(renewed.headers['x-request'], String(requests));
+        for (const name of ['x-changed', 'content-type', 'etag', 'cache-control']) {
+          assert.equal(renewed.headers[name], headers[name], name);
+        }
+      }
+    });
+  });
+
   test(`${name}: a response that could not be sent is not stored; what the error handler answers is the response`, async () => {
     const { cache } = made();
     const app = express();
@@ -320,6 +347,28 @@ test('Fastify: hooks of others run for hits too, and a cookie that they set keep
   assert.equal(headers['x-sent'], '2');
   await app.inject('/cookie');
   assert.equal(cache.size, 1);
+});
+
+test('Fastify: a 304 of a hook that makes tags renews a stale response', async () => {
+  const { cache, clock } = made();
+  const app = Fastify();
+  await app.register(forFastify, { cache });
+  // As @fastify/etag does it.
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (!reply.hasHeader('etag')) reply.header('etag', `"${payload.length}"`);
+    if (request.headers['if-none-match'] !== reply.getHeader('etag')) return payload;
+    reply.code(304);
+    return '';
+  });
+  app.get('/', async (_request, reply) => reply.headers(KEPT).send('ok'));
+  await app.inject('/');
+  clock.advance(61_000);
+  const renewed = await app.inject('/');
+  assert.match(renewed.headers['cache-status'], /fwd-status=304; stored/);
+  assert.deepEqual([renewed.statusCode, renewed.payload], [200, 'ok']);
+  const hit = await app.inject('/');
+  assert.deepEqual([hit.payload, hit.headers['cache-status']], ['ok', 'breakwater; hit; ttl=60']);
+  assert.equal((await app.inject({ url: '/', headers: { 'if-none-match': '"2"' } })).statusCode, 304);
 });
 
 test('Fastify: what hooks before it set is of each request', async () => {
@@ -459,6 +508,7 @@ test('what is not an option of cacheResponse is an InvalidOptionError', async ()
     skip: [true, '/health'],
     ttlMs: [-1, Number.NaN, '1', null],
     maxBodyBytes: [-1, 1.5, 2 ** 30 + 1, Infinity, '1', null],
+    keepMs: [-1, Number.NaN, '1', null],
     cacheStatus: [1, 'breakwater', null],
     honorRequestCacheControl: [1, 'yes', null],
     methods: [['GET']],

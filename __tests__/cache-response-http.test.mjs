@@ -1,8 +1,10 @@
-// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, parts, trailers.
+// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, parts, trailers, and stale responses
+// that their handlers are asked about.
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import { until } from './helpers/promises.mjs';
 import './helpers/rejections.mjs';
-import { all, bodies, numbered } from './helpers/responses.mjs';
+import { all, bodies, gate, numbered } from './helpers/responses.mjs';
 
 const KEPT = { 'cache-control': 'max-age=60' };
 const inSeconds = (s) => new Date(Date.now() + s * 1_000).toUTCString();
@@ -181,6 +183,185 @@ all('trailers are for who runs the handler: what is stored announces none', asyn
     const { status, body } = await ask('/', { 'if-none-match': '"a"' });
     assert.deepEqual([status, body], [304, '']);
     assert.match((await ask()).said, /hit/);
+  });
+});
+
+/** Answers 304 to who has `tag`, else the whole. */
+function validating({ whole = {}, renewed = {}, tag = '"a"', body = 'whole' } = {}) {
+  const seen = [];
+  const answer = (req) => {
+    const { 'if-none-match': match, 'if-modified-since': since } = req.headers;
+    seen.push([match, since]);
+    return match === tag
+      ? { status: 304, headers: renewed }
+      : { headers: { ...KEPT, etag: tag, ...whole }, body };
+  };
+  return { seen, answer };
+}
+
+all(
+  'a stale response is good again when its handler says so, and its fields are renewed',
+  async (serve, made) => {
+    const { cache, clock } = made();
+    const modified = inSeconds(-3_600);
+    const { seen, answer } = validating({
+      whole: { 'last-modified': modified, 'content-type': 'text/css', 'x-new': '1', 'x-old': '1' },
+      renewed: { 'cache-control': 'max-age=30', 'x-new': '2', 'content-type': 'text/html' },
+    });
+    await serve({ cache }, answer, async (ask, server) => {
+      await ask();
+      clock.advance(61_000);
+      const { status, body, headers, said } = await ask();
+      assert.deepEqual([status, body, said], [200, 'whole', 'breakwater; fwd=stale; fwd-status=304; stored']);
+      assert.equal(headers.age, undefined, 'its handler has just said it');
+      assert.deepEqual(seen, [
+        [undefined, undefined],
+        ['"a"', modified],
+      ]);
+      const fields = ['content-type', 'x-new', 'x-old', 'etag', 'cache-control', 'content-length'];
+      const expected = ['text/css', '2', '1', '"a"', 'max-age=30', '5'];
+      const hit = await ask();
+      for (const each of [headers, hit.headers]) {
+        const found = fields.map((name) => each[name]?.split(';')[0]);
+        assert.deepEqual(found, expected);
+      }
+      assert.deepEqual([hit.body, hit.said, server.runs], ['whole', 'breakwater; hit; ttl=30', 2]);
+      clock.advance(31_000);
+      assert.equal((await ask('/', { 'if-none-match': '"a"' })).status, 304, 'this client has it');
+      clock.advance(31_000);
+      const other = await ask('/', { 'if-none-match': '"b"' });
+      assert.deepEqual([other.status, other.body], [200, 'whole']);
+      assert.deepEqual(seen.at(-1), ['"a"', modified], 'asked is whether what is stored is still so');
+      clock.advance(31_000);
+      assert.equal((await ask('/', {}, 'POST')).status, 200);
+      assert.deepEqual(seen.at(-1), [undefined, undefined]);
+    });
+  },
+);
+
+all('of many who ask for a stale response one has it validated for all', async (serve, made) => {
+  const { cache, clock } = made();
+  const { opened, open } = gate();
+  // It says nothing of how long it is good: what was said before holds.
+  const { answer } = validating();
+  const slow = async (req, run) => {
+    if (run > 1) await opened;
+    return answer(req);
+  };
+  await serve({ cache }, slow, async (ask, server) => {
+    await ask();
+    clock.advance(61_000);
+    const asked = [ask(), ask(), ask()];
+    await until(() => cache.snapshot().waiting === 3);
+    open();
+    assert.deepEqual(bodies(await Promise.all(asked)), ['whole', 'whole', 'whole']);
+    assert.equal((await ask()).said, 'breakwater; hit; ttl=60');
+    assert.equal(server.runs, 2);
+  });
+});
+
+all('what a 304 does not allow to keep is given, and not stored', async (serve, made) => {
+  const renewals = {
+    'no-store': { 'cache-control': 'no-store' },
+    'a cookie': { ...KEPT, 'set-cookie': 'a=1' },
+    'another tag': { ...KEPT, etag: '"b"' },
+    'Vary: *': { ...KEPT, vary: '*' },
+  };
+  for (const [what, renewed] of Object.entries(renewals)) {
+    const { cache, clock } = made();
+    const { answer } = validating({ renewed });
+    await serve({ cache }, answer, async (ask) => {
+      await ask();
+      clock.advance(61_000);
+      const { status, body, headers } = await ask();
+      assert.deepEqual([status, body, headers.etag, cache.size], [200, 'whole', '"a"', 0], what);
+      assert.deepEqual(headers['set-cookie'], renewed['set-cookie'] && ['a=1']);
+    });
+  }
+});
+
+all('each variant is validated by its own tag', async (serve, made) => {
+  const { cache, clock } = made();
+  const answer = (req) => {
+    const tag = `"${req.headers['x-kind']}"`;
+    const headers = { ...KEPT, vary: 'x-kind', etag: tag };
+    return req.headers['if-none-match'] === tag
+      ? { status: 304, headers }
+      : { headers, body: req.headers['x-kind'] };
+  };
+  await serve({ cache }, answer, async (ask, server) => {
+    const both = async () => [await ask('/', { 'x-kind': 'a' }), await ask('/', { 'x-kind': 'b' })];
+    await both();
+    clock.advance(61_000);
+    const again = await both();
+    assert.deepEqual(bodies(again), ['a', 'b']);
+    for (const { said } of again) assert.match(said, /fwd-status=304; stored/);
+    assert.match((await both())[1].said, /hit/);
+    assert.equal(server.runs, 4);
+  });
+});
+
+all(
+  'a response is kept for its handler to be asked about it for so long, and not without a tag or a date',
+  async (serve, made) => {
+    for (const [options, whole, keptMs] of [
+      [{}, {}, 600_000],
+      [{ keepMs: 5_000 }, { 'cache-control': 'max-age=60, must-revalidate' }, 5_000],
+      [{ keepMs: 5_000 }, { 'cache-control': 'max-age=50, stale-if-error=10' }, 5_000],
+      [{ keepMs: 0 }, {}, 0],
+      [{}, { etag: undefined }, 0],
+    ]) {
+      const { cache, clock } = made();
+      const { seen, answer } = validating({ renewed: KEPT });
+      const from = (req, run) => {
+        const { status, headers, body } = answer(req, run);
+        const given = Object.entries({ ...headers, ...(status === 304 ? {} : whole) });
+        return { status, headers: Object.fromEntries(given.filter(([, value]) => value)), body };
+      };
+      await serve({ cache, ...options }, from, async (ask) => {
+        await ask('/late');
+        await ask();
+        clock.advance(60_000 + keptMs - 1);
+        assert.equal((await ask()).body, 'whole');
+        assert.equal(seen.at(-1)[0], keptMs > 0 ? '"a"' : undefined);
+        clock.advance(2);
+        assert.equal((await ask('/late')).said, 'breakwater; fwd=uri-miss; stored');
+      });
+    }
+  },
+);
+
+all('a response that is only kept to be asked about stands in for no error', async (serve, made) => {
+  const { cache, clock } = made();
+  const answer = (_req, run) =>
+    run === 1 ? { headers: { ...KEPT, etag: '"a"' }, body: 'old' } : { status: 503, body: 'down' };
+  await serve({ cache }, answer, async (ask) => {
+    await ask();
+    clock.advance(61_000);
+    const { status, body } = await ask();
+    assert.deepEqual([status, body], [503, 'down']);
+  });
+});
+
+all('what was changed while it was validated is not stored again', async (serve, made) => {
+  const { cache, clock } = made();
+  const { opened, open } = gate();
+  const { seen, answer } = validating({ renewed: KEPT });
+  const slow = async (req, run) => {
+    const answered = answer(req);
+    if (run === 2) await opened;
+    return answered;
+  };
+  await serve({ cache }, slow, async (ask, server) => {
+    await ask();
+    clock.advance(61_000);
+    const early = ask();
+    await until(() => server.runs === 2);
+    await ask('/', {}, 'PUT');
+    open();
+    assert.equal((await early).body, 'whole');
+    assert.equal((await ask()).said, 'breakwater; fwd=uri-miss; stored');
+    assert.deepEqual(seen.at(-1), [undefined, undefined]);
   });
 });
 

@@ -22,6 +22,11 @@ export interface CacheResponseOptions<Req> {
   readonly ttlMs?: number | undefined;
   /** A response with a larger body is not stored: a whole number of bytes from 0 to 1073741824. @default 1048576 */
   readonly maxBodyBytes?: number | undefined;
+  /**
+   * How long a response with ETag or Last-Modified is kept that may not be served any more, for its handler to say that it is still
+   * so: in milliseconds ≥ 0, Infinity allowed. It counts from the end of its windows; 0 keeps none longer. @default 600000
+   */
+  readonly keepMs?: number | undefined;
   /** Whether responses say in Cache-Status (RFC 9211) where they come from. @default true */
   readonly cacheStatus?: boolean | undefined;
   /**
@@ -33,6 +38,8 @@ export interface CacheResponseOptions<Req> {
 
 /** The default of `maxBodyBytes`. */
 export const MAX_BODY_BYTES = 2 ** 20;
+/** The default of `keepMs`: as long as nginx keeps what nobody asks for. */
+export const KEEP_MS = 600_000;
 
 const SHAPES = {
   cache: 'object',
@@ -40,6 +47,7 @@ const SHAPES = {
   skip: 'function',
   ttlMs: 'number',
   maxBodyBytes: 'number',
+  keepMs: 'number',
   cacheStatus: 'boolean',
   honorRequestCacheControl: 'boolean',
 } as const satisfies Shapes;
@@ -48,10 +56,11 @@ const SHAPES = {
 export function checkCacheResponseOptions(options: object, more: Shapes = {}, prefix = ''): void {
   const own = checkShape('middleware', options, { ...SHAPES, ...more }, prefix) as Record<string, unknown>;
   const option = (name: string): string => (prefix ? `${prefix}.${name}` : name);
-  const { cache, ttlMs, maxBodyBytes = MAX_BODY_BYTES } = own;
+  const { cache, ttlMs, maxBodyBytes = MAX_BODY_BYTES, keepMs = KEEP_MS } = own;
   if (!isCache(cache)) throw invalid('middleware', option('cache'), 'a Cache', cache);
   if (ttlMs !== undefined) checkSpan('middleware', option('ttlMs'), ttlMs);
   checkWhole('middleware', option('maxBodyBytes'), maxBodyBytes, [0, 2 ** 30]);
+  checkSpan('middleware', option('keepMs'), keepMs);
 }
 
 // By its methods, not by `instanceof`: a cache of another copy of the package is a cache too.

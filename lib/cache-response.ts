@@ -38,7 +38,7 @@ import {
   variesBy,
 } from './cache-match.js';
 import type { Load } from './cache-options.js';
-import { type CacheResponseOptions, MAX_BODY_BYTES } from './cache-response-options.js';
+import { type CacheResponseOptions, KEEP_MS, MAX_BODY_BYTES } from './cache-response-options.js';
 import { AGAIN, CachedResponse, leftOf, PASS, type Variants } from './cache-stored.js';
 import { TimeoutError } from './errors.js';
 import { answerAtOnce, optionFault } from './http.js';
@@ -96,6 +96,7 @@ const inHand = new WeakSet<ServerResponse>();
 export class ResponseCache<Req> {
   readonly cache: Cache<CachedResponse>;
   readonly maxBodyBytes: number;
+  readonly keepMs: number;
   readonly #ttlMs: number | undefined;
   readonly #keyOf: ((req: Req) => string) | undefined;
   readonly #skip: ((req: Req) => boolean) | undefined;
@@ -113,6 +114,7 @@ export class ResponseCache<Req> {
     this.cache = options.cache;
     this.#ttlMs = options.ttlMs;
     this.maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+    this.keepMs = options.keepMs ?? KEEP_MS;
     this.#keyOf = options.key;
     this.#skip = options.skip;
     this.#cacheStatus = options.cacheStatus ?? true;
@@ -388,13 +390,19 @@ export class ResponseCache<Req> {
     return this.#cacheStatus ? [['cache-status', `breakwater; ${said}`]] : [];
   }
 
-  /** Adds to Cache-Status of a handler's response: each cache on the way adds a member. */
-  say({ res }: Exchange<Req>, headers: OutgoingHttpHeaders, said: string): void {
+  /** Cache-Status of a handler's response: each cache on the way adds a member. */
+  addedTo(headers: OutgoingHttpHeaders, said: string): Field[] {
     const before = fieldOf(headers, 'cache-status');
-    for (const [name, value] of this.statusField(said)) {
-      if (!res.headersSent)
-        res.setHeader(name, before === undefined ? (value as string) : `${before}, ${value}`);
-    }
+    return this.statusField(said).map(([name, own]) => [
+      name,
+      before === undefined ? own : `${before}, ${own}`,
+    ]);
+  }
+
+  /** Says it on a response that goes out as its handler writes it. */
+  say({ res }: Exchange<Req>, headers: OutgoingHttpHeaders, said: string): void {
+    if (res.headersSent) return;
+    for (const [name, value] of this.addedTo(headers, said)) res.setHeader(name, value as string);
   }
 
   /** The cache could not do it: the handlers can. Told of once. */

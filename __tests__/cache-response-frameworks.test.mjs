@@ -509,6 +509,7 @@ test('what is not an option of cacheResponse is an InvalidOptionError', async ()
     ttlMs: [-1, Number.NaN, '1', null],
     maxBodyBytes: [-1, 1.5, 2 ** 30 + 1, Infinity, '1', null],
     keepMs: [-1, Number.NaN, '1', null],
+    silenceMs: [-1, 1.5, 2 ** 31, Infinity, '1', null],
     cacheStatus: [1, 'breakwater', null],
     honorRequestCacheControl: [1, 'yes', null],
     methods: [['GET']],

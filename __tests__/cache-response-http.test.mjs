@@ -1,5 +1,5 @@
-// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, parts, trailers, and stale responses
-// that their handlers are asked about.
+// cacheResponse and the finer points of HTTP: dates and ages, keys that cannot be forged, parts, trailers, stale responses that their
+// handlers are asked about, and handlers that say nothing.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { until } from './helpers/promises.mjs';
@@ -364,6 +364,68 @@ all('what was changed while it was validated is not stored again', async (serve,
     assert.deepEqual(seen.at(-1), [undefined, undefined]);
   });
 });
+
+all(
+  'a handler that never answers is waited for as long as the lease, and then another one is run',
+  async (serve, made) => {
+    const { cache, clock } = made({ leaseMs: 5_000 });
+    const answer = (_req, run) => (run === 1 ? new Promise(() => {}) : { headers: KEPT, body: `run ${run}` });
+    await serve({ cache, silenceMs: 0 }, answer, async (ask, server) => {
+      const hung = assert.rejects(ask());
+      const abandoned = ask.last;
+      await until(() => server.runs === 1);
+      const others = [ask(), ask()];
+      await until(() => cache.snapshot().waiting === 3);
+      clock.advance(4_999);
+      assert.equal(server.runs, 1);
+      clock.advance(1);
+      clock.advance(1);
+      assert.deepEqual(bodies(await Promise.all(others)), ['run 2', 'run 2']);
+      assert.match((await ask()).said, /hit/);
+      abandoned.destroy();
+      await hung;
+      await until(() => cache.snapshot().waiting === 0);
+    });
+  },
+);
+
+all(
+  'a handler that says nothing once its client is gone is waited for silenceMs (real time)',
+  async (serve, made) => {
+    const { cache } = made();
+    const answer = (_req, run) => (run === 1 ? new Promise(() => {}) : { headers: KEPT, body: `run ${run}` });
+    await serve({ cache, silenceMs: 20 }, answer, async (ask, server) => {
+      const hung = assert.rejects(ask());
+      const abandoned = ask.last;
+      await until(() => server.runs === 1);
+      const others = [ask(), ask()];
+      await until(() => cache.snapshot().waiting === 3);
+      abandoned.destroy();
+      await hung;
+      assert.deepEqual(bodies(await Promise.all(others)), ['run 2', 'run 2']);
+      assert.equal(cache.snapshot().loading, 0);
+    });
+  },
+);
+
+all(
+  'a cache keeps no request whose handler never answered, once its client is gone (real time)',
+  async (serve, made) => {
+    const { cache } = made();
+    await serve(
+      { cache, silenceMs: 0 },
+      () => new Promise(() => {}),
+      async (ask, server) => {
+        const hung = assert.rejects(ask());
+        await until(() => server.runs === 1);
+        assert.equal(cache.snapshot().loading, 1);
+        ask.last.destroy();
+        await hung;
+        await until(() => cache.snapshot().loading === 0);
+      },
+    );
+  },
+);
 
 all('several methods change nothing', async (serve, made) => {
   const { cache } = made();

@@ -35,9 +35,6 @@ const ERRORS = new Set([500, 502, 503, 504]);
 /** How long it is remembered at least by what the responses of a key vary. */
 const VARIANTS_MS = 3_600_000;
 
-/** How long a handler may be silent whose client is gone: some stop then without a word. */
-const SILENCE_MS = 30_000;
-
 /** What a 304 may say of a body it does not have, and is not taken from it (RFC 9111, 3.2). */
 const OF_BODY = new Set([
   'content-encoding',
@@ -209,7 +206,7 @@ export class Lead<Req> implements Watcher {
   }
 
   onGone(): void {
-    this.#silence = setTimeout(() => this.#end(this.#load.skip(AGAIN)), SILENCE_MS);
+    this.#silence = setTimeout(() => this.#end(this.#load.skip(AGAIN)), this.#responses.silenceMs);
     this.#silence.unref();
   }
 

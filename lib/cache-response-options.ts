@@ -27,6 +27,12 @@ export interface CacheResponseOptions<Req> {
    * so: in milliseconds ≥ 0, Infinity allowed. It counts from the end of its windows; 0 keeps none longer. @default 600000
    */
   readonly keepMs?: number | undefined;
+  /**
+   * How long others wait for a handler that has not answered when its client goes away: a whole number of milliseconds from 0 to
+   * 2147483647. Some handlers stop then without a word, others go on, and what they answer is for all. Whatever it is, nobody waits
+   * for a handler longer than the cache's `leaseMs`. @default 30000
+   */
+  readonly silenceMs?: number | undefined;
   /** Whether responses say in Cache-Status (RFC 9211) where they come from. @default true */
   readonly cacheStatus?: boolean | undefined;
   /**
@@ -40,6 +46,8 @@ export interface CacheResponseOptions<Req> {
 export const MAX_BODY_BYTES = 2 ** 20;
 /** The default of `keepMs`: as long as nginx keeps what nobody asks for. */
 export const KEEP_MS = 600_000;
+/** The default of `silenceMs`: that of the cache's `leaseMs`. */
+export const SILENCE_MS = 30_000;
 
 const SHAPES = {
   cache: 'object',
@@ -48,6 +56,7 @@ const SHAPES = {
   ttlMs: 'number',
   maxBodyBytes: 'number',
   keepMs: 'number',
+  silenceMs: 'number',
   cacheStatus: 'boolean',
   honorRequestCacheControl: 'boolean',
 } as const satisfies Shapes;
@@ -56,11 +65,12 @@ const SHAPES = {
 export function checkCacheResponseOptions(options: object, more: Shapes = {}, prefix = ''): void {
   const own = checkShape('middleware', options, { ...SHAPES, ...more }, prefix) as Record<string, unknown>;
   const option = (name: string): string => (prefix ? `${prefix}.${name}` : name);
-  const { cache, ttlMs, maxBodyBytes = MAX_BODY_BYTES, keepMs = KEEP_MS } = own;
+  const { cache, ttlMs, maxBodyBytes = MAX_BODY_BYTES, keepMs = KEEP_MS, silenceMs = SILENCE_MS } = own;
   if (!isCache(cache)) throw invalid('middleware', option('cache'), 'a Cache', cache);
   if (ttlMs !== undefined) checkSpan('middleware', option('ttlMs'), ttlMs);
   checkWhole('middleware', option('maxBodyBytes'), maxBodyBytes, [0, 2 ** 30]);
   checkSpan('middleware', option('keepMs'), keepMs);
+  checkWhole('middleware', option('silenceMs'), silenceMs, [0, 2 ** 31 - 1]);
 }
 
 // By its methods, not by `instanceof`: a cache of another copy of the package is a cache too.

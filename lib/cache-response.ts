@@ -38,7 +38,7 @@ import {
   variesBy,
 } from './cache-match.js';
 import type { Load } from './cache-options.js';
-import { type CacheResponseOptions, KEEP_MS, MAX_BODY_BYTES } from './cache-response-options.js';
+import { type CacheResponseOptions, KEEP_MS, MAX_BODY_BYTES, SILENCE_MS } from './cache-response-options.js';
 import { AGAIN, CachedResponse, leftOf, PASS, type Variants } from './cache-stored.js';
 import { TimeoutError } from './errors.js';
 import { answerAtOnce, optionFault } from './http.js';
@@ -97,6 +97,7 @@ export class ResponseCache<Req> {
   readonly cache: Cache<CachedResponse>;
   readonly maxBodyBytes: number;
   readonly keepMs: number;
+  readonly silenceMs: number;
   readonly #ttlMs: number | undefined;
   readonly #keyOf: ((req: Req) => string) | undefined;
   readonly #skip: ((req: Req) => boolean) | undefined;
@@ -115,6 +116,7 @@ export class ResponseCache<Req> {
     this.#ttlMs = options.ttlMs;
     this.maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
     this.keepMs = options.keepMs ?? KEEP_MS;
+    this.silenceMs = options.silenceMs ?? SILENCE_MS;
     this.#keyOf = options.key;
     this.#skip = options.skip;
     this.#cacheStatus = options.cacheStatus ?? true;

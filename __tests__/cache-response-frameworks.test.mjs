@@ -447,13 +447,14 @@ test('over HTTP/2 without a framework the key has the host of its authority', as
   );
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
-  for (const authority of ['a.example', 'b.example', 'a.example']) {
+  for (const [authority, host] of [['a.example'], ['b.example'], ['a.example', 'c.example'], ['c.example']]) {
     let body = '';
-    for await (const chunk of session.request({ ':path': '/', ':authority': authority })) body += chunk;
+    const headers = { ':path': '/', ':authority': authority, ...(host && { host }) };
+    for await (const chunk of session.request(headers)) body += chunk;
     assert.equal(body, authority);
   }
   assert.equal(cache.peek('http://a.example/').value.status, 200);
-  assert.equal(cache.size, 2);
+  assert.equal(cache.size, 3);
   session.close();
   server.close();
 });

@@ -959,6 +959,31 @@ all('the timeouts of the cache are for those who wait', async (serve, made) => {
   });
 });
 
+all('who revalidates for longer than the cache’s timeout is no failure of the cache', async (serve, made) => {
+  const warned = [];
+  const listener = ({ code }) => warned.push(code);
+  process.on('warning', listener);
+  const { cache, clock } = made({ hardTimeoutMs: 1_000 });
+  const { opened, open } = gate();
+  const answer = async (_req, run) => {
+    if (run === 2) await opened;
+    return { headers: { 'cache-control': 'max-age=10, stale-while-revalidate=60' }, body: `run ${run}` };
+  };
+  await serve({ cache }, answer, async (ask, server) => {
+    await ask();
+    clock.advance(11_000);
+    const leader = ask();
+    await until(() => server.runs === 2);
+    clock.advance(1_000);
+    await turns();
+    open();
+    assert.equal((await leader).body, 'run 2');
+    assert.equal((await ask()).body, 'run 2');
+  });
+  process.off('warning', listener);
+  assert.deepEqual(warned, []);
+});
+
 all('who waited and is gone by then does not lead', async (serve, made) => {
   const { cache } = made();
   const { opened, open } = gate();

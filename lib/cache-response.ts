@@ -295,7 +295,7 @@ export class ResponseCache<Req> {
     };
     const loaded = this.cache.getOrLoad(found.key, loader, { forceRefresh: true, signal: waiting.signal });
     loaded.catch((error) => {
-      if (error !== SERVED) this.failed(error);
+      if (error !== SERVED && !(error instanceof TimeoutError)) this.failed(error);
     });
     if (isLeading) {
       x.next();

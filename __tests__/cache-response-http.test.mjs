@@ -280,6 +280,30 @@ all('what a 304 does not allow to keep is given, and not stored', async (serve, 
   }
 });
 
+all('a handler that looks at the request as it was sent may answer its client', async (serve, made) => {
+  const { cache, clock } = made();
+  let tag = '"a"';
+  const answer = (req) => {
+    // As @hono/node-server does it.
+    const sent = (req.raw ?? req).rawHeaders;
+    const at = sent.findIndex((word) => word.toLowerCase() === 'if-none-match');
+    const headers = { ...KEPT, etag: tag };
+    return at >= 0 && sent[at + 1] === tag ? { status: 304, headers } : { headers, body: tag };
+  };
+  await serve({ cache }, answer, async (ask) => {
+    await ask();
+    clock.advance(61_000);
+    const same = await ask('/', { 'if-none-match': '"a"' });
+    assert.deepEqual([same.status, same.said], [304, 'breakwater; fwd=stale; fwd-status=304; stored']);
+    clock.advance(61_000);
+    tag = '"b"';
+    const { status, headers } = await ask('/', { 'if-none-match': '"b"' });
+    assert.deepEqual([status, headers.etag], [304, '"b"']);
+    assert.equal((await ask()).body, '"b"');
+    assert.equal((await ask()).said, 'breakwater; hit; ttl=60');
+  });
+});
+
 all('each variant is validated by its own tag', async (serve, made) => {
   const { cache, clock } = made();
   const answer = (req) => {

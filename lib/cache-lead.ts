@@ -98,7 +98,11 @@ export class Lead<Req> implements Watcher {
       const instead = this.#standIn(status);
       if (instead !== undefined) return { collect: false, instead };
     }
-    if (status === 304 && this.#old !== undefined) return this.#renewed(headers, this.#old);
+    if (status === 304 && this.#old !== undefined) {
+      const isOfIt = sameTag({ ...named(this.#old.stored.fields), ...headers }, this.#old);
+      // Of another tag, it answers what the client asked: some handlers look at the request as it was sent.
+      if (isOfIt || !isConditional(this.#conditions)) return this.#renewed(headers, this.#old, isOfIt);
+    }
     const judged = this.#responses.judge(this.#asked, status, headers, bytes);
     this.#status = status;
     if (judged === undefined) this.#cannotBeStored();
@@ -117,13 +121,11 @@ export class Lead<Req> implements Watcher {
   }
 
   /** The handler has answered 304 to what it was asked: what is stored is still so. */
-  #renewed(headers: OutgoingHttpHeaders, { stored, body }: CachedResponse): Plan {
+  #renewed(headers: OutgoingHttpHeaders, { stored, body }: CachedResponse, isOfIt: boolean): Plan {
     const responses = this.#responses;
     const { status } = stored;
     const isOfHead = ([name]: Field) => !OF_BODY.has(name);
     const old = named(stored.fields.filter(([name]) => name !== 'date'));
-    // Of another tag, it speaks of another response.
-    const isOfIt = sameTag(fieldOf({ ...old, ...headers }, 'etag'), fieldOf(old, 'etag'));
     const said304 = isOfIt ? headers : {};
     // As in a hit, what is stored goes before what was there before the handler; what the 304 says goes before both.
     const now = {
@@ -257,8 +259,13 @@ function validatorsOf(response: CachedResponse | undefined): {
   return { etag: fieldOf(fields, 'etag'), lastModified: fieldOf(fields, 'last-modified') };
 }
 
-function sameTag(one: string | undefined, other: string | undefined): boolean {
-  return one?.replace(/^W\//, '') === other?.replace(/^W\//, '');
+function sameTag(headers: OutgoingHttpHeaders, response: CachedResponse): boolean {
+  const opaque = (tag: string | undefined) => tag?.replace(/^W\//, '');
+  return opaque(fieldOf(headers, 'etag')) === opaque(validatorsOf(response).etag);
+}
+
+function isConditional({ ifNoneMatch, ifModifiedSince }: Conditions): boolean {
+  return ifNoneMatch !== undefined || ifModifiedSince !== undefined;
 }
 
 function replace(headers: IncomingHttpHeaders, name: string, value: string | undefined): void {

@@ -148,8 +148,114 @@ for (const [name, express] of [
       assert.equal(await forwarded('a.example', 'http'), 'http a.example');
       assert.equal(await forwarded('shop', 'http'), 'http shop');
       assert.equal(await forwarded('shop.example', 'http'), 'http shop.example');
+      // A scheme that a proxy passes on as it came makes no key of another path.
+      await forwarded('a.example', 'http://a.example/b');
       assert.equal(cache.peek('https://a.example/api?x').value.status, 200);
       assert.equal(cache.size, 5);
+    });
+  });
+
+  test(`${name}: a response is stored for the request as it came, whatever comes after makes of it`, async () => {
+    const { cache } = made();
+    const app = express();
+    let runs = 0;
+    app.use(forExpress({ cache }));
+    app.use((req, _res, next) => {
+      delete req.headers.authorization;
+      req.headers['accept-language'] ??= 'en';
+      next();
+    });
+    app.get('/secret', (_req, res) => res.set(KEPT).send(`secret ${++runs}`));
+    app.get('/', (_req, res) => res.set({ ...KEPT, vary: 'accept-language' }).send(`run ${++runs}`));
+    await serve(app, async (ask) => {
+      await ask('/secret', { authorization: 'Bearer a' });
+      assert.equal((await ask('/secret', { authorization: 'Bearer b' })).body, 'secret 2');
+      assert.deepEqual(bodies([await ask(), await ask()]), ['run 3', 'run 3']);
+    });
+  });
+
+  test(`${name}: what a change ends is known by the request as it came, too`, async () => {
+    const { cache } = made();
+    const app = express();
+    const router = express.Router();
+    let runs = 0;
+    // While a router is in charge, Express makes \`url\` what is left of it.
+    app.use(forExpress({ cache, key: (req) => req.url }));
+    router.get('/x', (_req, res) => res.set(KEPT).send(`run ${++runs}`));
+    router.post('/x', (_req, res) => res.send('done'));
+    app.use('/api', router);
+    await serve(app, async (ask) => {
+      await ask('/api/x');
+      await ask('/api/x', {}, 'POST');
+      assert.equal((await ask('/api/x')).body, 'run 2');
+    });
+  });
+
+  test(`${name}: a handler that fails in the middle of what is held back does not have its error stored behind it`, async () => {
+    const { cache } = made();
+    const app = express();
+    let runs = 0;
+    app.use(forExpress({ cache }));
+    app.get('/', (_req, res, next) => {
+      runs += 1;
+      res.set({ ...KEPT, etag: '"a"' });
+      res.write('half');
+      if (runs === 1) setImmediate(() => next(new Error('boom')));
+      else res.end(' and half');
+    });
+    app.use((_error, _req, res, _next) => {
+      if (res.headersSent) res.destroy();
+      else res.status(500).send('oops');
+    });
+    await serve(app, async (ask) => {
+      await assert.rejects(ask('/', { 'if-none-match': '"a"' }));
+      assert.equal((await ask()).body, 'half and half');
+    });
+  });
+
+  test(`${name}: a cookie that is set on the way out of a 304 is seen, too`, async () => {
+    const { cache } = made();
+    const app = express();
+    app.use((_req, res, next) => {
+      const { writeHead } = res;
+      res.writeHead = (...args) => {
+        res.setHeader('set-cookie', 'session=1');
+        return writeHead.apply(res, args);
+      };
+      next();
+    });
+    app.use(forExpress({ cache }));
+    app.get('/', (_req, res) => res.set({ ...KEPT, etag: '"a"' }).send('ok'));
+    await serve(app, async (ask) => {
+      const { status, headers } = await ask('/', { 'if-none-match': '"a"' });
+      assert.deepEqual([status, headers['set-cookie'], cache.size], [304, ['session=1'], 0]);
+    });
+  });
+
+  test(`${name}: a 304 of its own renews a stale response; what stands before it stays each request’s`, async () => {
+    const { cache, clock } = made();
+    const app = express();
+    let requests = 0;
+    app.use((_req, res, next) => {
+      requests += 1;
+      res.set({ 'x-request': String(requests), 'x-changed': 'before', 'content-type': 'text/a' });
+      next();
+    });
+    app.use(forExpress({ cache }));
+    // Express makes the tag, and compares it.
+    app.get('/', (_req, res) => res.set({ ...KEPT, 'x-changed': 'after' }).send('the same'));
+    await serve(app, async (ask) => {
+      const { headers } = await ask();
+      clock.advance(61_000);
+      for (const said of [/fwd=stale; fwd-status=304; stored/, /hit; ttl=60/]) {
+        const renewed = await ask();
+        assert.match(renewed.said, said);
+        assert.deepEqual([renewed.status, renewed.body], [200, 'the same']);
+        assert.equal(renewed.headers['x-request'], String(requests));
+        for (const name of ['x-changed', 'content-type', 'etag', 'cache-control']) {
+          assert.equal(renewed.headers[name], headers[name], name);
+        }
+      }
     });
   });
 
@@ -243,6 +349,28 @@ test('Fastify: hooks of others run for hits too, and a cookie that they set keep
   assert.equal(cache.size, 1);
 });
 
+test('Fastify: a 304 of a hook that makes tags renews a stale response', async () => {
+  const { cache, clock } = made();
+  const app = Fastify();
+  await app.register(forFastify, { cache });
+  // As @fastify/etag does it.
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (!reply.hasHeader('etag')) reply.header('etag', `"${payload.length}"`);
+    if (request.headers['if-none-match'] !== reply.getHeader('etag')) return payload;
+    reply.code(304);
+    return '';
+  });
+  app.get('/', async (_request, reply) => reply.headers(KEPT).send('ok'));
+  await app.inject('/');
+  clock.advance(61_000);
+  const renewed = await app.inject('/');
+  assert.match(renewed.headers['cache-status'], /fwd-status=304; stored/);
+  assert.deepEqual([renewed.statusCode, renewed.payload], [200, 'ok']);
+  const hit = await app.inject('/');
+  assert.deepEqual([hit.payload, hit.headers['cache-status']], ['ok', 'breakwater; hit; ttl=60']);
+  assert.equal((await app.inject({ url: '/', headers: { 'if-none-match': '"2"' } })).statusCode, 304);
+});
+
 test('Fastify: what hooks before it set is of each request', async () => {
   const { cache } = made();
   const app = Fastify();
@@ -308,6 +436,29 @@ test('Fastify: with a later hook, hooks that decide who may ask come first', asy
   assert.equal(cache.snapshot().hits, 1);
 });
 
+test('over HTTP/2 without a framework the key has the host of its authority', async () => {
+  const { cache } = made();
+  const middleware = forExpress({ cache });
+  const server = http2.createServer((req, res) =>
+    middleware(req, res, () => {
+      res.setHeader('cache-control', 'max-age=60');
+      res.end(req.headers[':authority']);
+    }),
+  );
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+  for (const [authority, host] of [['a.example'], ['b.example'], ['a.example', 'c.example'], ['c.example']]) {
+    let body = '';
+    const headers = { ':path': '/', ':authority': authority, ...(host && { host }) };
+    for await (const chunk of session.request(headers)) body += chunk;
+    assert.equal(body, authority);
+  }
+  assert.equal(cache.peek('http://a.example/').value.status, 200);
+  assert.equal(cache.size, 3);
+  session.close();
+  server.close();
+});
+
 test('Fastify: over HTTP/2 too', async () => {
   const { cache } = made();
   const app = Fastify({ http2: true });
@@ -315,16 +466,21 @@ test('Fastify: over HTTP/2 too', async () => {
   let runs = 0;
   app.get('/', async (_request, reply) => {
     runs += 1;
-    return reply.headers(KEPT).send('ok');
+    return reply.headers({ ...KEPT, etag: '"a"', 'accept-ranges': 'bytes' }).send('ok');
   });
   const session = http2.connect(await app.listen({ port: 0, host: '127.0.0.1' }));
-  for (const expected of [/uri-miss/, /hit/]) {
-    const stream = session.request({ ':path': '/' });
+  for (const [asked, status, text, said] of [
+    [{ 'if-none-match': '"a"' }, 304, '', /uri-miss/],
+    [{}, 200, 'ok', /hit/],
+    [{ 'if-none-match': '"a"' }, 304, '', /hit/],
+    [{ range: 'bytes=1-' }, 206, 'k', /hit/],
+  ]) {
+    const stream = session.request({ ':path': '/', ...asked });
     const [headers] = await once(stream, 'response');
     let body = '';
     for await (const chunk of stream) body += chunk;
-    assert.deepEqual([headers[':status'], body], [200, 'ok']);
-    assert.match(headers['cache-status'], expected);
+    assert.deepEqual([headers[':status'], body], [status, text]);
+    assert.match(headers['cache-status'], said);
   }
   assert.equal(runs, 1);
   session.close();
@@ -353,6 +509,8 @@ test('what is not an option of cacheResponse is an InvalidOptionError', async ()
     skip: [true, '/health'],
     ttlMs: [-1, Number.NaN, '1', null],
     maxBodyBytes: [-1, 1.5, 2 ** 30 + 1, Infinity, '1', null],
+    keepMs: [-1, Number.NaN, '1', null],
+    silenceMs: [-1, 1.5, 2 ** 31, Infinity, '1', null],
     cacheStatus: [1, 'breakwater', null],
     honorRequestCacheControl: [1, 'yes', null],
     methods: [['GET']],

@@ -40,7 +40,7 @@ export interface Watcher {
 }
 
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown;
-type Methods = Record<'writeHead' | 'write' | 'end' | 'flushHeaders', Method>;
+type Methods = Record<'writeHead' | 'write' | 'end' | 'flushHeaders' | 'addTrailers', Method>;
 
 const TRANSPARENT: Plan = { collect: false };
 
@@ -62,12 +62,13 @@ export class Capture {
     this.#watcher = watcher;
     this.#maxBytes = maxBytes;
     const methods = res as unknown as Methods;
-    const { writeHead, write, end, flushHeaders } = methods;
-    this.#inner = { writeHead, write, end, flushHeaders };
+    const { writeHead, write, end, flushHeaders, addTrailers } = methods;
+    this.#inner = { writeHead, write, end, flushHeaders, addTrailers };
     methods.writeHead = (...args) => this.#writeHead(args);
     methods.write = (...args) => this.#write(args);
     methods.end = (...args) => this.#end(args);
     methods.flushHeaders = () => this.#flushHeaders();
+    methods.addTrailers = (...args) => this.#addTrailers(args);
     res.once('close', () => this.#onClose());
   }
 
@@ -89,11 +90,17 @@ export class Capture {
     else if (this.#plan.instead === undefined) send();
   }
 
+  #addTrailers(args: unknown[]): void {
+    // What is sent instead has none.
+    if (this.#plan?.instead === undefined) this.#inner.addTrailers.apply(this.#res, args);
+  }
+
   /** The head is known: asks what is to become of the response, and lets it go its way. */
   #begin(status: number, given: unknown, bytes: number | undefined, send: () => void): void {
     const headers = merged(this.#res.getHeaders(), given);
     const length = headers['content-length'];
-    this.#declared = length === undefined ? Number.NaN : Number(length);
+    // That of a 304 is the length of what it does not hold.
+    this.#declared = length === undefined || status === 304 ? Number.NaN : Number(length);
     const plan = this.#watcher.onHead(
       status,
       headers,
@@ -101,7 +108,11 @@ export class Capture {
     );
     this.#plan = plan;
     this.#collecting = plan.collect;
-    if (plan.instead !== undefined) return;
+    if (plan.instead !== undefined) {
+      // To its handler it is under way: what fails from now on cannot answer anew, or both would be one body.
+      Object.defineProperty(this.#res, 'headersSent', { value: true, configurable: true });
+      return;
+    }
     try {
       send();
     } catch (error) {
@@ -150,7 +161,10 @@ export class Capture {
     }
     this.#collect(chunk, encoding);
     const { instead } = this.#plan ?? TRANSPARENT;
-    if (instead !== undefined) this.#sendInstead(instead, args);
+    if (instead !== undefined) {
+      this.#sendInstead(instead, args);
+      if (this.#collecting && res.hasHeader('set-cookie')) this.#break('cookie');
+    }
     if (!this.#collecting) return res;
     const body = Buffer.concat(this.#chunks, this.#bytes);
     if (Number.isNaN(this.#declared) || this.#declared === body.length) this.#watcher.onEnd?.(body);
@@ -175,6 +189,7 @@ export class Capture {
 
   #sendInstead({ status, fields, body }: Reply, args: unknown[]): void {
     const res = this.#res;
+    Reflect.deleteProperty(res, 'headersSent');
     if (res.destroyed || res.headersSent) return;
     for (const name of res.getHeaderNames()) res.removeHeader(name);
     for (const [name, value] of fields) res.setHeader(name, value);

@@ -26,6 +26,31 @@ export function fieldOf(headers: OutgoingHttpHeaders, name: string): string | un
   return Array.isArray(value) ? value.join(', ') : String(value);
 }
 
+const DATES = [
+  /^[A-Z][a-z]{2}, (?<day>\d\d) (?<month>[A-Z][a-z]{2}) (?<year>\d{4}) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{5,8}, (?<day>\d\d)-(?<month>[A-Z][a-z]{2})-(?<year>\d\d) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/,
+];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const YEAR_MS = 31_556_952_000;
+
+/**
+ * A date of HTTP (RFC 9110, 5.6.7) in milliseconds since 1970; NaN of what is none. `Date.parse` takes `2050` for a date, each engine its
+ * own way, and one without GMT for local time. The clock is asked only of what century a year of two digits is.
+ */
+export function instantOf(value: string | undefined): number {
+  const parts = DATES.map((date) => date.exec(value ?? '')?.groups).find((groups) => groups !== undefined);
+  if (parts === undefined) return Number.NaN;
+  const { day = '', month = '', year = '', time = '' } = parts;
+  const nth = MONTHS.indexOf(month) + 1;
+  if (nth === 0) return Number.NaN;
+  const rest = `-${String(nth).padStart(2, '0')}-${day.replace(' ', '0')}T${time}Z`;
+  const at = (century: string) => Date.parse(century + year + rest);
+  if (year.length === 4) return at('');
+  // A year of two digits that seems to be more than 50 years ahead is of the last century.
+  return at('20') > Date.now() + 50 * YEAR_MS ? at('19') : at('20');
+}
+
 /** 68 years: RFC 9111 wants at least 2^31 to be understood, and what is larger to count as much. */
 const LONGEST_MS = 2 ** 31 * 1_000;
 
@@ -39,7 +64,7 @@ export interface Lifetime {
   readonly freshMs: number;
   readonly staleWhileRevalidateMs: number;
   readonly staleIfErrorMs: number;
-  /** How old it already was: its `Age`. */
+  /** How old it already was, by its `Age` and its `Date`. */
   readonly ageMs: number;
   /** Whether who asks for a stale one may have it. */
   readonly mayBeStale: boolean;
@@ -53,7 +78,7 @@ export interface Answer {
   readonly authorized: boolean;
   /** How long a response is fresh that says nothing about it; undefined: it is not stored. */
   readonly ttlMs: number | undefined;
-  /** Milliseconds since 1970, for `Expires`. */
+  /** Milliseconds since 1970, for `Expires` and `Date`. */
   readonly now: number;
 }
 
@@ -69,7 +94,7 @@ export function lifetimeOf({ status, headers, authorized, ttlMs, now }: Answer):
   if (/^\s*text\/event-stream/i.test(fieldOf(headers, 'content-type') ?? '')) return undefined;
   const said = directivesOf(fieldOf(headers, 'cache-control') ?? fieldOf(headers, 'pragma'));
   // With field names (`private="x-user"`) it would be enough to leave those fields out; so it is on the safe side. What has to be
-  // asked about every time is not worth keeping: the handler cannot be asked whether it is still so without being run.
+  // asked about every time is not kept: who asks could share it with nobody, and its handler is run in any case.
   if (said.has('no-store') || said.has('private') || said.has('no-cache')) return undefined;
   if (authorized && !said.has('public') && !said.has('s-maxage') && !said.has('must-revalidate')) {
     return undefined;
@@ -83,7 +108,7 @@ export function lifetimeOf({ status, headers, authorized, ttlMs, now }: Answer):
     freshMs: Math.min(freshMs, LONGEST_MS),
     staleWhileRevalidateMs: windowMs('stale-while-revalidate'),
     staleIfErrorMs: windowMs('stale-if-error'),
-    ageMs: secondsOf(fieldOf(headers, 'age')),
+    ageMs: ageOf(headers, now),
     mayBeStale: !strict && !said.has('s-maxage'),
   };
   return wholeLifeMs(lifetime) > 0 ? lifetime : undefined;
@@ -94,9 +119,18 @@ function statedMs(said: Directives, headers: OutgoingHttpHeaders, now: number): 
   for (const name of ['s-maxage', 'max-age']) if (said.has(name)) return secondsOf(said.get(name));
   const expires = fieldOf(headers, 'expires');
   if (expires === undefined) return undefined;
-  const date = Date.parse(fieldOf(headers, 'date') ?? '');
+  const date = instantOf(fieldOf(headers, 'date'));
   // `Expires: 0` and all that is no date say that it has expired.
-  return Math.max(0, (Date.parse(expires) || 0) - (Number.isNaN(date) ? now : date));
+  return Math.max(0, (instantOf(expires) || 0) - (Number.isNaN(date) ? now : date));
+}
+
+/** How old a response is as it comes: what a cache before this one says, or what its date says, if that is more (RFC 9111, 4.2.3). */
+function ageOf(headers: OutgoingHttpHeaders, now: number): number {
+  // Of several the first counts.
+  const said = secondsOf((fieldOf(headers, 'age') ?? '').split(',', 1)[0]?.trim());
+  // A date is in whole seconds, and so is what it says.
+  const since = Math.floor((now - instantOf(fieldOf(headers, 'date'))) / 1_000) * 1_000;
+  return Number.isNaN(since) ? said : Math.max(said, since);
 }
 
 /** How long a response can be of any use from now on. */

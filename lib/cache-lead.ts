@@ -2,9 +2,12 @@
  * The request that runs its handler while others wait for what it answers. Its response is its own: it goes to its client as the handler
  * writes it, and on the way it is seen whether it can be stored, and kept until it is whole. What cannot is known as early as its
  * head, and then nobody waits for the rest.
+ *
+ * Where a stale response is there, the handler is asked whether it is still so, by the response's own tag and date. With a 304 it says
+ * yes: then the stored response is good again, with the fields of the 304, for this client as for all (RFC 9111, 4.3).
  */
 import { randomUUID } from 'node:crypto';
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { Capture, type Plan, type Watcher } from './cache-capture.js';
 import {
   type Field,
@@ -14,7 +17,14 @@ import {
   storedFields,
   wholeLifeMs,
 } from './cache-control.js';
-import { type Conditions, conditionsOf, isNotModified, notModified, variantKey } from './cache-match.js';
+import {
+  answerTo,
+  type Conditions,
+  conditionsOf,
+  isNotModified,
+  notModified,
+  variantKey,
+} from './cache-match.js';
 import type { Load, Skipped } from './cache-options.js';
 import type { Exchange, Found, ResponseCache } from './cache-response.js';
 import { AGAIN, CachedResponse, leftOf, PASS, type Stored } from './cache-stored.js';
@@ -25,8 +35,24 @@ const ERRORS = new Set([500, 502, 503, 504]);
 /** How long it is remembered at least by what the responses of a key vary. */
 const VARIANTS_MS = 3_600_000;
 
-/** How long a handler may be silent whose client is gone: some stop then without a word. */
-const SILENCE_MS = 30_000;
+/** What a 304 may say of a body it does not have, and is not taken from it (RFC 9111, 3.2). */
+const OF_BODY = new Set([
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'trailer',
+  'transfer-encoding',
+]);
+
+/** A response that can be stored, as soon as it is whole. */
+interface Taken {
+  readonly stored: Stored;
+  readonly lifetime: Lifetime;
+  readonly names: readonly string[];
+  /** Of a response that is good again; else it is what the handler writes. */
+  readonly body?: Uint8Array | undefined;
+}
 
 export class Lead<Req> implements Watcher {
   /** What those who wait are given, and what is stored. */
@@ -37,13 +63,15 @@ export class Lead<Req> implements Watcher {
   readonly #load: Load<CachedResponse>;
   /** Fields that were there before the handler. */
   readonly #before: OutgoingHttpHeaders;
+  /** The request as it came: what comes after may change its fields. */
+  readonly #asked: IncomingHttpHeaders;
   readonly #conditions: Conditions;
+  /** What its handler is asked about. */
+  readonly #old: CachedResponse | undefined;
   #settle!: (outcome: CachedResponse | Skipped<CachedResponse>) => void;
   #silence: NodeJS.Timeout | undefined;
   #status = 0;
-  #taken:
-    | { readonly stored: Stored; readonly lifetime: Lifetime; readonly names: readonly string[] }
-    | undefined;
+  #taken: Taken | undefined;
 
   constructor(responses: ResponseCache<Req>, x: Exchange<Req>, found: Found, load: Load<CachedResponse>) {
     this.#responses = responses;
@@ -54,11 +82,14 @@ export class Lead<Req> implements Watcher {
     this.outcome = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    // A whole response is wanted; whether this client has it already is looked at here.
+    // A whole response is wanted, or none but what is stored; whether this client has it already is looked at here.
     const { headers } = x.message;
-    this.#conditions = conditionsOf(headers);
-    delete headers['if-none-match'];
-    delete headers['if-modified-since'];
+    this.#asked = { ...headers };
+    this.#conditions = conditionsOf(x.message);
+    const { etag, lastModified } = validatorsOf(found.response);
+    if (etag !== undefined || lastModified !== undefined) this.#old = found.response;
+    replace(headers, 'if-none-match', etag);
+    replace(headers, 'if-modified-since', lastModified);
     new Capture(x.res, this, responses.maxBodyBytes);
   }
 
@@ -67,7 +98,12 @@ export class Lead<Req> implements Watcher {
       const instead = this.#standIn(status);
       if (instead !== undefined) return { collect: false, instead };
     }
-    const judged = this.#responses.judge(this.#x, status, headers, bytes);
+    if (status === 304 && this.#old !== undefined) {
+      const isOfIt = sameTag({ ...named(this.#old.stored.fields), ...headers }, this.#old);
+      // Of another tag, it answers what the client asked: some handlers look at the request as it was sent.
+      if (isOfIt || !isConditional(this.#conditions)) return this.#renewed(headers, this.#old, isOfIt);
+    }
+    const judged = this.#responses.judge(this.#asked, status, headers, bytes);
     this.#status = status;
     if (judged === undefined) this.#cannotBeStored();
     else this.#taken = { stored: this.#storedOf(status, headers, judged.lifetime), ...judged };
@@ -77,11 +113,34 @@ export class Lead<Req> implements Watcher {
       status === 200 &&
       isNotModified(this.#conditions, fieldOf(headers, 'etag'), fieldOf(headers, 'last-modified'))
     ) {
-      const fields = [...fieldsOf(headers), ...this.#responses.statusField(said)];
+      const fields = [...fieldsOf(headers), ...this.#responses.addedTo(headers, said)];
       return { collect, instead: notModified(fields) };
     }
     this.#responses.say(this.#x, headers, said);
     return { collect };
+  }
+
+  /** The handler has answered 304 to what it was asked: what is stored is still so. */
+  #renewed(headers: OutgoingHttpHeaders, { stored, body }: CachedResponse, isOfIt: boolean): Plan {
+    const responses = this.#responses;
+    const { status } = stored;
+    const isOfHead = ([name]: Field) => !OF_BODY.has(name);
+    const old = named(stored.fields.filter(([name]) => name !== 'date'));
+    const said304 = isOfIt ? headers : {};
+    // As in a hit, what is stored goes before what was there before the handler; what the 304 says goes before both.
+    const now = {
+      ...this.#before,
+      ...named(fieldsOf(said304).filter(isOfHead)),
+      ...old,
+      ...named(storedFields(said304, this.#before).filter(isOfHead)),
+    };
+    const judged = isOfIt ? responses.judge(this.#asked, status, now, body.length) : undefined;
+    this.#status = status;
+    if (judged === undefined) this.#cannotBeStored();
+    else this.#taken = { stored: this.#storedOf(status, now, judged.lifetime), ...judged, body };
+    const said = `fwd=${this.#found.why}; fwd-status=304${judged === undefined ? '' : '; stored'}`;
+    const fields = fieldsOf({ ...now, ...named(responses.addedTo(headers, said)) });
+    return { collect: judged !== undefined, instead: answerTo(this.#conditions, status, fields, body) };
   }
 
   /** The stale response, if it may stand in for an error: for who waits, too. */
@@ -117,10 +176,11 @@ export class Lead<Req> implements Watcher {
   onEnd(body: Uint8Array): void {
     if (this.#taken === undefined) return;
     const { stored, lifetime, names } = this.#taken;
-    const { cache } = this.#responses;
+    const { cache, keepMs } = this.#responses;
     const { primary, variants } = this.#found;
-    const response = new CachedResponse('response', stored, body);
-    const ttlMs = wholeLifeMs(lifetime);
+    const response = new CachedResponse('response', stored, this.#taken.body ?? body);
+    const { etag, lastModified } = validatorsOf(response);
+    const ttlMs = wholeLifeMs(lifetime) + (etag === undefined && lastModified === undefined ? 0 : keepMs);
     try {
       if (variants !== undefined && !names.every((name) => variants.names.includes(name))) {
         // It varies by more than was known: all of the key are asked for anew, and the first says by what.
@@ -132,7 +192,7 @@ export class Lead<Req> implements Watcher {
       } else {
         // Found through what is stored under the key, and that only if nothing invalidated the key since the handler began.
         const own = { names, generation: randomUUID() };
-        cache.set(variantKey(primary, own, this.#x.message.headers), response, { ttlMs });
+        cache.set(variantKey(primary, own, this.#asked), response, { ttlMs });
         this.#load.setTtlMs(Math.max(ttlMs, VARIANTS_MS));
         this.#end(new CachedResponse('variants', own));
       }
@@ -148,7 +208,7 @@ export class Lead<Req> implements Watcher {
   }
 
   onGone(): void {
-    this.#silence = setTimeout(() => this.#end(this.#load.skip(AGAIN)), SILENCE_MS);
+    this.#silence = setTimeout(() => this.#end(this.#load.skip(AGAIN)), this.#responses.silenceMs);
     this.#silence.unref();
   }
 
@@ -183,4 +243,32 @@ function fieldsOf(headers: OutgoingHttpHeaders): Field[] {
     if (value !== undefined) fields.push([name, Array.isArray(value) ? value : String(value)]);
   }
   return fields;
+}
+
+function named(fields: readonly Field[]): OutgoingHttpHeaders {
+  return Object.fromEntries(fields) as OutgoingHttpHeaders;
+}
+
+/** By what a handler can tell whether a response is still so. Only of a 200 is it known what a 304 means. */
+function validatorsOf(response: CachedResponse | undefined): {
+  readonly etag?: string | undefined;
+  readonly lastModified?: string | undefined;
+} {
+  if (response?.stored.status !== 200) return {};
+  const fields = named(response.stored.fields);
+  return { etag: fieldOf(fields, 'etag'), lastModified: fieldOf(fields, 'last-modified') };
+}
+
+function sameTag(headers: OutgoingHttpHeaders, response: CachedResponse): boolean {
+  const opaque = (tag: string | undefined) => tag?.replace(/^W\//, '');
+  return opaque(fieldOf(headers, 'etag')) === opaque(validatorsOf(response).etag);
+}
+
+function isConditional({ ifNoneMatch, ifModifiedSince }: Conditions): boolean {
+  return ifNoneMatch !== undefined || ifModifiedSince !== undefined;
+}
+
+function replace(headers: IncomingHttpHeaders, name: string, value: string | undefined): void {
+  if (value === undefined) delete headers[name];
+  else headers[name] = value;
 }

@@ -27,19 +27,18 @@ import {
 } from './cache-control.js';
 import { Lead } from './cache-lead.js';
 import {
+  answerTo,
   type Conditions,
   conditionsOf,
   isForHandler,
-  isNotModified,
   keyOfTarget,
   MAX_KEY_LENGTH,
-  notModified,
   type Target,
   variantKey,
   variesBy,
 } from './cache-match.js';
 import type { Load } from './cache-options.js';
-import { type CacheResponseOptions, MAX_BODY_BYTES } from './cache-response-options.js';
+import { type CacheResponseOptions, KEEP_MS, MAX_BODY_BYTES, SILENCE_MS } from './cache-response-options.js';
 import { AGAIN, CachedResponse, leftOf, PASS, type Variants } from './cache-stored.js';
 import { TimeoutError } from './errors.js';
 import { answerAtOnce, optionFault } from './http.js';
@@ -82,7 +81,8 @@ const ROUNDS = 3;
 /** Keys remembered of which a response could not be stored. */
 const MAX_PASSING = 4_096;
 
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+/** Methods that change nothing, as IANA's registry has them. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'REPORT', 'SEARCH']);
 
 /** Who asks, as far as it tells responses apart whatever they say. */
 const KEYSPACES = ['', 'authorization ', 'cookie '] as const;
@@ -96,6 +96,8 @@ const inHand = new WeakSet<ServerResponse>();
 export class ResponseCache<Req> {
   readonly cache: Cache<CachedResponse>;
   readonly maxBodyBytes: number;
+  readonly keepMs: number;
+  readonly silenceMs: number;
   readonly #ttlMs: number | undefined;
   readonly #keyOf: ((req: Req) => string) | undefined;
   readonly #skip: ((req: Req) => boolean) | undefined;
@@ -113,6 +115,8 @@ export class ResponseCache<Req> {
     this.cache = options.cache;
     this.#ttlMs = options.ttlMs;
     this.maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+    this.keepMs = options.keepMs ?? KEEP_MS;
+    this.silenceMs = options.silenceMs ?? SILENCE_MS;
     this.#keyOf = options.key;
     this.#skip = options.skip;
     this.#cacheStatus = options.cacheStatus ?? true;
@@ -122,26 +126,28 @@ export class ResponseCache<Req> {
   /** Answers the request, or lets it go on. */
   handle(x: Exchange<Req>): void {
     const { method = '', headers } = x.message;
+    const isUnsafe = !SAFE.has(method);
     let key: string | undefined;
     try {
       const isSkipped = this.#skip !== undefined && answerAtOnce('skip', this.#skip(x.req));
-      if (!isSkipped && !inHand.has(x.res) && !x.isOver()) {
-        if (!SAFE.has(method)) this.#watchUnsafe(x);
-        else if (method === 'GET' || method === 'HEAD') key = this.#key(x);
-      }
+      const isOurs = isUnsafe || method === 'GET' || method === 'HEAD';
+      if (isOurs && !isSkipped && !inHand.has(x.res) && !x.isOver()) key = this.#key(x);
     } catch (error) {
       x.next(optionFault('cacheResponse', error));
       return;
     }
-    if (key === undefined || key.length > MAX_KEY_LENGTH || isForHandler(headers)) x.next();
+    if (isUnsafe && key !== undefined) this.#watchUnsafe(x, key);
+    if (isUnsafe || key === undefined || isForHandler(headers)) x.next();
     else this.#look(x, this.#keyspace(headers) + key, this.#wants(headers), 0);
   }
 
-  #key(x: Exchange<Req>): string {
-    if (this.#keyOf === undefined) return keyOfTarget(x.target());
-    const key = answerAtOnce('key', this.#keyOf(x.req));
-    if (typeof key === 'string') return key;
-    throw invalid('middleware', 'key', 'a function that returns a string', key);
+  /** Undefined where there is none that may be used. */
+  #key(x: Exchange<Req>): string | undefined {
+    const key = this.#keyOf === undefined ? keyOfTarget(x.target()) : answerAtOnce('key', this.#keyOf(x.req));
+    if (key === undefined && this.#keyOf === undefined) return undefined;
+    if (typeof key !== 'string') throw invalid('middleware', 'key', 'a function that returns a string', key);
+    const isOfSpace = KEYSPACES.some((space) => space !== '' && key.startsWith(space));
+    return isOfSpace || key.length > MAX_KEY_LENGTH ? undefined : key;
   }
 
   /**
@@ -158,18 +164,16 @@ export class ResponseCache<Req> {
   }
 
   /** An answer that is no error to an unsafe method ends what is stored of its resource (RFC 9111, 4.4), before the client has it. */
-  #watchUnsafe(x: Exchange<Req>): void {
+  #watchUnsafe(x: Exchange<Req>, key: string): void {
     const onHead = (status: number) => {
-      if (status < 400) this.#invalidate(x);
+      if (status < 400) this.#invalidate(key);
       return { collect: false };
     };
     new Capture(x.res, { onHead }, 0);
   }
 
-  #invalidate(x: Exchange<Req>): void {
+  #invalidate(key: string): void {
     try {
-      const key = this.#key(x);
-      if (key.length > MAX_KEY_LENGTH) return;
       for (const space of KEYSPACES) this.cache.delete(space + key);
     } catch (error) {
       this.failed(error);
@@ -187,9 +191,10 @@ export class ResponseCache<Req> {
       return;
     }
     const { key, response, standing } = found;
-    const isHead = method === 'HEAD';
+    // What answers HEAD, or with a part, cannot be stored for others.
+    const canLead = method === 'GET' && headers.range === undefined;
     if (wants.has('no-store')) this.#pass(x, key, 'request');
-    else if (response !== undefined && (standing === 'fresh' || (isHead && standing === 'revalidate'))) {
+    else if (response !== undefined && (standing === 'fresh' || (!canLead && standing === 'revalidate'))) {
       this.#hit(x, found, response);
     } else if (wants.has('only-if-cached')) {
       x.reply({
@@ -197,7 +202,7 @@ export class ResponseCache<Req> {
         fields: this.statusField('fwd=request; detail=only-if-cached'),
         body: undefined,
       });
-    } else if (isHead) x.next();
+    } else if (!canLead) x.next();
     else if (response !== undefined && standing === 'revalidate') this.#revalidate(x, found, response);
     else if (round >= ROUNDS || (response === undefined && this.#passing.has(key))) {
       this.#pass(x, key, 'bypass');
@@ -237,14 +242,15 @@ export class ResponseCache<Req> {
   }
 
   #reply(x: Exchange<Req>, response: CachedResponse, storedForMs: number, said: string): void {
-    x.reply(this.replyOf(response, storedForMs, conditionsOf(x.message.headers), said));
+    x.reply(this.replyOf(response, storedForMs, conditionsOf(x.message), said));
   }
 
   /** The handler answers, and nobody waits for it. */
   #pass(x: Exchange<Req>, key: string, why: string): void {
     if (x.isOver()) return;
+    const asked = { ...x.message.headers };
     const onHead = (status: number, headers: OutgoingHttpHeaders, bytes: number | undefined) => {
-      if (this.judge(x, status, headers, bytes) !== undefined) this.#passing.delete(key);
+      if (this.judge(asked, status, headers, bytes) !== undefined) this.#passing.delete(key);
       this.say(x, headers, `fwd=${why}`);
       return { collect: false };
     };
@@ -289,7 +295,7 @@ export class ResponseCache<Req> {
     };
     const loaded = this.cache.getOrLoad(found.key, loader, { forceRefresh: true, signal: waiting.signal });
     loaded.catch((error) => {
-      if (error !== SERVED) this.failed(error);
+      if (error !== SERVED && !(error instanceof TimeoutError)) this.failed(error);
     });
     if (isLeading) {
       x.next();
@@ -347,31 +353,20 @@ export class ResponseCache<Req> {
     }
   }
 
-  /** What a stored response is answered with: itself, or that the client has it already. */
+  /** What a stored response is answered with: itself, a part of it, or that the client has it already. */
   replyOf(response: CachedResponse, storedForMs: number, conditions: Conditions, said: string): Reply {
-    const { body } = response;
     const { status, fields, ageMs } = response.stored;
-    const fieldNamed = (name: string) => fields.find(([word]) => word === name)?.[1] as string | undefined;
-    const all: Field[] = [
-      ...fields,
-      ['age', String(Math.floor((ageMs + storedForMs) / 1_000))],
-      ...this.statusField(said),
-    ];
-    if (status === 200 && isNotModified(conditions, fieldNamed('etag'), fieldNamed('last-modified'))) {
-      return notModified(all);
-    }
-    if (status === 204) return { status, fields: all, body: undefined };
-    return { status, fields: [...all, ['content-length', String(body.length)]], body };
+    const age: Field = ['age', String(Math.floor((ageMs + storedForMs) / 1_000))];
+    return answerTo(conditions, status, [...fields, age, ...this.statusField(said)], response.body);
   }
 
   /** How long a response may be stored, and by what it varies; undefined: not at all. */
   judge(
-    { message }: Exchange<Req>,
+    { authorization, cookie }: IncomingHttpHeaders,
     status: number,
     headers: OutgoingHttpHeaders,
     bytes: number | undefined,
   ): { lifetime: Lifetime; names: readonly string[] } | undefined {
-    const { authorization, cookie } = message.headers;
     const isAnonymous = authorization === undefined && cookie === undefined;
     const lifetime = lifetimeOf({
       status,
@@ -397,13 +392,19 @@ export class ResponseCache<Req> {
     return this.#cacheStatus ? [['cache-status', `breakwater; ${said}`]] : [];
   }
 
-  /** Adds to Cache-Status of a handler's response: each cache on the way adds a member. */
-  say({ res }: Exchange<Req>, headers: OutgoingHttpHeaders, said: string): void {
+  /** Cache-Status of a handler's response: each cache on the way adds a member. */
+  addedTo(headers: OutgoingHttpHeaders, said: string): Field[] {
     const before = fieldOf(headers, 'cache-status');
-    for (const [name, value] of this.statusField(said)) {
-      if (!res.headersSent)
-        res.setHeader(name, before === undefined ? (value as string) : `${before}, ${value}`);
-    }
+    return this.statusField(said).map(([name, own]) => [
+      name,
+      before === undefined ? own : `${before}, ${own}`,
+    ]);
+  }
+
+  /** Says it on a response that goes out as its handler writes it. */
+  say({ res }: Exchange<Req>, headers: OutgoingHttpHeaders, said: string): void {
+    if (res.headersSent) return;
+    for (const [name, value] of this.addedTo(headers, said)) res.setHeader(name, value as string);
   }
 
   /** The cache could not do it: the handlers can. Told of once. */

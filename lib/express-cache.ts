@@ -45,7 +45,8 @@ function targetOf(req: Routed) {
   const isEncrypted = (req.socket as { encrypted?: boolean }).encrypted === true;
   return {
     protocol: req.protocol ?? (isEncrypted ? 'https' : 'http'),
-    host: hostOf(req.hostname, req.headers.host),
+    // Over HTTP/2 it is the authority, whatever Host says beside it.
+    host: hostOf(req.hostname, (req.headers[':authority'] as string | undefined) ?? req.headers.host),
     // Where Express mounts a router, `url` begins there.
     url: req.originalUrl ?? req.url ?? '',
   };

@@ -1,6 +1,7 @@
 /** Servers with `cacheResponse`, and caches for them on clocks that a test moves. */
 import { once } from 'node:events';
 import http from 'node:http';
+import { test } from 'node:test';
 import { Cache, ManualClock, responseCodec } from 'breakwater';
 import { cacheResponse as forExpress } from 'breakwater/express';
 import { cacheResponse as forFastify } from 'breakwater/fastify';
@@ -71,6 +72,28 @@ export const SERVERS = {
   },
 };
 
+/** Answers with the number of the run. */
+export const numbered =
+  (headers, more = {}) =>
+  (_req, run) => ({ headers, body: `run ${run}`, ...more });
+
+/** A test in every framework with every kind of cache; `made()` gives `{ clock, cache }`. */
+export function all(name, run) {
+  for (const [framework, serve] of Object.entries(SERVERS)) {
+    for (const [of, kind] of Object.entries(CACHES)) {
+      test(`${framework}, ${of}: ${name}`, async () => {
+        const caches = [];
+        await run(serve, (options) => {
+          const one = madeOf(kind, options);
+          caches.push(one.cache);
+          return one;
+        });
+        for (const cache of caches) cache.dispose();
+      });
+    }
+  }
+}
+
 async function serveExpress(express, options, answer, use) {
   const app = express();
   const state = { runs: 0, errors: [] };
@@ -110,8 +133,9 @@ export function asking(origin) {
           const chunks = [];
           for await (const chunk of response) chunks.push(chunk);
           const body = Buffer.concat(chunks);
-          const { statusCode: status, headers } = response;
-          resolve({ status, headers, body: body.toString(), bytes: body, said: headers['cache-status'] });
+          const { statusCode: status, headers, trailers } = response;
+          const said = headers['cache-status'];
+          resolve({ status, headers, trailers, body: body.toString(), bytes: body, said });
         } catch (error) {
           reject(error);
         }

@@ -1,5 +1,5 @@
 // A storm of requests, half of them for the same few pages, while clients go away, handlers fail, break off and refuse to be stored, and
-// pages are changed. Nobody hangs, gets what is another's, or what is older than a change it has heard of.
+// pages are changed or still the same. Nobody hangs, gets what is another's, or what is older than a change it has heard of.
 import { once } from 'node:events';
 import http from 'node:http';
 import { Cache, responseCodec } from 'breakwater';
@@ -13,7 +13,7 @@ const CONTROLS = [
 ];
 const KINDS = ['x', 'y', ''];
 
-/** What came of so many requests to a server with this cache: `{ whole, broken, hung, wrong, old, loading, runs }`. */
+/** What came of so many requests to a server with this cache: `{ whole, broken, hung, wrong, old, loading, runs, same }`. */
 export async function responseStorm({ cache, requests, seed = 1, clients = 50, hangsAfterMs = 10_000 }) {
   let state = seed;
   const chance = (n) => {
@@ -21,7 +21,7 @@ export async function responseStorm({ cache, requests, seed = 1, clients = 50, h
     return Math.floor((state / 2 ** 32) * n);
   };
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  const found = { whole: 0, broken: 0, hung: 0, wrong: 0, old: 0, loading: 0, runs: 0 };
+  const found = { whole: 0, broken: 0, hung: 0, wrong: 0, old: 0, loading: 0, runs: 0, same: 0 };
   const versions = new Map();
   const versionOf = (url) => versions.get(url) ?? 0;
 
@@ -33,13 +33,22 @@ export async function responseStorm({ cache, requests, seed = 1, clients = 50, h
       return res.end(`${versionOf(url)}`);
     }
     found.runs += 1;
-    const words = [`${versionOf(url)} `, `${req.headers['x-kind'] ?? ''} `, url];
+    const kind = req.headers['x-kind'] ?? '';
+    const words = [`${versionOf(url)} `, `${kind} `, url];
+    const tag = `"${versionOf(url)} ${kind}"`;
+    const isSame = req.headers['if-none-match'] === tag;
     await sleep(chance(6));
     res.setHeader('cache-control', CONTROLS[chance(CONTROLS.length)]);
     res.setHeader('vary', 'x-kind');
     const luck = chance(20);
     if (luck === 0) res.statusCode = 503;
     if (luck === 1) res.setHeader('cache-control', 'no-store');
+    if (luck % 2 === 0) res.setHeader('etag', tag);
+    if (isSame && luck !== 0) {
+      found.same += 1;
+      res.statusCode = 304;
+      return res.end();
+    }
     if (luck > 8) return res.end(words.join(''));
     for (const word of words) {
       res.write(word);
@@ -79,8 +88,9 @@ export async function responseStorm({ cache, requests, seed = 1, clients = 50, h
     const kind = KINDS[chance(KINDS.length)];
     const leaves = chance(10) === 0 && !isChange ? chance(8) : undefined;
     const least = heard.get(path) ?? 0;
+    const headers = { 'x-kind': kind, ...(chance(5) === 0 && { 'if-none-match': `"${least} ${kind}"` }) };
     try {
-      const { status, body } = await ask(path, isChange ? 'DELETE' : 'GET', { 'x-kind': kind }, leaves);
+      const { status, body } = await ask(path, isChange ? 'DELETE' : 'GET', headers, leaves);
       found.whole += 1;
       if (isChange) heard.set(path, Math.max(heard.get(path) ?? 0, Number(body)));
       else if (status === 200) {

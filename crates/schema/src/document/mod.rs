@@ -45,7 +45,7 @@ pub(crate) use view::{Bytes, fill_names, in_engine, value_of};
 
 use errors::Errors;
 use meter::Meter;
-use tape::Tape;
+use tape::{Entry, Tape};
 
 /// Memory that a reader keeps: what a document of 1 MiB takes, with an entry for each four bytes, and names that are sorted.
 const REST_BYTES: usize = tape::KEPT * (size_of::<tape::Entry>() + size_of::<u32>());
@@ -73,6 +73,8 @@ pub fn is_pointer(text: &str) -> bool {
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
+    /// Those of the tape: one step nearer.
+    entries: &'a [Entry],
     tape: &'a Tape,
     /// It is the name of a member, for `propertyNames`.
     is_name: bool,
@@ -82,7 +84,8 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, tape, is_name: false, meter: Meter::default(), errors: Errors::default() }
+        let (meter, errors) = (Meter::default(), Errors::default());
+        Self { text, entries: &tape.entries, tape, is_name: false, meter, errors }
     }
 
     /// The text.
@@ -97,7 +100,7 @@ impl<'a> Document<'a> {
 
     /// How many entries it has: values, names and ends.
     pub fn entries(&self) -> usize {
-        self.tape.entries.len()
+        self.entries.len()
     }
 
     /// The value that a JSON Pointer leads to.

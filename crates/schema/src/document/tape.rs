@@ -98,19 +98,24 @@ impl Tape {
             + self.sorted.capacity() * size_of::<u32>()
     }
 
-    /// The string or key of an entry.
-    pub(super) fn string<'a>(&'a self, text: &'a str, entry: &Entry) -> &'a str {
-        let found = if entry.is(ESCAPED) {
-            let Some(decoded) = self.decoded.get(entry.b as usize) else { return "" };
-            self.text.get(decoded.start as usize..decoded.end as usize)
-        } else {
-            let start = entry.start as usize;
-            text.get(start..start + entry.a as usize)
-        };
-        found.unwrap_or("")
+    /// The string or key of an entry: a tape has each of them.
+    #[inline(always)]
+    pub(super) fn string<'a>(&'a self, text: &'a str, entry: &Entry) -> Option<&'a str> {
+        if entry.is(ESCAPED) {
+            return self.decoded(entry);
+        }
+        let start = entry.start as usize;
+        text.get(start..start + entry.a as usize)
+    }
+
+    #[inline(never)]
+    fn decoded(&self, entry: &Entry) -> Option<&str> {
+        let decoded = self.decoded.get(entry.b as usize)?;
+        self.text.get(decoded.start as usize..decoded.end as usize)
     }
 
     /// The hash of a key.
+    #[inline]
     pub(super) fn hash(&self, entry: &Entry) -> u32 {
         if entry.is(ESCAPED) {
             self.decoded.get(entry.b as usize).map_or(0, |decoded| decoded.hash)
@@ -118,13 +123,14 @@ impl Tape {
             entry.b
         }
     }
+}
 
-    /// The entry after the value at `at`.
-    pub(super) fn after(&self, at: u32) -> u32 {
-        match self.entries.get(at as usize) {
-            Some(entry) if matches!(entry.kind, Kind::Array | Kind::Object) => entry.a,
-            _ => at + 1,
-        }
+/// The entry after the value at `at`.
+#[inline(always)]
+pub(super) fn after(entries: &[Entry], at: u32) -> u32 {
+    match entries.get(at as usize) {
+        Some(entry) if matches!(entry.kind, Kind::Array | Kind::Object) => entry.a,
+        _ => at + 1,
     }
 }
 

@@ -22,6 +22,8 @@
 //! # Ok::<(), breakwater_schema::document::Fault>(())
 //! ```
 
+mod block;
+mod digits;
 mod equal;
 mod errors;
 mod limits;

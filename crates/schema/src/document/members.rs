@@ -17,6 +17,7 @@ pub(super) struct Sealed {
 }
 
 /// The name a key stands for.
+#[inline]
 pub(super) fn name<'a>(tape: &'a Tape, text: &'a [u8], key: &Entry) -> &'a [u8] {
     if key.is(super::tape::ESCAPED) {
         let Some(decoded) = tape.decoded.get(key.b as usize) else { return b"" };

@@ -106,16 +106,23 @@ impl<'a> Document<'a> {
     }
 
     /// The value that a JSON Pointer leads to.
-    pub fn at(&self, pointer: &str) -> Option<Node<'_>> {
+    pub fn at(&self, pointer: &(impl AsRef<[u8]> + ?Sized)) -> Option<Node<'_>> {
         let mut node = self.root();
-        for step in pointer::steps(pointer) {
-            let step = step.ok()?;
-            node = match node.kind() {
-                ValueKind::Object => node.member(&step)?,
-                ValueKind::Array => node.element(pointer::index(&step)?)?,
-                _ => return None,
+        let mut rest = pointer.as_ref();
+        while let [b'/', steps @ ..] = rest {
+            let (mut end, mut is_escaped) = (0, false);
+            while let Some(&byte) = steps.get(end).filter(|byte| **byte != b'/') {
+                is_escaped |= byte == b'~';
+                end += 1;
+            }
+            let (step, after) = steps.split_at(end);
+            node = if is_escaped {
+                node.below(pointer::unescaped(step)?.as_bytes())?
+            } else {
+                node.below(step)?
             };
+            rest = after;
         }
-        Some(node)
+        rest.is_empty().then_some(node)
     }
 }

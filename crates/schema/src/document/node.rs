@@ -4,6 +4,7 @@ use super::{
     Document, members,
     meter::BYTES_A_UNIT,
     number::Number,
+    pointer,
     tape::{self, ASCII, Entry, Kind, WHOLE, hash_of},
 };
 
@@ -157,11 +158,20 @@ impl<'a> Node<'a> {
 
     /// The member of this name.
     pub fn member(self, name: &str) -> Option<Node<'a>> {
-        self.member_hashed(hash_of(name.as_bytes()), name)
+        self.member_hashed(hash_of(name.as_bytes()), name.as_bytes())
+    }
+
+    /// What a step of a JSON Pointer leads to.
+    pub(super) fn below(self, step: &[u8]) -> Option<Node<'a>> {
+        match self.entry().kind {
+            Kind::Object => self.member_hashed(hash_of(step), step),
+            Kind::Array => self.element(pointer::index(step)?),
+            _ => None,
+        }
     }
 
     #[inline]
-    pub(super) fn member_hashed(self, hash: u32, name: &str) -> Option<Node<'a>> {
+    pub(super) fn member_hashed(self, hash: u32, name: &[u8]) -> Option<Node<'a>> {
         let entry = self.entry();
         if entry.kind != Kind::Object {
             return None;
@@ -170,13 +180,14 @@ impl<'a> Node<'a> {
         let end = entry.a.saturating_sub(1);
         let sorted = entries.get(end as usize).map_or(0, |end| end.a);
         if sorted > 0 {
-            let key = members::find_sorted(tape, text.as_bytes(), sorted, hash, name.as_bytes())?;
+            let key = members::find_sorted(tape, text.as_bytes(), sorted, hash, name)?;
             return Some(Node { document: self.document, at: key + 1 });
         }
         let mut at = self.at + 1;
         while at < end {
             let key = entries.get(at as usize)?;
-            if tape.hash(key) == hash && key.kind == Kind::Key && tape.string(text, key) == Some(name) {
+            let is_it = || members::name(tape, text.as_bytes(), key) == name;
+            if tape.hash(key) == hash && key.kind == Kind::Key && is_it() {
                 return Some(Node { document: self.document, at: at + 1 });
             }
             at = tape::after(entries, at + 1);

@@ -65,14 +65,23 @@ impl Reader {
     /// # Errors
     /// What is wrong with the text, the first there is; of its encoding before all else.
     pub fn read<'a>(&'a mut self, bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Fault> {
-        let fault = |kind, offset| Fault { kind, offset, path: String::new() };
-        // Places in the text are 32 bits wide.
-        if bytes.len() > limits.max_bytes.min(u32::MAX as usize - 16) {
-            return Err(fault(FaultKind::Bytes, limits.max_bytes));
-        }
-        let text = from_utf8(bytes).map_err(|error| fault(FaultKind::Encoding, error.valid_up_to()))?;
+        check_length(bytes.len(), limits)?;
+        let text = from_utf8(bytes).map_err(|error| {
+            let (kind, offset) = (FaultKind::Encoding, error.valid_up_to());
+            Fault { kind, offset, path: String::new() }
+        })?;
+        self.read_text(text, limits)
+    }
+
+    /// The same of what is known to be UTF-8.
+    ///
+    /// # Errors
+    /// What is wrong with the text, the first there is.
+    pub fn read_text<'a>(&'a mut self, text: &'a str, limits: &Limits) -> Result<Document<'a>, Fault> {
+        check_length(text.len(), limits)?;
         // Moved there and back: what is read and written for each token is one step nearer.
         let Self { tape, frames, keys } = std::mem::take(self);
+        let bytes = text.as_bytes();
         let mut scan = Scan { text, bytes, limits, tape, top: ROOT, frames, keys, fault: None };
         scan.tape.clear();
         scan.frames.clear();
@@ -92,6 +101,14 @@ impl Reader {
     pub fn document<'a>(&'a self, text: &'a str) -> Document<'a> {
         Document::new(text, &self.tape)
     }
+}
+
+/// Places in a text are 32 bits wide.
+fn check_length(len: usize, limits: &Limits) -> Result<(), Fault> {
+    if len > limits.max_bytes.min(u32::MAX as usize - 16) {
+        return Err(Fault { kind: FaultKind::Bytes, offset: limits.max_bytes, path: String::new() });
+    }
+    Ok(())
 }
 
 /// The scan has found a fault, and noted it.

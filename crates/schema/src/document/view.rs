@@ -228,7 +228,7 @@ impl<'a> Object<'a, Bytes> for Node<'a> {
     #[inline]
     fn get(&self, key: &PreparedKey) -> Option<Self> {
         self.document.meter.spend(1 + Node::len(self).min(32) as u64 / 8);
-        self.member_hashed(key.hash, &key.name)
+        self.member_hashed(key.hash, key.name.as_bytes())
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use breakwater_schema::{
-    document::{self, Fault, FaultKind, Reader, Spent, ValueKind},
+    document::{self, Document, Fault, FaultKind, Reader, Spent, ValueKind},
     issues::{self, Issues},
     options::Options,
     program::Program,
@@ -25,6 +25,8 @@ const KEPT_BYTES: usize = 16 << 20;
 #[derive(Default)]
 pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
+    /// The text of a document that is to be kept, in place of its bytes once it is known to be UTF-8.
+    text: String,
     reader: Reader,
     failure: String,
 }
@@ -45,11 +47,30 @@ impl Source {
 
     /// Whether the document is valid; else its failure is known.
     pub(crate) fn validate(&mut self, program: &Program) -> bool {
-        let Self { bytes, reader, failure } = self;
-        match judge(reader, bytes, program) {
-            None => true,
-            Some(said) => {
-                *failure = said.to_string();
+        let Self { bytes, reader, failure, .. } = self;
+        note(judge(reader.read(bytes, program.limits()), program), failure)
+    }
+
+    /// The same of what is to be kept if it is.
+    pub(crate) fn validate_to_keep(&mut self, program: &Program) -> bool {
+        if !self.take_text() {
+            return self.validate(program);
+        }
+        let Self { text, reader, failure, .. } = self;
+        note(judge(reader.read_text(text, program.limits()), program), failure)
+    }
+
+    /// Whether the bytes are UTF-8: then they are the text.
+    fn take_text(&mut self) -> bool {
+        // What has the memory of a text that was kept gets the next bytes.
+        let memory = std::mem::take(&mut self.text).into_bytes();
+        match String::from_utf8(std::mem::replace(&mut self.bytes, memory)) {
+            Ok(text) => {
+                self.text = text;
+                true
+            }
+            Err(error) => {
+                self.bytes = error.into_bytes();
                 false
             }
         }
@@ -57,7 +78,7 @@ impl Source {
 
     /// Validates each line: their verdicts are in place of a failure.
     pub(crate) fn validate_lines(&mut self, program: &Program) {
-        let Self { bytes, reader, failure } = self;
+        let Self { bytes, reader, failure, .. } = self;
         let mut lines = String::new();
         let mut invalid = String::new();
         let (mut start, mut count, mut newlines) = (0, 0, 0);
@@ -68,7 +89,7 @@ impl Source {
             if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
                 continue;
             }
-            if let Some(said) = judge(reader, line, program) {
+            if let Some(said) = judge(reader.read(line, program.limits()), program) {
                 // Writing to a string does not fail.
                 let _ = write!(invalid, "{}[{count},{said}]", comma(&invalid));
             }
@@ -81,8 +102,7 @@ impl Source {
 
     /// Reads what was valid before.
     pub(crate) fn read_again(&mut self) -> bool {
-        let limits = Options::widest();
-        self.reader.read(&self.bytes, &limits).is_ok()
+        self.take_text() && self.reader.read_text(&self.text, &Options::widest()).is_ok()
     }
 
     pub(crate) fn too_long(&mut self, max: usize) {
@@ -101,13 +121,16 @@ impl Source {
 
     /// How many bytes of memory it holds.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity() + self.reader.memory() + self.failure.capacity()
+        self.bytes.capacity() + self.text.capacity() + self.reader.memory() + self.failure.capacity()
     }
 
     /// Keeps no memory for what was huge.
     pub(crate) fn rest(&mut self) {
         if self.bytes.capacity() > REST_BYTES {
             self.bytes = Vec::new();
+        }
+        if self.text.capacity() > REST_BYTES {
+            self.text = String::new();
         }
         self.reader.rest();
     }
@@ -138,14 +161,26 @@ fn comma(list: &str) -> &'static str {
 }
 
 /// What is wrong with a document; None if nothing is.
-fn judge(reader: &mut Reader, bytes: &[u8], program: &Program) -> Option<Value> {
-    match reader.read(bytes, program.limits()) {
+#[inline]
+fn judge(read: Result<Document<'_>, Fault>, program: &Program) -> Option<Value> {
+    match read {
         Err(fault) => Some(faulty(&fault)),
         Ok(document) => match program.is_valid(&document) {
             Ok(true) => None,
             Ok(false) => Some(refused(&program.issues(&document))),
             Err(Spent) => Some(spent()),
         },
+    }
+}
+
+/// Whether nothing is wrong; else it is written down.
+fn note(said: Option<Value>, failure: &mut String) -> bool {
+    match said {
+        None => true,
+        Some(said) => {
+            *failure = said.to_string();
+            false
+        }
     }
 }
 
@@ -177,13 +212,8 @@ struct Kept {
     number: u64,
     text: String,
     reader: Reader,
-}
-
-impl Kept {
     /// How many bytes of memory it takes.
-    fn memory(&self) -> usize {
-        self.text.capacity() + self.reader.memory()
-    }
+    memory: usize,
 }
 
 /// The documents of one environment.
@@ -222,22 +252,22 @@ impl Documents {
         self.source.replace(source)
     }
 
-    /// Keeps the document that was read last: its number.
+    /// Keeps the document that was read last, to be kept: its number.
     pub(crate) fn keep(&self) -> f64 {
         let mut source = self.source.borrow_mut();
         let mut kept = self.kept.borrow_mut();
         // The oldest one's memory is used again, if there are enough.
         let spare = if kept.len() >= KEPT { kept.pop_front() } else { None };
-        let (memory, spare) = spare.map_or_else(Default::default, |old| (old.text.into_bytes(), old.reader));
+        let (memory, spare) = spare.map_or_else(Default::default, |old| (old.text, old.reader));
         let reader = std::mem::replace(&mut source.reader, spare);
-        let bytes = std::mem::replace(&mut source.bytes, memory);
-        // It was read, so it is UTF-8.
-        let text = String::from_utf8(bytes).unwrap_or_default();
+        let text = std::mem::replace(&mut source.text, memory);
         source.rest();
         let number = self.number();
-        kept.push_back(Kept { number, text, reader });
-        while kept.len() > 1 && kept.iter().map(Kept::memory).sum::<usize>() > KEPT_BYTES {
-            kept.pop_front();
+        let memory = text.capacity() + reader.memory();
+        kept.push_back(Kept { number, text, reader, memory });
+        let mut all = kept.iter().map(|kept| kept.memory).sum::<usize>();
+        while kept.len() > 1 && all > KEPT_BYTES {
+            all -= kept.pop_front().map_or(0, |old| old.memory);
         }
         number as f64
     }
@@ -261,11 +291,9 @@ impl Documents {
             return (GONE, Answer::Undefined);
         };
         let document = kept.reader.document(&kept.text);
-        let pointer = std::str::from_utf8(pointer).unwrap_or("");
-        let node = match document.at(pointer) {
-            Some(node) => node,
-            None if document::is_pointer(pointer) => return (MISSING, Answer::Undefined),
-            None => return (NO_POINTER, Answer::Undefined),
+        let Some(node) = document.at(pointer) else {
+            let is_pointer = std::str::from_utf8(pointer).is_ok_and(document::is_pointer);
+            return (if is_pointer { MISSING } else { NO_POINTER }, Answer::Undefined);
         };
         match node.kind() {
             ValueKind::Null => (VALUE, call.null()),

@@ -144,11 +144,13 @@ impl Drop for Jobs {
 /// Validates a document, and keeps of it what is wanted.
 fn outcome(mut source: Source, program: &Program, work: Work, place: &mut Place) -> Outcome {
     source.borrow_reader();
-    let valid = if work == Work::Lines {
-        source.validate_lines(program);
-        true
-    } else {
-        source.validate(program)
+    let valid = match work {
+        Work::Lines => {
+            source.validate_lines(program);
+            true
+        }
+        Work::Open => source.validate_to_keep(program),
+        Work::Verdict | Work::Text => source.validate(program),
     };
     if valid && work == Work::Open {
         let fits = place.try_hold(source.memory());

@@ -110,7 +110,7 @@ bound!(
         let documents = &cell.host().documents;
         let answer = documents.with_source_to_keep(|source| {
             read_input(cell, source, &call, |source, program| {
-                valid = source.validate(program);
+                valid = source.validate_to_keep(program);
                 INVALID.into()
             })
         });

@@ -65,10 +65,10 @@ pub(super) fn is_unique(array: Node<'_>) -> bool {
 /// Two elements of an array that are equal: the places of the first such pair in the order of the later one.
 pub(crate) fn duplicate(array: Node<'_>) -> Option<(usize, usize)> {
     if array.len() <= FEW {
-        let elements: Vec<Node<'_>> = array.elements().collect();
-        return (0..elements.len())
-            .flat_map(|later| (0..later).map(move |earlier| (earlier, later)))
-            .find(|&(earlier, later)| is_same(elements[earlier], elements[later]));
+        return array.elements().enumerate().skip(1).find_map(|(later, element)| {
+            let earlier = array.elements().take(later).position(|other| is_same(other, element))?;
+            Some((earlier, later))
+        });
     }
     let elements: Vec<Node<'_>> = array.elements().collect();
     let mut hashed: Vec<(u64, usize)> = elements.iter().map(|element| hash(*element)).zip(0..).collect();

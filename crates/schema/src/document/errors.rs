@@ -55,7 +55,7 @@ impl Document<'_> {
     fn longest_path(&self) -> usize {
         let mut above = Vec::new();
         let (mut base, mut step, mut longest) = (0, 0, 0);
-        for entry in &self.tape.entries {
+        for entry in self.entries {
             match entry.kind {
                 Kind::Key | Kind::Shadowed => step = 1 + entry.a as usize,
                 Kind::Array | Kind::Object => {

@@ -74,6 +74,9 @@ pub(crate) struct Meter {
     places: Cell<u64>,
     glance: Cell<u64>,
     began: Cell<Option<u64>>,
+    /// The places of each byte; and from how many places on a text is looked at: the glance, or with expressions that look around each.
+    weight: Cell<u64>,
+    alarm: Cell<u64>,
     /// The nodes that errors were made of, in order.
     errors: RefCell<Vec<u32>>,
     /// How many errors may be made before the document goes mute.
@@ -126,7 +129,8 @@ impl Meter {
         let Matched { with, places, glance, began } = matched;
         self.with.set(with);
         self.places.set(places);
-        self.glance.set(glance);
+        self.weight.set(with.places.into());
+        self.glance_at(glance);
         self.began.set(began);
     }
 
@@ -141,15 +145,14 @@ impl Meter {
     }
 
     /// A text of so many bytes may be matched.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&self, len: usize) {
         let len = len as u64;
         self.spend(1 + len / BYTES_A_UNIT);
-        let Matching { places, looks_around } = self.with.get();
-        let places = len * u64::from(places);
+        let places = len * self.weight.get();
         let total = self.places.get() + places;
         self.places.set(total);
-        if total >= self.glance.get() || looks_around {
+        if total >= self.alarm.get() {
             self.look_at_matching(len, places);
         }
     }
@@ -164,13 +167,18 @@ impl Meter {
         if total < self.glance.get() {
             return;
         }
-        self.glance.set(total + PLACES_A_GLANCE);
+        self.glance_at(total + PLACES_A_GLANCE);
         match (thread_cpu(), self.began.get()) {
             (Some(now), Some(began)) if now.saturating_sub(began) > MATCH_TIME => spent(),
             (Some(now), None) => self.began.set(Some(now)),
             (None, _) if total > MOST_MATCH_PLACES => spent(),
             _ => {}
         }
+    }
+
+    fn glance_at(&self, glance: u64) {
+        self.glance.set(glance);
+        self.alarm.set(if self.with.get().looks_around { 0 } else { glance });
     }
 
     /// Whether the document shows nothing of its containers any more: enough errors are known, and what is still under way is to end.

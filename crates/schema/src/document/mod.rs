@@ -22,6 +22,8 @@
 //! # Ok::<(), breakwater_schema::document::Fault>(())
 //! ```
 
+mod block;
+mod digits;
 mod equal;
 mod errors;
 mod limits;
@@ -45,7 +47,7 @@ pub(crate) use view::{Bytes, fill_names, in_engine, value_of};
 
 use errors::Errors;
 use meter::Meter;
-use tape::Tape;
+use tape::{Entry, Tape};
 
 /// Memory that a reader keeps: what a document of 1 MiB takes, with an entry for each four bytes, and names that are sorted.
 const REST_BYTES: usize = tape::KEPT * (size_of::<tape::Entry>() + size_of::<u32>());
@@ -73,6 +75,8 @@ pub fn is_pointer(text: &str) -> bool {
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
+    /// Those of the tape: one step nearer.
+    entries: &'a [Entry],
     tape: &'a Tape,
     /// It is the name of a member, for `propertyNames`.
     is_name: bool,
@@ -82,7 +86,8 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, tape, is_name: false, meter: Meter::default(), errors: Errors::default() }
+        let (meter, errors) = (Meter::default(), Errors::default());
+        Self { text, entries: &tape.entries, tape, is_name: false, meter, errors }
     }
 
     /// The text.
@@ -97,20 +102,27 @@ impl<'a> Document<'a> {
 
     /// How many entries it has: values, names and ends.
     pub fn entries(&self) -> usize {
-        self.tape.entries.len()
+        self.entries.len()
     }
 
     /// The value that a JSON Pointer leads to.
-    pub fn at(&self, pointer: &str) -> Option<Node<'_>> {
+    pub fn at(&self, pointer: &(impl AsRef<[u8]> + ?Sized)) -> Option<Node<'_>> {
         let mut node = self.root();
-        for step in pointer::steps(pointer) {
-            let step = step.ok()?;
-            node = match node.kind() {
-                ValueKind::Object => node.member(&step)?,
-                ValueKind::Array => node.element(pointer::index(&step)?)?,
-                _ => return None,
+        let mut rest = pointer.as_ref();
+        while let [b'/', steps @ ..] = rest {
+            let (mut end, mut is_escaped) = (0, false);
+            while let Some(&byte) = steps.get(end).filter(|byte| **byte != b'/') {
+                is_escaped |= byte == b'~';
+                end += 1;
+            }
+            let (step, after) = steps.split_at(end);
+            node = if is_escaped {
+                node.below(pointer::unescaped(step)?.as_bytes())?
+            } else {
+                node.below(step)?
             };
+            rest = after;
         }
-        Some(node)
+        rest.is_empty().then_some(node)
     }
 }

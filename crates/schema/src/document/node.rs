@@ -4,7 +4,8 @@ use super::{
     Document, members,
     meter::BYTES_A_UNIT,
     number::Number,
-    tape::{ASCII, Entry, Kind, WHOLE, hash_of},
+    pointer,
+    tape::{self, ASCII, Entry, Kind, WHOLE, hash_of},
 };
 
 /// A value of a document. A copy is cheap.
@@ -40,7 +41,7 @@ impl<'a> Node<'a> {
     #[inline]
     pub(super) fn entry(&self) -> Entry {
         const NOTHING: Entry = Entry { kind: Kind::Null, flags: 0, start: 0, a: 0, b: 0 };
-        self.document.tape.entries.get(self.at as usize).copied().unwrap_or(NOTHING)
+        self.document.entries.get(self.at as usize).copied().unwrap_or(NOTHING)
     }
 
     /// What it is.
@@ -66,10 +67,10 @@ impl<'a> Node<'a> {
     }
 
     /// Its text, escapes read; None if it is no string.
-    #[inline]
+    #[inline(always)]
     pub fn string(&self) -> Option<&'a str> {
         let entry = self.entry();
-        (entry.kind == Kind::String).then(|| self.document.tape.string(self.document.text, &entry))
+        if entry.kind == Kind::String { self.document.tape.string(self.document.text, &entry) } else { None }
     }
 
     /// How many characters its text has, and how many bytes it is written in.
@@ -137,7 +138,7 @@ impl<'a> Node<'a> {
         let count = if self.entry().kind == Kind::Array { self.len() } else { 0 };
         (0..count).map(move |_| {
             let element = Node { document: self.document, at };
-            at = self.document.tape.after(at);
+            at = tape::after(self.document.entries, at);
             element
         })
     }
@@ -157,41 +158,51 @@ impl<'a> Node<'a> {
 
     /// The member of this name.
     pub fn member(self, name: &str) -> Option<Node<'a>> {
-        self.member_hashed(hash_of(name.as_bytes()), name)
+        self.member_hashed(hash_of(name.as_bytes()), name.as_bytes())
+    }
+
+    /// What a step of a JSON Pointer leads to.
+    pub(super) fn below(self, step: &[u8]) -> Option<Node<'a>> {
+        match self.entry().kind {
+            Kind::Object => self.member_hashed(hash_of(step), step),
+            Kind::Array => self.element(pointer::index(step)?),
+            _ => None,
+        }
     }
 
     #[inline]
-    pub(super) fn member_hashed(self, hash: u32, name: &str) -> Option<Node<'a>> {
+    pub(super) fn member_hashed(self, hash: u32, name: &[u8]) -> Option<Node<'a>> {
         let entry = self.entry();
         if entry.kind != Kind::Object {
             return None;
         }
-        let Document { tape, text, .. } = self.document;
+        let Document { entries, tape, text, .. } = *self.document;
         let end = entry.a.saturating_sub(1);
-        let sorted = tape.entries.get(end as usize).map_or(0, |end| end.a);
+        let sorted = entries.get(end as usize).map_or(0, |end| end.a);
         if sorted > 0 {
-            let key = members::find_sorted(tape, text.as_bytes(), sorted, hash, name.as_bytes())?;
+            let key = members::find_sorted(tape, text.as_bytes(), sorted, hash, name)?;
             return Some(Node { document: self.document, at: key + 1 });
         }
         let mut at = self.at + 1;
         while at < end {
-            let key = tape.entries.get(at as usize)?;
-            if tape.hash(key) == hash && key.kind == Kind::Key && tape.string(text, key) == name {
+            let key = entries.get(at as usize)?;
+            let is_it = || members::name(tape, text.as_bytes(), key) == name;
+            if tape.hash(key) == hash && key.kind == Kind::Key && is_it() {
                 return Some(Node { document: self.document, at: at + 1 });
             }
-            at = tape.after(at + 1);
+            at = tape::after(entries, at + 1);
         }
         None
     }
 
     /// Its text as it was written.
     pub fn raw(&self) -> &'a str {
-        let Document { text, tape, .. } = self.document;
+        let Document { text, entries, .. } = *self.document;
         let entry = self.entry();
         let start = entry.start as usize;
         let range = match entry.kind {
             Kind::Array | Kind::Object => {
-                let end = tape.entries.get((entry.a as usize).wrapping_sub(1));
+                let end = entries.get((entry.a as usize).wrapping_sub(1));
                 start..end.map_or(start, |end| end.start as usize + 1)
             }
             Kind::String | Kind::Key | Kind::Shadowed => start - 1..start + entry.a as usize + 1,
@@ -226,15 +237,15 @@ pub struct Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = (&'a str, Node<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let Document { tape, text, .. } = self.document;
+        let Document { entries, tape, text, .. } = *self.document;
         while self.at < self.end {
-            let key = tape.entries.get(self.at as usize)?;
+            let key = entries.get(self.at as usize)?;
             let value = self.at + 1;
-            self.at = tape.after(value);
+            self.at = tape::after(entries, value);
             if key.kind == Kind::Key {
-                return Some((tape.string(text, key), Node { document: self.document, at: value }));
+                return Some((tape.string(text, key)?, Node { document: self.document, at: value }));
             }
         }
         None

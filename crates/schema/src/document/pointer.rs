@@ -1,6 +1,6 @@
 //! JSON Pointers (RFC 6901).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::from_utf8};
 
 /// Adds a step to a pointer.
 pub(crate) fn push(path: &mut String, step: &str) {
@@ -40,8 +40,17 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(step))
 }
 
+/// A step, unescaped; None if it is none.
+pub(super) fn unescaped(step: &[u8]) -> Option<Cow<'_, str>> {
+    unescape(from_utf8(step).ok()?)
+}
+
 /// The place in an array that a step names; none has a leading 0.
-pub(crate) fn index(step: &str) -> Option<usize> {
-    let plain = step.bytes().all(|byte| byte.is_ascii_digit()) && (step == "0" || !step.starts_with('0'));
-    if plain { step.parse().ok() } else { None }
+pub(super) fn index(step: &[u8]) -> Option<usize> {
+    let is_plain = step == b"0" || (step.first() != Some(&b'0') && step.iter().all(u8::is_ascii_digit));
+    // No array has more elements than there are places in a text.
+    if !is_plain || step.is_empty() || step.len() > 10 {
+        return None;
+    }
+    Some(step.iter().fold(0, |index, digit| index * 10 + usize::from(digit - b'0')))
 }

@@ -98,19 +98,24 @@ impl Tape {
             + self.sorted.capacity() * size_of::<u32>()
     }
 
-    /// The string or key of an entry.
-    pub(super) fn string<'a>(&'a self, text: &'a str, entry: &Entry) -> &'a str {
-        let found = if entry.is(ESCAPED) {
-            let Some(decoded) = self.decoded.get(entry.b as usize) else { return "" };
-            self.text.get(decoded.start as usize..decoded.end as usize)
-        } else {
-            let start = entry.start as usize;
-            text.get(start..start + entry.a as usize)
-        };
-        found.unwrap_or("")
+    /// The string or key of an entry: a tape has each of them.
+    #[inline(always)]
+    pub(super) fn string<'a>(&'a self, text: &'a str, entry: &Entry) -> Option<&'a str> {
+        if entry.is(ESCAPED) {
+            return self.decoded(entry);
+        }
+        let start = entry.start as usize;
+        text.get(start..start + entry.a as usize)
+    }
+
+    #[inline(never)]
+    fn decoded(&self, entry: &Entry) -> Option<&str> {
+        let decoded = self.decoded.get(entry.b as usize)?;
+        self.text.get(decoded.start as usize..decoded.end as usize)
     }
 
     /// The hash of a key.
+    #[inline]
     pub(super) fn hash(&self, entry: &Entry) -> u32 {
         if entry.is(ESCAPED) {
             self.decoded.get(entry.b as usize).map_or(0, |decoded| decoded.hash)
@@ -118,39 +123,75 @@ impl Tape {
             entry.b
         }
     }
+}
 
-    /// The entry after the value at `at`.
-    pub(super) fn after(&self, at: u32) -> u32 {
-        match self.entries.get(at as usize) {
-            Some(entry) if matches!(entry.kind, Kind::Array | Kind::Object) => entry.a,
-            _ => at + 1,
-        }
+/// The entry after the value at `at`.
+#[inline(always)]
+pub(super) fn after(entries: &[Entry], at: u32) -> u32 {
+    match entries.get(at as usize) {
+        Some(entry) if matches!(entry.kind, Kind::Array | Kind::Object) => entry.a,
+        _ => at + 1,
     }
 }
 
 /// A name's hash: of its length, its first and its last eight bytes. It only tells names apart quickly; that many have the same
 /// costs time in no more than the square of 32 (see `members.rs`).
 pub(super) fn hash_of(name: &[u8]) -> u32 {
-    let len = name.len();
-    let (first, last) = if len >= 8 {
-        (word(&name[..8]), word(&name[len - 8..]))
-    } else if len >= 4 {
-        (word(&name[..4]), word(&name[len - 4..]))
-    } else {
-        (word(name), 0)
+    match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => mixed(u64::from_le_bytes(*first), u64::from_le_bytes(*last), name.len()),
+        _ => {
+            let all = name.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            mixed(all, all, name.len())
+        }
+    }
+}
+
+/// The same of the name from `start` to `end` in a text, without a branch that depends on its length.
+#[inline(always)]
+pub(super) fn hash_in(text: &[u8], start: usize, end: usize) -> u32 {
+    let len = end - start;
+    let first = text.get(start..).and_then(<[u8]>::first_chunk);
+    let last = text.get(..end).and_then(<[u8]>::last_chunk);
+    let (Some(first), Some(last)) = (first, last) else {
+        return hash_of(text.get(start..end).unwrap_or_default());
     };
+    let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    if len == 0 {
+        return hash_of(b"");
+    }
+    // Of a short name what stands before it goes.
+    let last = last >> (64 - 8 * len.min(8));
+    mixed(if len < 8 { last } else { first }, last, len)
+}
+
+#[inline(always)]
+fn mixed(first: u64, last: u64, len: usize) -> u32 {
     let mixed = (first ^ last.rotate_left(23) ^ len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 32) as u32
 }
 
-/// At most eight bytes as a number.
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    match bytes.len() {
-        8 => u64::from_le_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ]),
-        4 => u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
-        _ => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_hash_wherever_it_stands() {
+        let text: Vec<u8> = (0..60).map(|at| b'a' + at % 23).chain([0xff; 4]).collect();
+        for start in 0..=text.len() {
+            for end in start..=text.len() {
+                assert_eq!(hash_in(&text, start, end), hash_of(&text[start..end]), "{start} to {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_names_that_differ_hash_apart() {
+        let names = (0..=255u8).flat_map(|a| (0..=255).map(move |b| [a, b]));
+        let mut hashes: Vec<u32> = names.map(|name| hash_of(&name)).collect();
+        hashes.extend([b"".as_slice(), b"\0", b"\0\0\0"].map(hash_of));
+        hashes.sort_unstable();
+        hashes.dedup();
+        // As many collisions as chance has.
+        assert!(hashes.len() > 65_520, "{}", hashes.len());
     }
 }

@@ -15,7 +15,7 @@ use super::{
     meter::Matched,
     node::{Members, Node, ValueKind},
     number::Number,
-    tape::{ASCII, Entry, Kind, Tape, hash_of},
+    tape::{self, ASCII, Entry, Kind, Tape, hash_of},
 };
 use crate::{bounds::Matching, options::Options};
 
@@ -117,11 +117,14 @@ impl<'a> View<'a, Bytes> for Node<'a> {
         (self.entry().kind == Kind::Array && !meter.is_mute()).then_some(*self)
     }
 
-    #[inline]
+    #[inline(always)]
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        let text = self.string();
-        self.document.meter.text(text.map_or(0, str::len));
-        text.map(Cow::Borrowed)
+        let Some(text) = self.string() else {
+            self.document.meter.spend(1);
+            return None;
+        };
+        self.document.meter.text(text.len());
+        Some(Cow::Borrowed(text))
     }
 
     #[inline]
@@ -225,7 +228,7 @@ impl<'a> Object<'a, Bytes> for Node<'a> {
     #[inline]
     fn get(&self, key: &PreparedKey) -> Option<Self> {
         self.document.meter.spend(1 + Node::len(self).min(32) as u64 / 8);
-        self.member_hashed(key.hash, &key.name)
+        self.member_hashed(key.hash, key.name.as_bytes())
     }
 
     #[inline]
@@ -269,7 +272,7 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         self.left = self.left.checked_sub(1)?;
         let at = self.at;
-        self.at = self.document.tape.after(at);
+        self.at = tape::after(self.document.entries, at);
         Some(Node { document: self.document, at })
     }
 }
@@ -294,11 +297,15 @@ impl<'a> Iterator for Metered<'a, Elements<'a>> {
 impl<'a> Iterator for Metered<'a, Members<'a>> {
     type Item = (&'a str, Node<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let next = if self.document.meter.is_mute() { None } else { self.inner.next() };
-        // `patternProperties` matches them.
-        self.document.meter.text(next.map_or(0, |(name, _)| name.len()));
+        let meter = &self.document.meter;
+        let next = if meter.is_mute() { None } else { self.inner.next() };
+        match &next {
+            // `patternProperties` matches them.
+            Some((name, _)) => meter.text(name.len()),
+            None => meter.spend(1),
+        }
         next
     }
 }

@@ -71,6 +71,41 @@ describe('a front', () => {
     other.dispose();
   });
 
+  it('counts up alone, whoever looks while another thread hits', async () => {
+    const { cache, all } = open({ clock: undefined });
+    const thread = await startThread();
+    const hits = 400_000;
+    const hitting = thread.run(
+      ({ Cache }, kept, own, hits) => {
+        kept.cache = new Cache(own);
+        kept.cache.set('key', { value: 1 });
+        for (let hit = 0; hit < hits; hit += 1) kept.cache.get('key');
+      },
+      { ...all, clock: undefined },
+      hits,
+    );
+    let seen = 0;
+    let looks = 0;
+    let isOver = false;
+    hitting.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (let look = 0; look < 100; look += 1) {
+        const now = cache.snapshot().hits;
+        assert.ok(now >= seen, `${now} after ${seen}`);
+        if (now > seen) looks += 1;
+        seen = now;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await hitting;
+    assert.ok(looks > 0, `${looks} looks that saw it move`);
+    assert.equal(cache.snapshot().hits, hits);
+    await thread.terminate();
+    cache.dispose();
+  });
+
   it('of a thread that is terminated: what it had hit stays counted', async () => {
     const { cache, all } = open({ clock: undefined });
     const thread = await startThread();

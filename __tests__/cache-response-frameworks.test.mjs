@@ -29,6 +29,16 @@ async function serve(app, use) {
   }
 }
 
+/** Middleware that sets a cookie as late as it can. */
+function setsCookieOnTheWayOut(_req, res, next) {
+  const { writeHead } = res;
+  res.writeHead = (...args) => {
+    res.setHeader('set-cookie', 'session=1');
+    return writeHead.apply(res, args);
+  };
+  next();
+}
+
 for (const [name, express] of [
   ['Express 4', express4],
   ['Express 5', express5],
@@ -59,14 +69,7 @@ for (const [name, express] of [
   test(`${name}: a cookie that is set on the way out is seen, too`, async () => {
     const { cache } = made();
     const app = express();
-    app.use((_req, res, next) => {
-      const { writeHead } = res;
-      res.writeHead = (...args) => {
-        res.setHeader('set-cookie', 'session=1');
-        return writeHead.apply(res, args);
-      };
-      next();
-    });
+    app.use(setsCookieOnTheWayOut);
     app.use(forExpress({ cache }));
     app.get('/', (_req, res) => {
       res.set(KEPT);
@@ -216,14 +219,7 @@ for (const [name, express] of [
   test(`${name}: a cookie that is set on the way out of a 304 is seen, too`, async () => {
     const { cache } = made();
     const app = express();
-    app.use((_req, res, next) => {
-      const { writeHead } = res;
-      res.writeHead = (...args) => {
-        res.setHeader('set-cookie', 'session=1');
-        return writeHead.apply(res, args);
-      };
-      next();
-    });
+    app.use(setsCookieOnTheWayOut);
     app.use(forExpress({ cache }));
     app.get('/', (_req, res) => res.set({ ...KEPT, etag: '"a"' }).send('ok'));
     await serve(app, async (ask) => {

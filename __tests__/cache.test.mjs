@@ -779,6 +779,23 @@ for (const [kind, make] of Object.entries(KINDS)) {
         },
       );
 
+      test('is not joined by a load that it waits for', strings, async (cache) => {
+        const asked = [];
+        const outer = cache.getOrLoad('a', async ({ signal }) => {
+          await turn();
+          // Its loader asks for `a`, and says by no signal that it does.
+          const inner = cache.getOrLoad('b', () => cache.getOrLoad('a', () => 'again'), { signal });
+          await assert.rejects(inner, { code: 'ERR_REENTRANT_LOAD' });
+          return 'value';
+        });
+        asked.push(
+          outer,
+          cache.getOrLoad('a', () => 'other'),
+          cache.getOrLoad('a', () => 'other'),
+        );
+        assert.deepEqual(await Promise.all(asked), ['value', 'value', 'value']);
+      });
+
       test('is not joined by a loader that asks for its own key', strings, async (cache) => {
         const crowd = [];
         const inner = cache.getOrLoad('key', (load) => {

@@ -40,9 +40,6 @@ const TOLD = 510;
 
 const MAX_WEIGHT = 2 ** 32 - 1;
 
-/** What an entry takes besides its key and value, about. */
-const ENTRY_BYTES = 100;
-
 const NO_KEY = -2;
 
 type Residents = Primitive<'cache', ResidentsFunctions>;
@@ -59,6 +56,8 @@ export class LocalStore<V> implements Store<V> {
   readonly #timeline: Timeline;
   readonly #time: LookTime;
   readonly #sizeOf: ((value: V, key: string) => number) | undefined;
+  /** What an entry takes besides its key and value, as a cache with a name counts it. */
+  readonly #entryBytes: number;
   readonly #gone: Gone<V> | undefined;
   #slots = new Map<string, number>();
   #keys: (string | undefined)[] = [];
@@ -96,6 +95,7 @@ export class LocalStore<V> implements Store<V> {
     this.#time = new LookTime(residents.timeline);
     this.rules = rules;
     this.#sizeOf = sizeOf;
+    this.#entryBytes = host().native.cacheDefaults()['entryBytes'] as number;
     this.#gone = gone;
   }
 
@@ -421,7 +421,7 @@ export class LocalStore<V> implements Store<V> {
   }
 
   joinable(flight: Flight<V>): number {
-    const isLate = flight.role === 'leads' && this.#time.now() - flight.began > this.rules.leaseMs;
+    const isLate = flight.role === 'leads' && this.#time.now() - flight.began >= this.rules.leaseMs;
     return flight.counts && !isLate ? this.sequence : -1;
   }
 
@@ -452,7 +452,7 @@ export class LocalStore<V> implements Store<V> {
 
   /** That there is no value takes the key's room, whatever values weigh; for a bound of entries alone, nothing is measured. */
   #weightOfAbsence(key: string): number {
-    return this.#sizeOf === undefined ? 1 : Buffer.byteLength(key) + ENTRY_BYTES;
+    return this.#sizeOf === undefined ? 1 : Buffer.byteLength(key) + this.#entryBytes;
   }
 
   /** Stores what a load came to. */
@@ -488,7 +488,10 @@ export class LocalStore<V> implements Store<V> {
     return this.#barrier(this.#moreOf(0, tags, flight.token));
   }
 
-  /** Who has seen so much has to ask again. Which invalidation came first is not known: who has seen any since the load began may have asked after it. */
+  /**
+   * Who has seen so much has to ask again. Which invalidation came first is not known: who has seen any since the load began may have
+   * asked after it.
+   */
   #barrier({ tags, seen }: More): number {
     return barrierOf(tags) <= seen ? Number.POSITIVE_INFINITY : seen + 1;
   }

@@ -61,8 +61,8 @@ export interface CacheOptions<V> extends CacheRules {
   /** Without a name, and needed there for `maxBytes`: what an entry weighs, a whole number from 1 to 4294967295. */
   readonly sizeOf?: ((value: V, key: string) => number) | undefined;
   /**
-   * With a name: keeps so many decoded values in this thread too, which all its callers share: they must not be changed. Every hit
-   * is checked against the shared cache: nothing is served that is not there any more. Default: none.
+   * With a name: keeps so many decoded values in this thread too, from 1 to 16777215, which all its callers share: they must not be
+   * changed. A change in another thread is seen by the next hit here. Default: none.
    */
   readonly front?: { readonly maxEntries: number } | undefined;
   /** Milliseconds after which a caller who waits for a load gets the stale value, if there is one. Default: none. */

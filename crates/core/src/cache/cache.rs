@@ -448,12 +448,14 @@ impl Cache {
             figures.evictions = keeper.evicted;
             figures.expirations = keeper.expired;
         }
-        figures.hits = self.marks.get().map_or(0, Marks::untold);
+        let fronts = self.marks.get().map(|marks| (marks, marks.hold()));
+        figures.hits = fronts.as_ref().map_or(0, |(marks, owners)| marks.untold(owners));
         for stripe in &self.stripes {
             figures.hits += stripe.hits.load(Ordering::Relaxed);
             figures.stale_hits += stripe.stale_hits.load(Ordering::Relaxed);
             figures.misses += stripe.misses.load(Ordering::Relaxed);
         }
+        drop(fronts);
         for shard in &self.shards {
             let table = shard.read();
             figures.loading += table.flights.len() as u64;

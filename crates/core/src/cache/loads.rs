@@ -157,7 +157,6 @@ impl Cache {
         }
         let barrier = self.barrier(&table, token, tags);
         let outcome = Outcome::Failed(error.0.into(), error.1);
-        // Another leads by now: nobody waits for this one.
         let woken = table.flights.land(token, &outcome, barrier);
         Landed { stored: false, barrier, woken }
     }

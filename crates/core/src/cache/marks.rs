@@ -6,10 +6,10 @@ use super::{Cache, policy::Slot};
 use crate::{
     clock::Nanos,
     room::EnvId,
-    sync::{AtomicU32, Mutex, Ordering},
+    sync::{AtomicU32, Mutex, MutexGuard, Ordering},
 };
 
-/// Fronts of one cache that may have a word of their own: one bit each of a word.
+/// Fronts of one cache that may have a word of their own; more of them ask the cache with each hit.
 const FRONTS: usize = 64;
 
 /// Words between those of two fronts, so that their threads do not meet in one line of the processor's cache.
@@ -41,12 +41,15 @@ pub struct Held {
     pub mark: u32,
 }
 
+/// Whose the words of fronts are.
+type Owners = [Option<EnvId>; FRONTS];
+
 /// See the module.
 #[derive(Debug)]
 pub struct Marks {
     words: &'static [AtomicU32],
-    /// Whose the words of fronts are.
-    owners: Mutex<[Option<EnvId>; FRONTS]>,
+    /// Held where hits go from a front's word to the counters, and while both are summed up: each is seen in one place.
+    owners: Mutex<Owners>,
 }
 
 impl Marks {
@@ -92,30 +95,23 @@ impl Marks {
         Some(word as u32)
     }
 
-    /// A front has told its hits.
-    pub(super) fn told(&self, word: u32) {
-        if let Some(owner) = front_of(word) {
-            self.words[OF_FRONTS + owner * APART].store(0, Ordering::Relaxed);
+    /// While it is held, hits stay where they are.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Owners> {
+        self.owners.lock()
+    }
+
+    /// A front has told its hits. To be told, and the hits to be counted, under [`Self::hold`].
+    fn told(&self, word: u32) {
+        if let Some(front) = front_of(word) {
+            self.words[OF_FRONTS + front * APART].store(0, Ordering::Relaxed);
         }
     }
 
     /// The word is free again.
     pub fn release(&self, word: u32) {
-        if let Some(owner) = front_of(word) {
-            self.owners.lock()[owner] = None;
+        if let Some(front) = front_of(word) {
+            self.owners.lock()[front] = None;
         }
-    }
-
-    /// The fronts of an environment are gone: what they had not told.
-    pub(super) fn env_gone(&self, env: EnvId) -> u64 {
-        let mut untold = 0;
-        for (front, owner) in self.owners.lock().iter_mut().enumerate() {
-            if *owner == Some(env) {
-                *owner = None;
-                untold += self.untold_of(front);
-            }
-        }
-        untold
     }
 
     fn untold_of(&self, front: usize) -> u64 {
@@ -123,8 +119,7 @@ impl Marks {
     }
 
     /// Hits that no front has told yet.
-    pub(super) fn untold(&self) -> u64 {
-        let owners = self.owners.lock();
+    pub(super) fn untold(&self, owners: &Owners) -> u64 {
         (0..FRONTS).filter(|front| owners[*front].is_some()).map(|front| self.untold_of(front)).sum()
     }
 }
@@ -142,9 +137,6 @@ impl Cache {
 
     /// Hits of a front, which has the word `front`, in these slots.
     pub fn fronted(&self, env: EnvId, front: u32, slots: impl Iterator<Item = Slot>) {
-        if let Some(marks) = self.marks.get() {
-            marks.told(front);
-        }
         let mut hits = 0;
         let slots = slots.inspect(|_| hits += 1);
         match &self.uses {
@@ -154,13 +146,19 @@ impl Cache {
                 slots.for_each(|slot| keeper.eviction.touch(slot));
             }
         }
-        self.stripe(env).hits.fetch_add(hits, Ordering::Relaxed);
+        if let Some(marks) = self.marks.get() {
+            let _held = marks.hold();
+            marks.told(front);
+            self.stripe(env).hits.fetch_add(hits, Ordering::Relaxed);
+        }
     }
 
-    /// The fronts of an environment are gone.
+    /// The fronts of an environment are gone: what they had not told is counted all the same.
     pub(super) fn fronts_gone(&self, env: EnvId) {
-        if let Some(marks) = self.marks.get() {
-            self.stripe(env).hits.fetch_add(marks.env_gone(env), Ordering::Relaxed);
+        let Some(marks) = self.marks.get() else { return };
+        for (front, owner) in marks.hold().iter_mut().enumerate().filter(|(_, owner)| **owner == Some(env)) {
+            *owner = None;
+            self.stripe(env).hits.fetch_add(marks.untold_of(front), Ordering::Relaxed);
         }
     }
 }

@@ -1111,12 +1111,13 @@ declare class Cache<V = unknown> {
 /** A response, or what is known of those of a key. Without a name a cache keeps these by reference: they do not change. */
 declare class CachedResponse {
     #private;
-    /** The body, as the handler wrote it. Not to be changed. */
-    readonly body: Uint8Array;
+    private constructor();
     /** What it weighs, for `sizeOf` of a cache without a name: a whole number ≥ 1. */
     get bytes(): number;
     /** The status code; undefined for an entry that only says by which fields responses vary. */
     get status(): number | undefined;
+    /** The body, as the handler wrote it. Not to be changed. */
+    get body(): Uint8Array;
 }
 /**
  * The codec of a cache with a name that `cacheResponse` is given.

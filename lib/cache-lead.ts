@@ -160,7 +160,7 @@ export class Lead<Req> implements Watcher {
     const { stored, body } = response;
     if (standingOf(stored, storedForMs) === 'dead') return undefined;
     const ageMs = stored.ageMs + storedForMs;
-    this.#end(this.#load.skip(new CachedResponse('stale', { ...stored, ageMs }, body)));
+    this.#end(this.#load.skip(CachedResponse.of('stale', { ...stored, ageMs }, body)));
     const said = `fwd=stale; fwd-status=${status}; ttl=${leftOf(response, storedForMs)}`;
     const reply = this.#responses.replyOf(response, storedForMs, this.#conditions, said);
     return { ...reply, fields: [...fieldsOf(this.#before), ...reply.fields] };
@@ -178,7 +178,7 @@ export class Lead<Req> implements Watcher {
     const { stored, lifetime, names } = this.#taken;
     const { cache, keepMs } = this.#responses;
     const { primary, variants } = this.#found;
-    const response = new CachedResponse('response', stored, this.#taken.body ?? body);
+    const response = CachedResponse.of('response', stored, this.#taken.body ?? body);
     const { etag, lastModified } = validatorsOf(response);
     const ttlMs = wholeLifeMs(lifetime) + (etag === undefined && lastModified === undefined ? 0 : keepMs);
     try {
@@ -194,7 +194,7 @@ export class Lead<Req> implements Watcher {
         const own = { names, generation: randomUUID() };
         cache.set(variantKey(primary, own, this.#asked), response, { ttlMs });
         this.#load.setTtlMs(Math.max(ttlMs, VARIANTS_MS));
-        this.#end(new CachedResponse('variants', own));
+        this.#end(CachedResponse.of('variants', own));
       }
     } catch (error) {
       this.#responses.failed(error);

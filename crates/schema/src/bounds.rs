@@ -20,11 +20,6 @@ pub(crate) struct Matching {
     pub(crate) looks_around: bool,
 }
 
-impl Matching {
-    /// There are none.
-    pub(crate) const NONE: Self = Self { places: 0, looks_around: false };
-}
-
 /// Checks a schema and what it refers to.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     closed::{Closed, Unknown},
-    document::{self, Bytes, Document, Spent, in_engine},
+    document::{Bytes, Document, Spent, in_engine},
     program::Sources,
     wording::{self, FALSE_SCHEMA, Finding},
 };
@@ -85,7 +85,6 @@ pub(crate) fn collect(
     let fill = |most: usize| {
         document.meter.report(most);
         document.give_room(ERRORS_BYTES, sources.quoted);
-        document::fill_names(fuel, document.meter.matched());
     };
     // The first error ends the search, where one is all that is wanted, and where looking for all of them costs too much.
     let first = || {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     bounds::{self, Matching},
     closed::{Closed, Outline},
-    document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Matched, Reader, Spent},
+    document::{self, Bytes, Document, DuplicateKeys, Fault, Limits, Reader, Spent},
     graph::Graph,
     issues::{self, Issues},
     options::{Options, Regexes, SCHEMA_BYTES, SCHEMA_DEPTH},
@@ -99,9 +99,7 @@ impl Program {
     /// It takes more to find out.
     pub fn is_valid_within(&self, document: &Document<'_>, fuel: u64) -> Result<bool, Spent> {
         document.meter.report(usize::MAX);
-        let matched = Matched::with(self.matching);
-        document.meter.match_from(matched);
-        document::fill_names(fuel, matched);
+        document.meter.match_with(self.matching);
         document.meter.run(fuel, || {
             self.validator.is_valid(document.root())
                 && self.closed.as_ref().is_none_or(|closed| closed.unknown(document, 1).is_empty())

@@ -2,10 +2,8 @@
 
 use std::{collections::HashMap, ops::Deref, rc::Rc};
 
-use jsonschema::json::Json as _;
-
 use super::{Closed, NOTHING, Shape, Together};
-use crate::document::{Bytes, Document, Node, ValueKind, fill_names, pointer};
+use crate::document::{Document, Node, ValueKind, pointer};
 
 /// A member that no schema names.
 pub(crate) struct Unknown {
@@ -19,8 +17,6 @@ pub(crate) struct Unknown {
 impl Closed {
     /// The first members that are unknown, `most` of them; the document has to have fuel.
     pub(crate) fn unknown(&self, document: &Document<'_>, most: usize) -> Vec<Unknown> {
-        // The names that patterns look at are documents of their own.
-        fill_names(document.meter.left(), document.meter.matched());
         let mut walk = Walk {
             closed: self,
             document,
@@ -108,13 +104,13 @@ impl<'c, 'd> Walk<'c, 'd> {
                 match self.next.get(&(at, name)) {
                     Some(&known) => known,
                     None => {
-                        let next = self.member(together, name, true);
+                        let next = self.member(together, name, value, true);
                         self.next.insert((at, name), next);
                         next
                     }
                 }
             } else {
-                self.member(together, name, goes_on)
+                self.member(together, name, value, goes_on)
             };
             match next {
                 Some(next) if goes_on => self.inside(Step::Member(name), value, next),
@@ -156,8 +152,8 @@ impl<'c, 'd> Walk<'c, 'd> {
         }
     }
 
-    /// What stands at the member of this name, where that is wanted; None if it is unknown.
-    fn member(&mut self, together: &Together, name: &str, is_wanted: bool) -> Option<u32> {
+    /// What stands at the member of this name and value, where that is wanted; None if it is unknown.
+    fn member(&mut self, together: &Together, name: &str, value: Node<'d>, is_wanted: bool) -> Option<u32> {
         // Most objects have one schema, of which a name is known or not.
         if let [id] = *together.shapes
             && let Some(next) = self.closed.shapes[id as usize].properties.get(name)
@@ -177,7 +173,7 @@ impl<'c, 'd> Walk<'c, 'd> {
                 below.push(next);
             }
             for &(pattern, next) in &shape.patterns {
-                if self.matches(pattern, name) {
+                if self.matches(pattern, value.name()) {
                     is_named = true;
                     below.push(next);
                 }
@@ -193,10 +189,9 @@ impl<'c, 'd> Walk<'c, 'd> {
         is_known.then(|| self.set(below))
     }
 
-    fn matches(&self, pattern: u32, name: &str) -> bool {
-        let pattern = &self.closed.patterns[pattern as usize];
+    fn matches(&self, pattern: u32, name: Node<'d>) -> bool {
         self.document.meter.spend(1);
-        Bytes::with_string_node(&mut Default::default(), name, |name| pattern.is_valid(name))
+        self.closed.patterns[pattern as usize].is_valid(name)
     }
 
     /// What stands at the element of this index.

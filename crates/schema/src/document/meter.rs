@@ -47,22 +47,6 @@ const MATCH_TIME: u64 = 300 * 1_000_000;
 /// The same in places, where the system does not tell the time.
 const MOST_MATCH_PLACES: u64 = 256 << 20;
 
-/// What was matched of the texts of a document, as the meter counts it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Matched {
-    with: Matching,
-    places: u64,
-    glance: u64,
-    began: Option<u64>,
-}
-
-impl Matched {
-    /// Nothing so far.
-    pub(crate) const fn with(with: Matching) -> Self {
-        Self { with, places: 0, glance: PLACES_A_GLANCE, began: None }
-    }
-}
-
 /// What is left of a document's fuel, and which of its nodes errors were reported of.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -103,11 +87,6 @@ impl Meter {
         }
     }
 
-    /// What is left.
-    pub(crate) fn left(&self) -> u64 {
-        self.fuel.get()
-    }
-
     /// Has so much fuel, without a validation of its own.
     pub(crate) fn fill(&self, fuel: u64) {
         self.fuel.set(fuel);
@@ -124,24 +103,13 @@ impl Meter {
         }
     }
 
-    /// What was matched before counts too.
-    pub(crate) fn match_from(&self, matched: Matched) {
-        let Matched { with, places, glance, began } = matched;
+    /// Its texts are matched with these from now on, and nothing was matched so far.
+    pub(crate) fn match_with(&self, with: Matching) {
         self.with.set(with);
-        self.places.set(places);
+        self.places.set(0);
         self.weight.set(with.places.into());
-        self.glance_at(glance);
-        self.began.set(began);
-    }
-
-    /// What was matched so far.
-    pub(crate) fn matched(&self) -> Matched {
-        Matched {
-            with: self.with.get(),
-            places: self.places.get(),
-            glance: self.glance.get(),
-            began: self.began.get(),
-        }
+        self.began.set(None);
+        self.glance_at(PLACES_A_GLANCE);
     }
 
     /// A text of so many bytes may be matched.

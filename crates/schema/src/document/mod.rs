@@ -39,11 +39,10 @@ mod view;
 
 pub(crate) use equal::duplicate;
 pub use limits::{DuplicateKeys, Fault, FaultKind, Limits};
-pub(crate) use meter::Matched;
 pub use meter::{Spent, set_stack_end};
 pub use node::{Node, ValueKind};
 pub use read::Reader;
-pub(crate) use view::{Bytes, fill_names, in_engine, value_of};
+pub(crate) use view::{Bytes, in_engine, value_of};
 
 use errors::Errors;
 use meter::Meter;
@@ -78,8 +77,6 @@ pub struct Document<'a> {
     /// Those of the tape: one step nearer.
     entries: &'a [Entry],
     tape: &'a Tape,
-    /// It is the name of a member, for `propertyNames`.
-    is_name: bool,
     pub(crate) meter: Meter,
     errors: Errors,
 }
@@ -87,7 +84,7 @@ pub struct Document<'a> {
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str, tape: &'a Tape) -> Self {
         let (meter, errors) = (Meter::default(), Errors::default());
-        Self { text, entries: &tape.entries, tape, is_name: false, meter, errors }
+        Self { text, entries: &tape.entries, tape, meter, errors }
     }
 
     /// The text.

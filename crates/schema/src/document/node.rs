@@ -66,18 +66,23 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The name of a member, of which this is the value.
+    pub(crate) fn name(self) -> Self {
+        Self { at: self.at - 1, ..self }
+    }
+
     /// Its text, escapes read; None if it is no string.
     #[inline(always)]
     pub fn string(&self) -> Option<&'a str> {
         let entry = self.entry();
-        if entry.kind == Kind::String { self.document.tape.string(self.document.text, &entry) } else { None }
+        if entry.kind.is_text() { self.document.tape.string(self.document.text, &entry) } else { None }
     }
 
     /// How many characters its text has, and how many bytes it is written in.
     #[inline]
     pub(super) fn length(&self) -> Option<u64> {
         let entry = self.entry();
-        if entry.kind != Kind::String {
+        if !entry.kind.is_text() {
             return None;
         }
         if entry.is(ASCII) && !entry.is(super::tape::ESCAPED) {
@@ -90,7 +95,7 @@ impl<'a> Node<'a> {
     #[inline]
     pub(super) fn units(&self) -> u64 {
         let entry = self.entry();
-        let has_text = matches!(entry.kind, Kind::String | Kind::Number);
+        let has_text = entry.kind.is_text() || entry.kind == Kind::Number;
         if has_text { u64::from(entry.a) / BYTES_A_UNIT } else { 0 }
     }
 

@@ -24,6 +24,14 @@ pub(super) enum Kind {
     End,
 }
 
+impl Kind {
+    /// Whether it is a string, or the name of a member.
+    #[inline(always)]
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::String | Self::Key)
+    }
+}
+
 /// The string is ASCII: it has as many characters as bytes.
 pub(super) const ASCII: u8 = 1;
 /// The string has escapes: `b` is its place in [`Tape::decoded`].

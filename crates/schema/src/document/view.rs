@@ -1,7 +1,7 @@
 //! A document as the engine sees it. `serde_json::Value`, which it would take as well, is no way to read what comes in: building one
 //! takes three to five times as long as all that is done here.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::Cell, ops::ControlFlow};
 
 use jsonschema::{
     JsonType,
@@ -12,12 +12,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Document, Reader, equal,
-    meter::Matched,
     node::{Members, Node, ValueKind},
     number::Number,
     tape::{self, ASCII, Entry, Kind, Tape, hash_of},
 };
-use crate::{bounds::Matching, options::Options};
+use crate::options::Options;
 
 /// Documents that were read from bytes.
 #[derive(Debug)]
@@ -28,18 +27,6 @@ pub(crate) enum Bytes {}
 pub(crate) struct PreparedKey {
     hash: u32,
     name: Box<str>,
-}
-
-/// A document that is one string: the name of a member, for `propertyNames`.
-#[derive(Debug, Default)]
-pub(crate) struct NameBuffer {
-    text: String,
-    tape: Tape,
-}
-
-thread_local! {
-    /// The fuel that is left for names, and what was matched of them: they are documents of their own.
-    static NAMES: Cell<(u64, Matched)> = const { Cell::new((0, Matched::with(Matching::NONE))) };
 }
 
 thread_local! {
@@ -60,40 +47,33 @@ pub(crate) fn in_engine<T>(look: impl FnOnce() -> T) -> T {
     look()
 }
 
-/// What may be spent on the names of members from now on.
-pub(crate) fn fill_names(fuel: u64, matched: Matched) {
-    NAMES.set((fuel, matched));
-}
-
 impl Json for Bytes {
     type Node<'a> = Node<'a>;
     type PreparedKey = PreparedKey;
-    type StringBuffer = NameBuffer;
+    type StringBuffer = ();
 
     // A lookup walks the members of all but large objects.
     const KEYS_PER_LOOKUP: usize = 2;
+    const ACYCLIC: bool = true;
 
     fn prepare_key(key: &str) -> PreparedKey {
         PreparedKey { hash: hash_of(key.as_bytes()), name: key.into() }
     }
 
-    fn with_string_node<T>(buffer: &mut NameBuffer, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
-        let NameBuffer { text, tape } = buffer;
-        text.clear();
-        text.push_str(string);
-        tape.clear();
-        let flags = if text.is_ascii() { ASCII } else { 0 };
-        tape.entries.push(Entry { flags, a: text.len() as u32, ..Entry::new(Kind::String, 0) });
-        let document = Document { is_name: true, ..Document::new(text, tape) };
-        let (fuel, matched) = NAMES.get();
-        document.meter.fill(fuel);
-        document.meter.match_from(matched);
+    /// Of a string that is in no document: the engine has the names of members by `try_for_each_name_node`.
+    fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        let mut tape = Tape::default();
+        let flags = if string.is_ascii() { ASCII } else { 0 };
+        tape.entries.push(Entry { flags, a: string.len() as u32, ..Entry::new(Kind::Key, 0) });
+        let document = Document::new(string, &tape);
+        document.meter.fill(STRING_FUEL);
         document.meter.report(usize::MAX);
-        let outcome = f(document.root());
-        NAMES.set((document.meter.left(), document.meter.matched()));
-        outcome
+        f(document.root())
     }
 }
+
+/// What may be spent on a string that is in no document.
+const STRING_FUEL: u64 = 10_000;
 
 /// An error has paths, which are built step by step, and lies on the heap: it costs as much as so many looks.
 const ERROR_UNITS: u64 = 256;
@@ -154,7 +134,7 @@ impl<'a> View<'a, Bytes> for Node<'a> {
     #[inline]
     fn is_string(&self) -> bool {
         self.document.meter.spend(1);
-        self.entry().kind == Kind::String
+        self.entry().kind.is_text()
     }
 
     #[inline]
@@ -189,7 +169,7 @@ impl<'a> View<'a, Bytes> for Node<'a> {
     /// went beyond its steps the engine itself follows a path into the outermost value: for it, that is a value.
     fn lazy_value(&self) -> LazyInstance<'a> {
         self.document.meter.spend(ERROR_UNITS);
-        if self.document.is_name {
+        if self.entry().kind == Kind::Key {
             let name = self.string().unwrap_or("").to_owned();
             return LazyInstance::Ready(Cow::Owned(Value::String(name)));
         }
@@ -210,7 +190,6 @@ impl<'a> View<'a, Bytes> for Node<'a> {
 
     #[inline]
     fn container_identity(&self) -> Option<NodeIdentity> {
-        // Names of members are documents that share an address one after the other, but no containers.
         matches!(self.entry().kind, Kind::Object | Kind::Array).then(|| self.identity()).flatten()
     }
 }
@@ -234,6 +213,14 @@ impl<'a> Object<'a, Bytes> for Node<'a> {
     #[inline]
     fn members(&self) -> Self::MembersIter {
         Metered { inner: Node::members(*self), document: self.document }
+    }
+
+    fn try_for_each_name_node<B>(
+        &self,
+        (): &mut (),
+        mut f: impl FnMut(Node<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        Object::members(self).try_for_each(|(_, value)| f(value.name()))
     }
 }
 

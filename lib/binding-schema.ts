@@ -9,8 +9,8 @@ export interface SchemaFunctions {
   isValid(input: unknown, wellFormed?: 1): Bound<boolean | Unread>;
   /** 1 it is valid · 0 it is not: `failure()` says why */
   validate(input: unknown, wellFormed?: 1): Bound<1 | 0 | Unread>;
-  /** As `validate`, and 2 if it is valid and not all ASCII. */
-  parse(input: unknown, wellFormed?: 1): Bound<2 | 1 | 0 | Unread>;
+  /** The text of a valid document, or 2 if its bytes are to be decoded; else as `validate`. */
+  parse(input: unknown, wellFormed?: 1): Bound<string | 2 | 0 | Unread>;
   /** The number of a valid document, from 2 on, else as `validate`. */
   open(input: unknown, wellFormed?: 1): Bound<number>;
   /**

@@ -17,7 +17,7 @@ import { NativeBindingError } from './errors.js';
 import { type Attempt, explain } from './native-help.js';
 
 /** The number of the contract between lib/ and the binary. Both sides carry it; a change of binding.ts raises both. */
-const ABI = 7;
+const ABI = 8;
 
 let loaded: Native | undefined;
 

@@ -28,8 +28,6 @@ const VALID: Validation = Object.freeze({ valid: true });
 const NEITHER = -1;
 const MAYBE_HALVES = -2;
 const INVALID = 0;
-/** Valid, and each byte is a character. */
-const ASCII = 1;
 
 /** A method may be called on anything: what is no Schema is an InvalidOptionError. */
 let checkThis: <T>(schema: Schema<T>) => Schema<T>;
@@ -117,12 +115,16 @@ export class Schema<T = unknown> {
   /** A valid document, parsed. @throws {ValidationError | InvalidOptionError | DisposedError} */
   parse(document: Uint8Array | string): T {
     const self = checkThis(this);
-    // What another thread may change is copied before it is looked at.
-    const own = isShared(document) ? document.slice() : document;
-    let answer = self.#functions.parse(own);
-    if (answer === undefined || answer <= INVALID) answer = self.#again(self.#functions.parse, own, answer);
+    const ask: Ask<string | number> =
+      typeof document === 'string' ? self.#functions.validate : self.#functions.parse;
+    let answer = ask(document);
+    // Of bytes that are ASCII, the text is at hand.
+    if (typeof answer === 'string') return JSON.parse(answer);
+    if (answer === undefined || answer <= INVALID) answer = self.#again(ask, document, answer);
     if (answer === INVALID) throw self.#error(self.#failure());
-    return JSON.parse(typeof own === 'string' ? own : decode(own, answer === ASCII));
+    if (typeof document === 'string') return JSON.parse(document);
+    // What another thread may change is copied before it is looked at.
+    return isShared(document) ? self.parse(document.slice()) : JSON.parse(decode(document));
   }
 
   /**
@@ -155,7 +157,7 @@ export class Schema<T = unknown> {
     return self.#beside(document, options, AS_TEXT, (answer) => {
       if (answer === INVALID) throw self.#error(self.#failure());
       // What is longer than strings may be comes as none: that throws here, as it does in `parse`.
-      if (typeof answer !== 'string') decode(document as Uint8Array, false);
+      if (typeof answer !== 'string') decode(document as Uint8Array);
       return JSON.parse(answer as string) as T;
     });
   }
@@ -320,16 +322,15 @@ export class Schema<T = unknown> {
 
 const TRANSFORM_SHAPES = { onInvalid: 'function' } as const;
 
-function isShared(document: Uint8Array | string): document is Uint8Array {
-  return document instanceof Uint8Array && document.buffer instanceof SharedArrayBuffer;
+function isShared(document: Uint8Array): boolean {
+  return document.buffer instanceof SharedArrayBuffer;
 }
 
-/** Each runtime is quickest at this itself. */
-function decode(bytes: Uint8Array, isAscii: boolean): string {
+function decode(bytes: Uint8Array): string {
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return buffer.toString(isAscii ? 'latin1' : 'utf8');
+  return buffer.toString();
 }
 
 function isShort(document: Uint8Array | string): boolean {

@@ -49,4 +49,4 @@ use napi_derive::napi;
 /// The version of what facade and binary say to each other: raised whenever a signature or a register changes.
 /// Compared by the facade before it uses anything else.
 #[napi]
-pub const ABI: u32 = 7;
+pub const ABI: u32 = 8;

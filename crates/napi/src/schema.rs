@@ -26,8 +26,8 @@ const MAYBE_HALVES: f64 = -2.0;
 /// The document is not valid: `failure()` says why.
 const INVALID: f64 = 0.0;
 const VALID: f64 = 1.0;
-/// Valid, and not all ASCII.
-const VALID_UNICODE: f64 = 2.0;
+/// Valid, and the runtime decodes it itself: each does best what is not all ASCII.
+const VALID_BYTES: f64 = 2.0;
 
 /// Reads the argument at 0, and answers what `judge` makes of it. A second argument of 1 says that the string is well-formed.
 fn with_input<const N: usize>(
@@ -83,18 +83,19 @@ bound!(
 );
 
 bound!(
-    /// `parse(input, wellFormed?)`: as `validate`, and 2 if it is valid and not all ASCII: how its bytes are decoded.
+    /// `parse(input, wellFormed?)`: the text of a valid document; 2 if its bytes are to be decoded; else as `validate`.
     parse,
     SchemaCell,
     2,
     |cell, call: Call<2>| {
         with_input(cell, &call, |source, program| {
             if !source.validate(program) {
-                INVALID.into()
-            } else if source.bytes.is_ascii() {
-                VALID.into()
-            } else {
-                VALID_UNICODE.into()
+                return INVALID.into();
+            }
+            match source.bytes.is_ascii().then(|| call.latin1(&source.bytes)) {
+                Some(Answer::Value(text)) if !text.is_null() => Answer::Value(text),
+                // It is longer than strings may be, or not ASCII.
+                _ => VALID_BYTES.into(),
             }
         })
     }

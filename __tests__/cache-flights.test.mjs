@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Cache, ManualClock } from 'breakwater';
-import { gatedLoader, KINDS, withCache } from './helpers/cache.mjs';
+import { gatedLoader, KINDS, turn, withCache } from './helpers/cache.mjs';
 import { until } from './helpers/promises.mjs';
 
 const fails = { message: 'old' };
@@ -173,6 +173,33 @@ describe('a load that two objects of one name wait for', () => {
         assert.deepEqual([await elsewhere, await after], ['young', 'young']);
         assert.deepEqual([old.calls, young.calls], [1, 1]);
         assert.equal(leader.get('key'), 'young');
+      });
+    });
+  }
+
+  for (const when of ['before', 'after']) {
+    it(`goes on for a caller who timed out, though the others give up ${when} it joins`, async () => {
+      await together({}, async (leader, other, clock) => {
+        const loader = gatedLoader();
+        const [here, there] = [new AbortController(), new AbortController()];
+        const first = leader.getOrLoad('key', loader, { signal: here.signal });
+        const elsewhere = other.getOrLoad('key', loader, { signal: there.signal });
+        // The other one waits for it still.
+        here.abort(new Error('gone'));
+        await assert.rejects(first, { message: 'gone' });
+        if (when === 'before') there.abort(new Error('gone'));
+        const again = leader.getOrLoad('key', loader, { hardTimeoutMs: 5 });
+        clock.advance(5);
+        await assert.rejects(again, { code: 'ERR_TIMEOUT' });
+        if (when === 'after') there.abort(new Error('gone'));
+        await assert.rejects(elsewhere, { message: 'gone' });
+        // Reads the mail, too.
+        await clock.advanceAsync(0);
+        assert.equal(loader.load().signal.aborted, false);
+        loader.finish('value');
+        await turn();
+        assert.equal(leader.get('key'), 'value');
+        assert.equal(loader.calls, 1);
       });
     });
   }

@@ -515,8 +515,6 @@ export class LocalStore<V> implements Store<V> {
     return true;
   }
 
-  resume(): void {}
-
   giveUp(flight: Flight<V>): void {
     this.#done(flight);
   }

@@ -414,10 +414,6 @@ export class SharedStore<V> implements Store<V> {
     return true;
   }
 
-  resume(flight: Flight<V>): void {
-    if (flight.token !== 0) this.#functions.resume(flight.token);
-  }
-
   giveUp(flight: Flight<V>): void {
     if (flight.role === 'waits') {
       this.#forget(flight, true);

@@ -55,6 +55,37 @@ for (const [kind, make] of Object.entries(KINDS)) {
       },
     );
 
+    for (const [how, options, code] of [
+      ['beside what was stale', {}, undefined],
+      ['for a caller who timed out', { hardTimeoutMs: 5 }, 'ERR_TIMEOUT'],
+    ]) {
+      test(
+        `that hang past their lease are aborted once another one has begun: ${how}`,
+        { ttlMs: 10, staleWhileRevalidateMs: 1e9, leaseMs: 1_000 },
+        async (cache, clock) => {
+          if (code === undefined) cache.set('key', 'stale');
+          clock.advance(11);
+          const [hanging, next] = [gatedLoader(), gatedLoader()];
+          const asked = cache.getOrLoad('key', hanging, options);
+          const { signal } = hanging.load();
+          clock.advance(5);
+          if (code === undefined) assert.equal(await asked, 'stale');
+          else await assert.rejects(asked, { code });
+          clock.advance(1_000);
+          await turn();
+          assert.equal(signal.aborted, false, 'nobody has asked for another one');
+          const again = cache.getOrLoad('key', next);
+          await until(() => signal.aborted);
+          assert.equal(signal.reason.name, 'AbortError');
+          assert.deepEqual([next.calls, cache.snapshot().loading], [1, 1]);
+          next.finish('value');
+          assert.equal(await again, code === undefined ? 'stale' : 'value');
+          await turn();
+          assert.equal(cache.get('key'), 'value');
+        },
+      );
+    }
+
     test(
       'leave no timer on the clock once their callers are settled',
       { ttlMs: 1_000, staleIfErrorMs: 1_000, leaseMs: 500 },

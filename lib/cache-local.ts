@@ -413,7 +413,12 @@ export class LocalStore<V> implements Store<V> {
   }
 
   begin(flight: Flight<V>, _how: How): typeof LEAD {
-    this.#fence(flight.key);
+    const before = this.#flights.get(flight.key);
+    if (before !== undefined) {
+      // Once this one is under way, as mail comes that says the same.
+      if (this.joinable(before) < 0) queueMicrotask(() => before.flights.onOrphan(before));
+      this.#done(before);
+    }
     this.#flights.set(flight.key, flight);
     flight.token = this.sequence;
     this.#loads++;

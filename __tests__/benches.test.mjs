@@ -38,6 +38,17 @@ for (const word of new Set(ours.map(([bench]) => bench.split('/')[0]))) {
   });
 }
 
+test('early refresh loads a value as often as XFetch says where everybody loads for itself, and once in the cache', async () => {
+  const printed = await run('../early-refresh.mjs', '--trials', '300');
+  const rows = printed.split('\n').filter((line) => /in this thread|by name/.test(line));
+  assert.equal(rows.length, 2);
+  for (const row of rows) {
+    const [alone, joined] = row.split('|').slice(2, 4).map(Number);
+    assert.ok(Math.abs(alone - Math.E) < 0.4, row);
+    assert.equal(joined, 1, row);
+  }
+});
+
 test('a run writes its report and the raw figures', async () => {
   const out = mkdtempSync(join(tmpdir(), 'breakwater-benches-'));
   try {

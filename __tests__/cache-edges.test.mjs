@@ -387,6 +387,68 @@ describe('the time, within one turn of the event loop', () => {
   });
 });
 
+describe('bytes that a caller transfers', () => {
+  const open = (options) =>
+    new Cache({ name: nextName(), maxEntries: 10, ttlMs: 60_000, codec: 'bytes', ...options });
+
+  /** Gives away the memory behind bytes, where the runtime lets it: it may also refuse, or give a copy. */
+  const transfer = (bytes) => {
+    try {
+      structuredClone(bytes, { transfer: [bytes.buffer] });
+    } catch (error) {
+      assert.equal(error.name, 'DataCloneError');
+    }
+  };
+
+  const all = (bytes, length, byte) => {
+    assert.equal(bytes?.length, length);
+    assert.ok(bytes.every((each) => each === byte));
+  };
+
+  // Small ones share memory, large ones do not.
+  for (const length of [10, 5_000]) {
+    it(`take no other value with them, and nothing out of the cache: ${length}`, async () => {
+      const cache = open();
+      cache.set('mine', new Uint8Array(length).fill(1));
+      cache.set('other', new Uint8Array(length).fill(2));
+      const [mine, same, other] = ['mine', 'mine', 'other'].map((key) => cache.get(key));
+      const load = async () => new Uint8Array(length).fill(3);
+      const [first, second] = await Promise.all([1, 2].map(() => cache.getOrLoad('loaded', load)));
+      for (const bytes of [mine, first]) transfer(bytes);
+      assert.equal(mine.length, length > 4_096 ? 0 : length);
+      all(same, length, 1);
+      all(other, length, 2);
+      all(second, length, 3);
+      for (const [nth, key] of ['mine', 'other', 'loaded'].entries()) all(cache.get(key), length, nth + 1);
+      cache.dispose();
+    });
+
+    it(`stay in a front: ${length}`, () => {
+      const cache = open({ front: { maxEntries: 10 } });
+      cache.set('key', new Uint8Array(length).fill(1));
+      const kept = cache.get('key');
+      transfer(kept);
+      assert.equal(cache.get('key'), kept);
+      all(kept, length, 1);
+      cache.dispose();
+    });
+  }
+
+  it('as a whole slab take nothing out of the cache', () => {
+    const cache = open();
+    for (const key of ['a', 'b']) cache.set(key, new Uint8Array(10).fill(1));
+    try {
+      // Node 20 has no such method, and Node 24 refuses.
+      cache.get('a').buffer.transfer?.();
+    } catch (error) {
+      assert.equal(error.name, 'TypeError');
+    }
+    for (let look = 0; look < 3; look += 1) for (const key of ['a', 'b']) all(cache.get(key), 10, 1);
+    assert.equal(cache.snapshot().misses, 0);
+    cache.dispose();
+  });
+});
+
 describe('a value of many megabytes', () => {
   it('leaves with its entry', () => {
     const cache = new Cache({ name: nextName(), maxBytes: 2 ** 30, ttlMs: 60_000, codec: 'bytes' });

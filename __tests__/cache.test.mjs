@@ -508,6 +508,22 @@ for (const [kind, make] of Object.entries(KINDS)) {
           assert.ok(fresh() < 10);
         },
       );
+
+      test(
+        'shortens how long it is remembered that there is none, too',
+        { negativeTtlMs: 1_000, ttlJitter: 0.2, seed: 1, maxEntries: 1_000 },
+        async (cache, clock) => {
+          for (let key = 0; key < 500; key += 1) await cache.getOrLoad(`key ${key}`, (load) => load.absent);
+          const known = () =>
+            Array.from({ length: 500 }, (_, key) => cache.peek(`key ${key}`)).filter(Boolean).length;
+          clock.advance(800);
+          assert.equal(known(), 500);
+          clock.advance(100);
+          assert.ok(known() > 200 && known() < 300, `${known()}`);
+          clock.advance(100);
+          assert.ok(known() < 10);
+        },
+      );
     });
 
     describe('aborted', () => {

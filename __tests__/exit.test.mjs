@@ -5,7 +5,7 @@ import { runScript } from './helpers/processes.mjs';
 
 /** Runs a module with everything of breakwater in scope; answers how it ended. */
 const NAMES =
-  'AdaptiveThrottle BoundedQueue Bulkhead CircuitBreaker EventLoopMonitor LoadShedder ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
+  'AdaptiveThrottle BoundedQueue Bulkhead Cache CircuitBreaker EventLoopMonitor LoadShedder ManualClock RateLimiter RetryBudget TokenBucket fallback hedge keyed list pipeline retry timeout';
 const run = (body, options) =>
   runScript(`import { ${NAMES.split(' ')} } from 'breakwater';\n${body}`, options);
 
@@ -211,6 +211,52 @@ test('a queue keeps a process alive while another thread may end a wait, and no 
     console.log(await popped);
   `,
     { said: 'first\nsecond' },
+  );
+});
+
+test('a load keeps no process alive for its timeouts and its lease once its callers are settled', async () => {
+  await endsAlone(
+    `
+    const options = { maxEntries: 5, ttlMs: 3_600_000, leaseMs: 3_600_000, hardTimeoutMs: 3_600_000, staleIfErrorMs: 3_600_000 };
+    for (const cache of [new Cache(options), new Cache({ ...options, name: 'exit', codec: 'string' })]) {
+      const ask = () => cache.getOrLoad('key', async () => 'loaded', { softTimeoutMs: 3_600_000 });
+      console.log((await Promise.all([ask(), ask()])).join());
+      cache.expire('key');
+      console.log((await Promise.all([ask(), ask()])).join());
+    }
+  `,
+    { said: Array(4).fill('loaded,loaded').join('\n') },
+  );
+});
+
+test('a process and a thread that wait for a load of another one live until it ends, and no longer', async () => {
+  await endsAlone(
+    `
+    import { Worker } from 'node:worker_threads';
+    const options = { name: 'exit', codec: 'string', maxEntries: 5, ttlMs: 60_000 };
+    const source = \`
+      const { parentPort, workerData } = require('node:worker_threads');
+      const { Cache } = require('breakwater');
+      const cache = new Cache(workerData);
+      const slow = () => new Promise((resolve) => setTimeout(() => resolve('of the thread'), 200));
+      cache.getOrLoad('of the thread', slow);
+      cache.getOrLoad('of the process', () => 'never called').then((value) => parentPort.postMessage(value));
+      parentPort.postMessage('asked');
+    \`;
+    const cache = new Cache(options);
+    let finish;
+    cache.getOrLoad('of the process', () => new Promise((resolve) => (finish = resolve)));
+    const worker = new Worker(source, { eval: true, execArgv: [], workerData: options });
+    worker.on('exit', (code) => console.log(code));
+    await new Promise((resolve) => worker.once('message', resolve));
+    worker.on('message', (value) => console.log(value));
+    // The wait alone keeps the process alive; then, in the thread, the thread.
+    worker.unref();
+    console.log(await cache.getOrLoad('of the thread', () => 'never called'));
+    worker.ref();
+    setTimeout(() => finish('of the process'), 400).unref();
+  `,
+    { said: 'of the thread\nof the process\n0' },
   );
 });
 

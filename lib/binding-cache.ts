@@ -63,7 +63,6 @@ export interface CacheFunctions {
   giveUp(token: number): void;
   /** Whether the load is to be aborted, as nobody waits for it in other threads either. */
   abandon(token: number): Bound<boolean>;
-  resume(token: number): Bound<boolean>;
   /**
    * What has come out for a ticket: text or 0. Registers: [0 nothing yet, 1 this text, 2 bytes, 3 there is no value, 4 this error, 5 load for
    * yourself, 6 load; token; who had seen so much of the sequence has to ask again; -, -; the length of bytes]

@@ -77,15 +77,22 @@ const SMALL_BYTES = 4 * 1024;
 let slab = new Uint8Array(0);
 let used = 0;
 
-/** Memory for so many bytes, of which the caller fills all. */
-export function room(length: number): Uint8Array {
-  if (length > SMALL_BYTES) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+/** Memory for so many bytes, of which the caller fills all. `isLasting`: for a value that several get. */
+export function room(length: number, isLasting: boolean): Uint8Array {
+  if (length > SMALL_BYTES) {
+    const own = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    return isLasting ? lasting(own) : own;
+  }
   if (used + length > slab.length) {
-    slab = new Uint8Array(SLAB_BYTES);
-    // Several values share it: one that is transferred to another thread must not take the others away.
-    markAsUntransferable(slab.buffer);
+    slab = lasting(new Uint8Array(SLAB_BYTES));
     used = 0;
   }
   used += length;
   return slab.subarray(used - length, used);
+}
+
+/** Who transfers to another thread what somebody else has too must not take it away from them. */
+function lasting<B extends Uint8Array>(bytes: B): B {
+  markAsUntransferable(bytes.buffer);
+  return bytes;
 }

@@ -115,8 +115,6 @@ export class Flight<V> {
   readonly flights: Flights<V>;
   /** Goes on when nobody waits. */
   background = false;
-  /** Other threads wait for it, and nobody here. */
-  orphaned = false;
   /** Its lease is over: it is not joined any more. */
   late = false;
   readonly callers: Caller<V>[] = [];
@@ -298,10 +296,6 @@ export class Flights<V> {
   #join(flight: Flight<V>, caller: Caller<V>, seen: number): void {
     caller.context = new AsyncResource('breakwater:load');
     flight.add(caller, seen);
-    if (flight.orphaned) {
-      flight.orphaned = false;
-      this.store.resume(flight);
-    }
     if (flight.role === 'leads') this.#watchLease(flight);
   }
 
@@ -533,12 +527,13 @@ export class Flights<V> {
     // A load that another thread does goes on without this one.
     if (flight.waiting > 0 || (flight.background && flight.role === 'leads')) return;
     if (this.store.abandon(flight, goesOn)) this.#abort(flight, reason);
-    else flight.orphaned = true;
   }
 
   /** The threads that waited for a flight have given up too, or one of them does it from now on, as its lease was over. */
   onOrphan(flight: Flight<V>): void {
     if (flight.role !== 'leads' || flight.waiting > 0) return;
+    // Somebody has joined it since and did not wait for its end: it is to be stored.
+    if (flight.background && this.store.joinable(flight) >= 0) return;
     if (this.store.abandon(flight, false)) this.#abort(flight, outlived());
   }
 

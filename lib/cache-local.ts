@@ -413,7 +413,12 @@ export class LocalStore<V> implements Store<V> {
   }
 
   begin(flight: Flight<V>, _how: How): typeof LEAD {
-    this.#fence(flight.key);
+    const before = this.#flights.get(flight.key);
+    if (before !== undefined) {
+      // Once this one is under way, as mail comes that says the same.
+      if (this.joinable(before) < 0) queueMicrotask(() => before.flights.onOrphan(before));
+      this.#done(before);
+    }
     this.#flights.set(flight.key, flight);
     flight.token = this.sequence;
     this.#loads++;
@@ -433,11 +438,10 @@ export class LocalStore<V> implements Store<V> {
     const weight = result.kind === 'value' ? this.#weightOf(result.value, key) : this.#weightOfAbsence(key);
     const needsMore = own.length > 0 || this.rules.earlyRefreshBeta !== undefined;
     const more = needsMore ? this.#moreOf(tookMs, own, began) : undefined;
-    const barrier = more === undefined ? Number.POSITIVE_INFINITY : this.#barrier(more);
+    const barrier = more === undefined ? Number.POSITIVE_INFINITY : this.#barrier(flight, more);
     const isValid = barrier === Number.POSITIVE_INFINITY;
     const counts = this.#done(flight) && result.kind !== 'skipped';
-    const isLate = own.length > 0 && this.#timeline.now() - flight.began > this.rules.leaseMs;
-    if (counts && isValid && !isLate && weight !== undefined) this.#keep(key, result, ttlMs, weight, more);
+    if (counts && isValid && weight !== undefined) this.#keep(key, result, ttlMs, weight, more);
     return { value, barrier };
   }
 
@@ -485,15 +489,16 @@ export class LocalStore<V> implements Store<V> {
     this.#loadFailures++;
     if (this.#done(flight)) this.#backOff(flight);
     if (tags === undefined || tags.length === 0) return Number.POSITIVE_INFINITY;
-    return this.#barrier(this.#moreOf(0, tags, flight.token));
+    return this.#barrier(flight, this.#moreOf(0, tags, flight.token));
   }
 
   /**
    * Who has seen so much has to ask again. Which invalidation came first is not known: who has seen any since the load began may have
-   * asked after it.
+   * asked after it. Of a load that outlived its lease, tags may have been forgotten since.
    */
-  #barrier({ tags, seen }: More): number {
-    return barrierOf(tags) <= seen ? Number.POSITIVE_INFINITY : seen + 1;
+  #barrier({ began }: Flight<V>, { tags, seen }: More): number {
+    const isLate = tags.length > 0 && this.#timeline.now() - began > this.rules.leaseMs;
+    return !isLate && barrierOf(tags) <= seen ? Number.POSITIVE_INFINITY : seen + 1;
   }
 
   #backOff(flight: Flight<V>): void {
@@ -514,8 +519,6 @@ export class LocalStore<V> implements Store<V> {
     this.#done(flight);
     return true;
   }
-
-  resume(): void {}
 
   giveUp(flight: Flight<V>): void {
     this.#done(flight);

@@ -183,7 +183,7 @@ export class SharedStore<V> implements Store<V> {
     if (front !== undefined && isForeign) registers = registers.slice(0, FILLED_BY_READ);
     let value: V;
     try {
-      value = this.#coding.decode(typeof found === 'string' ? found : this.#copied());
+      value = this.#coding.decode(typeof found === 'string' ? found : this.#copied(front !== undefined));
     } catch {
       // What the codec does not understand is no value, and is not met again.
       this.#functions.delete(key);
@@ -201,8 +201,8 @@ export class SharedStore<V> implements Store<V> {
   }
 
   /** The bytes that were read last. */
-  #copied(): Uint8Array {
-    const bytes = room(this.#registers[LENGTH] as number);
+  #copied(isLasting = false): Uint8Array {
+    const bytes = room(this.#registers[LENGTH] as number, isLasting);
     if (!this.#functions.copy(bytes, 0)) throw new Error('other bytes were read since');
     return bytes;
   }
@@ -412,10 +412,6 @@ export class SharedStore<V> implements Store<V> {
     if (flight.token !== 0 && this.#functions.abandon(flight.token) === false) return false;
     this.#forget(flight, false);
     return true;
-  }
-
-  resume(flight: Flight<V>): void {
-    if (flight.token !== 0) this.#functions.resume(flight.token);
   }
 
   giveUp(flight: Flight<V>): void {

@@ -106,8 +106,6 @@ export interface Store<V> {
    * a load that another thread does.
    */
   abandon(flight: Flight<V>, goesOn: boolean): boolean;
-  /** Somebody does again. */
-  resume(flight: Flight<V>): void;
   /** The flight is given up, whoever waits. */
   giveUp(flight: Flight<V>): void;
   dispose(): void;

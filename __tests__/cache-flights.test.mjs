@@ -86,6 +86,30 @@ for (const [kind, make] of Object.entries(KINDS)) {
       );
     }
 
+    for (const how of ['finish', 'fail']) {
+      test(
+        `that outlived their lease give nobody who asked after an invalidation what came of them: ${how}`,
+        { leaseMs: 1_000 },
+        async (cache, clock) => {
+          const [old, young] = [gatedLoader(), gatedLoader()];
+          const before = cache.getOrLoad('key', old, { tags: ['tag'] });
+          cache.invalidateTag('tag');
+          const after = cache.getOrLoad('key', young, { tags: ['tag'] });
+          // Shorter than when they began to wait, so that nobody has taken over yet.
+          cache.reconfigure({ leaseMs: 10 });
+          clock.advance(11);
+          invalidateOthers(cache);
+          old[how](how === 'finish' ? 'old' : new Error('old'));
+          if (how === 'finish') assert.equal(await before, 'old');
+          else await assert.rejects(before, fails);
+          await turn();
+          assert.equal(young.calls, 1);
+          young.finish('young');
+          assert.equal(await after, 'young');
+        },
+      );
+    }
+
     test(
       'leave no timer on the clock once their callers are settled',
       { ttlMs: 1_000, staleIfErrorMs: 1_000, leaseMs: 500 },
@@ -129,30 +153,6 @@ for (const [kind, make] of Object.entries(KINDS)) {
     );
   });
 }
-
-describe('loads of a cache in this thread', () => {
-  it('that outlived their lease give nobody who asked after an invalidation what came of them', async () => {
-    for (const how of ['finish', 'fail']) {
-      await withCache(KINDS['in this thread'], { leaseMs: 1_000 }, async (cache, clock) => {
-        const [old, young] = [gatedLoader(), gatedLoader()];
-        const before = cache.getOrLoad('key', old, { tags: ['tag'] });
-        cache.invalidateTag('tag');
-        const after = cache.getOrLoad('key', young, { tags: ['tag'] });
-        // Shorter than when they began to wait, so that nobody has taken over yet.
-        cache.reconfigure({ leaseMs: 10 });
-        clock.advance(11);
-        invalidateOthers(cache);
-        old[how](how === 'finish' ? 'old' : new Error('old'));
-        if (how === 'finish') assert.equal(await before, 'old');
-        else await assert.rejects(before, fails);
-        await turn();
-        assert.equal(young.calls, 1);
-        young.finish('young');
-        assert.equal(await after, 'young');
-      });
-    }
-  });
-});
 
 describe('a load that two objects of one name wait for', () => {
   let made = 0;

@@ -180,11 +180,6 @@ fn a_leader_that_nobody_waits_for_any_more_is_told_when_the_others_give_up_too()
     );
     assert!(cache.abandon(token));
     assert_eq!(cache.figures().loading, 0);
-    let again = lead(&cache, HERE);
-    wait(&cache, THERE);
-    assert!(!cache.abandon(again));
-    assert!(cache.resume(again));
-    assert!(cache.cancel(wait(&cache, THERE), false).is_empty(), "it is wanted again");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
     cache_front::{end_front, fronted, give_back, is_still},
     cache_gone::{gone_value, take_gone},
     cache_loads::{
-        abandon, alone, cancel, fail, give_up, join_flight, joinable, land, led_alone, look, outcome, resume,
+        abandon, alone, cancel, fail, give_up, join_flight, joinable, land, led_alone, look, outcome,
     },
     cache_rules::{CacheOptions, CacheRules, rules_of},
     clock::clock_of,
@@ -486,7 +486,6 @@ fn opened(env: Env, host: &Host, state: Arc<Shared<Kept>>, seed: Option<u64>) ->
             (c"joinable", joinable()),
             (c"giveUp", give_up()),
             (c"abandon", abandon()),
-            (c"resume", resume()),
             (c"outcome", outcome()),
             (c"cancel", cancel()),
             (c"look", look()),

@@ -169,14 +169,6 @@ bound!(
 );
 
 bound!(
-    /// `resume(token)`: somebody in this thread waits again. False if this thread does not lead any more.
-    pub(crate) resume,
-    CacheCell,
-    1,
-    |cell, args: Call<1>| cell.with(|cache, _| cache.resume(args.number(0) as u64))
-);
-
-bound!(
     /// `outcome(ticket)`: what has come out for who waits: a string or 0. Register 0 says what: 0 nothing yet, 1 this text, 2 bytes
     /// (register 5: how many), 3 there is no value, 4 this error, 5 load for yourself, 6 load (register 1: token). Register 2: who had
     /// seen this of the sequence when they asked have to ask again; Infinity: nobody.

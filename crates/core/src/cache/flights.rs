@@ -202,12 +202,6 @@ impl Flights {
         }
     }
 
-    /// Its leader wants it again: whether it still leads.
-    pub(super) fn resume(&mut self, token: Token) -> bool {
-        let flight = self.flights.get_mut(&token);
-        flight.map(|flight| flight.abandoned = false).is_some()
-    }
-
     /// Whether other environments wait.
     pub(super) fn has_waiters(&self, token: Token) -> bool {
         self.flights.get(&token).is_some_and(|flight| !flight.waiters.is_empty())

@@ -132,7 +132,7 @@ impl Cache {
             _ => Outcome::Absent,
         };
         // Read under the lock: who asked after an invalidation had to take it after that.
-        let barrier = own.as_ref().map_or(Sequence::MAX, barrier_of);
+        let barrier = own.as_ref().map_or(Sequence::MAX, |own| barrier_of(own, is_late));
         let woken = table.flights.land(token, &outcome, barrier);
         Landed { stored: is_stored, barrier, woken }
     }
@@ -168,8 +168,8 @@ impl Cache {
         if tags.is_empty() {
             return Sequence::MAX;
         }
-        let tagged = self.tags.tagged(tags, began, self.clock.now(), table.times.lease);
-        barrier_of(&tagged)
+        let (now, lease) = (self.clock.now(), table.times.lease);
+        barrier_of(&self.tags.tagged(tags, began, now, lease), table.flights.is_late(token, now, lease))
     }
 
     /// An environment loads for itself alone what others wait for or have: that is a load too, as is its failure.
@@ -195,11 +195,6 @@ impl Cache {
         let shard = token as usize & (SHARDS - 1);
         let now = self.clock.now();
         self.shards[shard].write().flights.hand_over(token, now, || self.number(shard))
-    }
-
-    /// Somebody in the leader's environment waits again. False if the flight is over or another leads it.
-    pub fn resume(&self, token: Token) -> bool {
-        self.shard_of_number(token).write().flights.resume(token)
     }
 
     /// What came out for a waiter, its value in `value`; None while it waits. Who had seen the barrier beside it when they asked have
@@ -257,7 +252,7 @@ impl Cache {
 }
 
 /// Who had seen so much of the sequence when they asked have to ask again. Which invalidation came first is not known: who has seen any
-/// since the load began may have asked after it.
-fn barrier_of(tagged: &Tagged) -> Sequence {
-    if tagged.is_valid() { Sequence::MAX } else { tagged.seen + 1 }
+/// since the load began may have asked after it. Of a load that outlived its lease, tags may have been forgotten since.
+fn barrier_of(tagged: &Tagged, is_late: bool) -> Sequence {
+    if tagged.is_valid() && !is_late { Sequence::MAX } else { tagged.seen + 1 }
 }

@@ -128,7 +128,8 @@ export class Lead<Req> implements Watcher {
     const old = named(stored.fields.filter(([name]) => name !== 'date'));
     const said304 = isOfIt ? headers : {};
     // As in a hit, what is stored goes before what was there before the handler; what the 304 says goes before both.
-    const now = {
+    const now: OutgoingHttpHeaders = {
+      date: new Date().toUTCString(),
       ...this.#before,
       ...named(fieldsOf(said304).filter(isOfHead)),
       ...old,
@@ -168,8 +169,12 @@ export class Lead<Req> implements Watcher {
 
   #storedOf(status: number, headers: OutgoingHttpHeaders, lifetime: Lifetime): Stored {
     const fields = storedFields(headers, this.#before);
-    // Node would add it on the way out, and anew with every hit.
-    if (headers['date'] === undefined) fields.push(['date', new Date().toUTCString()]);
+    if (headers['date'] === undefined) {
+      // Node would add it on the way out, maybe of the next second, and anew with every hit.
+      const date = new Date().toUTCString();
+      fields.push(['date', date]);
+      if (!this.#x.res.headersSent) this.#x.res.setHeader('date', date);
+    }
     return { id: randomUUID(), status, fields, ...lifetime };
   }
 

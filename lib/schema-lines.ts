@@ -28,8 +28,13 @@ interface BlockVerdicts {
 /** What validates a block beside the event loop: it is copied at once. Undefined: there is no place for it. */
 export type AskBlock = (bytes: Uint8Array) => Promise<string> | undefined;
 
-/** Blocks under way at once: each core has one, and one waits for it. */
-const width = (): number => 2 * availableParallelism();
+/**
+ * Blocks under way for each core: the one it is at, and one that waits; of short ones, as chunks of 64 KiB make them, as many as together
+ * take it a few milliseconds. So long it may be until the event loop has its turn among the threads of the pool.
+ */
+const LEAST_BLOCKS = 2;
+const MOST_BLOCKS = 16;
+const MOST_BYTES = 2 ** 20;
 const RETRY_MS = 5;
 
 /** A block and what came of it. */
@@ -156,16 +161,26 @@ export async function* judge(
   withBytes: boolean,
 ): AsyncGenerator<Judged, void, undefined> {
   const cutter = new LineCutter(maxBytes);
-  const wide = width();
+  const cores = availableParallelism();
   const pending: Promise<Judged>[] = [];
+  let bytes = 0;
+  const hasRoom = (): boolean =>
+    pending.length < LEAST_BLOCKS * cores ||
+    (pending.length < MOST_BLOCKS * cores && bytes < MOST_BYTES * cores);
+  const done = (judged: Judged): Judged => {
+    pending.shift();
+    bytes -= judged.block.bytes.length;
+    return judged;
+  };
   let come: Come | undefined;
   let coming: Promise<Come> | undefined = more(cutter, input);
   let failed: Come['failed'];
   try {
     for (;;) {
-      while (come !== undefined && pending.length < wide) {
-        const { value: block, done } = come.blocks.next();
-        if (!done) {
+      while (come !== undefined && hasRoom()) {
+        const { value: block, done: isDone } = come.blocks.next();
+        if (!isDone) {
+          bytes += block.bytes.length;
           pending.push(judgeBlock(ask, maxBytes, withBytes ? kept(block) : block));
           continue;
         }
@@ -176,15 +191,13 @@ export async function* judge(
       const first = pending[0];
       if (coming === undefined) {
         if (first === undefined) break;
-        pending.shift();
-        yield await first;
+        yield done(await first);
         continue;
       }
       // Whatever is there first: what is known does not wait for what may never come.
       const next: Come | Judged = await (first === undefined ? coming : Promise.race([coming, first]));
       if ('block' in next) {
-        pending.shift();
-        yield next;
+        yield done(next);
       } else {
         coming = undefined;
         come = next;

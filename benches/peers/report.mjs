@@ -115,7 +115,7 @@ function targets(figures, runtimes) {
   const isMeasured = ({ bench, mean }) =>
     mean === undefined ? figures.benches().includes(bench) : workloads(figures, mean).all.length > 0;
   const rows = TARGETS.filter(isMeasured).map((target) => {
-    const { bench, against, row, than, peers, mean, least } = target;
+    const { bench, against, row, than, peers, mean, least, figure } = target;
     const cells = runtimes.map((runtime) => judge(figures, target, runtime));
     if (mean !== undefined) {
       const said = least ? 'the workload that gains least' : 'geometric mean';
@@ -124,7 +124,11 @@ function targets(figures, runtimes) {
     const what = `\`${bench}\`${row ? ` (${row.replace(`${OURS}, `, '')})` : ''}`;
     if (than !== undefined) return [`${what} next to \`${than}\``, ...cells];
     if (against === undefined) return [what, ...cells];
-    return [`${what} against ${peers ?? (against.length > 1 ? 'the fastest peer' : against[0])}`, ...cells];
+    const by = figure === undefined ? '' : `, ${figure},`;
+    return [
+      `${what}${by} against ${peers ?? (against.length > 1 ? 'the fastest peer' : against[0])}`,
+      ...cells,
+    ];
   });
   if (rows.length === 0) return '';
   return `## Targets\n\n${markdown(['target', ...runtimes.map((name) => NAMES[name])], rows)}`;
@@ -139,7 +143,7 @@ function judge(figures, target, runtime) {
   if (against !== undefined) {
     // A further Node is held to the figure for Node.
     const wanted = times[runtime] ?? times.node;
-    const got = figures.times(bench, row, against, runtime);
+    const got = figures.times(bench, row, against, runtime, figure);
     if (got === undefined) return '–';
     return `${fixed(got, 2)}×, wanted ${fixed(wanted, 2).replace(/\.?0+$/, '')}×: ${verdict(got >= wanted)}`;
   }

@@ -3,8 +3,9 @@
  *
  * - `beside/schema/order-1m`: orders of 1 MB are validated back to back for two seconds, and a timer of 1 ms is looked at meanwhile:
  *   how late it is.
- * - `lines/schema/order-1k`: NDJSON of 32 MB, as many bytes a second as come through; of ours also on one core (by `taskset`, where
- *   there is that), in a process of its own like the rest.
+ * - `lines/schema/order-1k`: NDJSON of 32 MB, as many bytes a second as come through.
+ *
+ * Each contestant may use all cores, in a process of its own; ours also on one (by `taskset`, where there is that).
  */
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
@@ -16,6 +17,7 @@ import { workload } from './schema-corpus.mjs';
 import { ajv } from './schema-peers.mjs';
 
 const HERE = fileURLToPath(import.meta.url);
+const AJV = 'JSON.parse and ajv';
 const SPAN_MS = 2_000;
 const LINES_BYTES = 32 * 2 ** 20;
 
@@ -49,7 +51,7 @@ async function lateness(work, spanMs) {
   };
 }
 
-const late = (open) => async (options) => {
+const timers = (open) => async (options) => {
   const { documents, ...work } = workload('order-1m', options);
   const call = await open(work);
   const one = async (at) => {
@@ -58,6 +60,17 @@ const late = (open) => async (options) => {
   };
   await lateness(one, options.quick ? 50 : SPAN_MS / 4);
   return lateness(one, options.quick ? 100 : SPAN_MS);
+};
+
+const LATE = {
+  breakwater: timers(({ schema, formats }) => {
+    const own = new Schema(schema, { formats, maxBytes: 2 ** 24 });
+    return async (bytes) => (await own.validateAsync(bytes)).valid;
+  }),
+  [AJV]: timers(async (work) => {
+    const validate = await ajv(work);
+    return (bytes) => validate(JSON.parse(bytes.toString()));
+  }),
 };
 
 /** NDJSON of orders, in chunks as a file gives them. */
@@ -78,7 +91,7 @@ const LINES = {
     }
     return lines;
   },
-  async 'JSON.parse and ajv'(options, bytes) {
+  async [AJV](options, bytes) {
     const { schema, formats } = workload('order-1k', options);
     const validate = await ajv({ schema, formats });
     let lines = 0;
@@ -93,45 +106,42 @@ const LINES = {
   },
 };
 
-async function throughput(name, options) {
+const throughput = (read) => async (options) => {
   const bytes = options.quick ? 2 ** 16 : LINES_BYTES;
-  await LINES[name](options, bytes / 4);
+  await read(options, bytes / 4);
   const start = now();
-  const lines = await LINES[name](options, bytes);
+  const lines = await read(options, bytes);
   const ns = now() - start;
-  return { nsPerLine: ns / lines, mbPerSecond: (bytes / ns) * 1e3, lines };
-}
+  return { nsPerLine: ns / lines, mbPerSecond: (bytes / ns) * 1e3 };
+};
+
+const WORK = {
+  late: LATE,
+  lines: { breakwater: throughput(LINES.breakwater), [AJV]: throughput(LINES[AJV]) },
+};
 
 /** The runner has this process on one core: what is measured says itself where it runs. */
 const ALL = `0-${cpus().length - 1}`;
-const lines = (name, cores) => (options) => {
-  const command = process.platform === 'linux' ? ['taskset', '-c', cores] : [];
-  const script = [process.execPath, ...process.execArgv, HERE, name, options.quick ? 'quick' : 'full'];
+const isLinux = process.platform === 'linux';
+const on = (cores, what, name) => (options) => {
+  const command = isLinux ? ['taskset', '-c', cores] : [];
+  const script = [process.execPath, ...process.execArgv, HERE, what, name, options.quick ? 'quick' : 'full'];
   const [program, ...args] = [...command, ...script];
-  const figures = JSON.parse(execFileSync(program, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
-  return { nsPerLine: figures.nsPerLine, mbPerSecond: figures.mbPerSecond };
+  return JSON.parse(execFileSync(program, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
 };
+const contestants = (what) => ({
+  breakwater: on(ALL, what, 'breakwater'),
+  ...(isLinux && { 'breakwater, one core': on('0', what, 'breakwater') }),
+  [AJV]: on(ALL, what, AJV),
+});
 
 export const benches = {
-  'beside/schema/order-1m': {
-    breakwater: late(({ schema, formats }) => {
-      const own = new Schema(schema, { formats, maxBytes: 2 ** 24 });
-      return async (bytes) => (await own.validateAsync(bytes)).valid;
-    }),
-    'JSON.parse and ajv': late(async (work) => {
-      const validate = await ajv(work);
-      return (bytes) => validate(JSON.parse(bytes.toString()));
-    }),
-  },
-  'lines/schema/order-1k': {
-    breakwater: lines('breakwater', ALL),
-    ...(process.platform === 'linux' && { 'breakwater, one core': lines('breakwater', '0') }),
-    'JSON.parse and ajv': lines('JSON.parse and ajv', ALL),
-  },
+  'beside/schema/order-1m': contestants('late'),
+  'lines/schema/order-1k': contestants('lines'),
 };
 
 if (process.argv[1] === HERE) {
-  const [, , name, size] = process.argv;
-  process.stdout.write(JSON.stringify(await throughput(name, { quick: size === 'quick' })));
+  const [, , what, name, size] = process.argv;
+  process.stdout.write(JSON.stringify(await WORK[what][name]({ quick: size === 'quick' })));
   process.exit(0);
 }

@@ -1,7 +1,7 @@
 /**
  * What breakwater set out to reach, in its row `breakwater` unless `row` names another. `times` is how many times as fast as the
- * fastest of `against` (in words: `peers`) it has to be, for each runtime (below 1: how much slower it may be); `atMost` and
- * `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench. `mean` is an operation instead of
+ * fastest of `against` (in words: `peers`) it has to be, for each runtime (below 1: how much slower it may be), by `figure` if that is
+ * not the time of a call; `atMost` and `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench. `mean` is an operation instead of
  * a bench: the geometric mean over its workloads (see means.mjs), or with `least` the workload where breakwater gains least.
  */
 const KEYED = ['rate-limiter-flexible', 'express-rate-limit', '@fastify/rate-limit'];
@@ -97,6 +97,13 @@ const schema = [
   leastOf('parse', NODE_AND_BUN(0.7)),
   meanOf('open', NODE_AND_BUN(3)),
   meanOf('compile', NODE_AND_BUN(20), ['ajv']),
+  { bench: 'beside/schema/order-1m', against: AJV, figure: 'lateP99Ms', times: NODE_AND_BUN(4) },
+  {
+    bench: 'lines/schema/order-1k',
+    against: ['breakwater, one core'],
+    figure: 'nsPerLine',
+    times: NODE_AND_BUN(1.5),
+  },
 ];
 
 export const TARGETS = [

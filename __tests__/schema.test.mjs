@@ -58,6 +58,30 @@ test('bytes, strings and views of larger buffers have the same verdict', () => {
   }
 });
 
+test('parse takes strings, bytes and memory that threads share, whatever characters there are', () => {
+  const schema = new Schema(ORDER);
+  for (const note of ['plain', 'é', '🦀', '\ufffd']) {
+    const text = JSON.stringify({ ...VALID, note });
+    const bytes = Buffer.from(text);
+    const shared = new SharedArrayBuffer(bytes.length);
+    new Uint8Array(shared).set(bytes);
+    for (const document of [
+      text,
+      bytes,
+      new Uint8Array(bytes),
+      new Uint8Array(shared),
+      Buffer.from(shared),
+    ]) {
+      assert.deepEqual(schema.parse(document), { ...VALID, note });
+    }
+    const wrong = Buffer.from(shared);
+    wrong[0] = 0x5b;
+    for (const document of [wrong, new Uint8Array(shared)]) {
+      assert.throws(() => schema.parse(document), { code: 'ERR_VALIDATION' });
+    }
+  }
+});
+
 test('parse gives what JSON.parse gives, or says what is wrong', () => {
   const schema = new Schema(ORDER, { label: 'orders' });
   assert.deepEqual(schema.parse(JSON.stringify(VALID)), VALID);

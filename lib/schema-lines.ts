@@ -30,11 +30,13 @@ export type AskBlock = (bytes: Uint8Array) => Promise<string> | undefined;
 
 /**
  * Blocks under way for each core: the one it is at, and one that waits; of short ones, as chunks of 64 KiB make them, as many as together
- * take it a few milliseconds. So long it may be until the event loop has its turn among the threads of the pool.
+ * take it a few milliseconds. So long it may be until the event loop has its turn among the threads of the pool. More cores than 16 get
+ * as many as 16 do, a quarter of the pool's places: others need some too.
  */
 const LEAST_BLOCKS = 2;
 const MOST_BLOCKS = 16;
 const MOST_BYTES = 2 ** 20;
+const MOST_CORES = 16;
 const RETRY_MS = 5;
 
 /** A block and what came of it. */
@@ -164,9 +166,9 @@ export async function* judge(
   const cores = availableParallelism();
   const pending: Promise<Judged>[] = [];
   let bytes = 0;
+  const fed = Math.min(cores, MOST_CORES);
   const hasRoom = (): boolean =>
-    pending.length < LEAST_BLOCKS * cores ||
-    (pending.length < MOST_BLOCKS * cores && bytes < MOST_BYTES * cores);
+    pending.length < LEAST_BLOCKS * cores || (pending.length < MOST_BLOCKS * fed && bytes < MOST_BYTES * fed);
   const done = (judged: Judged): Judged => {
     pending.shift();
     bytes -= judged.block.bytes.length;

@@ -124,7 +124,7 @@ export class Schema<T = unknown> {
     if (answer === INVALID) throw self.#error(self.#failure());
     if (typeof document === 'string') return JSON.parse(document);
     // What another thread may change is copied before it is looked at.
-    return isShared(document) ? self.parse(document.slice()) : JSON.parse(decode(document));
+    return isShared(document) ? self.parse(new Uint8Array(document)) : JSON.parse(decode(document));
   }
 
   /**

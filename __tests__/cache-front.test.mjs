@@ -55,6 +55,30 @@ describe('a front', () => {
     cache.dispose();
   });
 
+  it('is what peek looks at: the kept object, as old as it is, as long as it holds, and no hit', () => {
+    const { cache, clock, all } = open({ staleWhileRevalidateMs: 1_000 });
+    const other = new Cache({ ...all, front: undefined });
+    other.set('key', { value: 1 });
+    clock.advance(100);
+    const kept = cache.get('key');
+    clock.advance(200);
+    const { value, ...rest } = cache.peek('key');
+    assert.equal(value, kept);
+    assert.deepEqual(rest, { ageMs: 300, fresh: true });
+    assert.equal(cache.snapshot().lookups, 1);
+    other.set('key', { value: 2 });
+    assert.deepEqual(cache.peek('key'), { value: { value: 2 }, ageMs: 0, fresh: true });
+    assert.deepEqual(cache.get('key'), { value: 2 });
+    other.delete('key');
+    assert.equal(cache.peek('key'), undefined);
+    other.set('key', { value: 3 });
+    cache.get('key');
+    clock.advance(1_001);
+    assert.deepEqual(cache.peek('key'), { value: { value: 3 }, ageMs: 1_001, fresh: false });
+    cache.dispose();
+    other.dispose();
+  });
+
   it('counts its hits at once, for all threads, and none twice', async () => {
     const { cache, all } = open();
     const other = new Cache({ ...all, front: undefined });

@@ -32,14 +32,17 @@ const VERSION = 5;
 const UNTIL = 3;
 
 /** Where the registers say it. */
-const READ = { place: 2, version: 3, slot: 6, left: 7, group: 8, mark: 9 } as const;
+const READ = { place: 2, version: 3, age: 4, slot: 6, left: 7, group: 8, mark: 9 } as const;
 
 export class Front<V> {
   /** The key that was looked up last, if its value holds and is to be loaded early. */
   early: string | undefined;
+  /** Of what was peeked at last. */
+  ageMs = 0;
   readonly #facts: Uint32Array;
   /** The same memory, by twos. */
   readonly #instants: Float64Array;
+  readonly #loadedAt: Float64Array;
   readonly #values: (V | undefined)[] = [];
   readonly #keys: (string | undefined)[] = [];
   readonly #at = new Map<string, number>();
@@ -47,6 +50,7 @@ export class Front<V> {
   readonly #maxEntries: number;
   readonly #functions: CacheFunctions;
   readonly #registers: Float64Array;
+  readonly #timeline: Timeline;
   readonly #time: LookTime;
   readonly #words: Uint32Array | undefined;
   readonly #untold: number;
@@ -66,11 +70,13 @@ export class Front<V> {
     this.#maxEntries = maxEntries;
     this.#functions = functions;
     this.#registers = registers;
+    this.#timeline = timeline;
     this.#time = new LookTime(timeline);
     this.#words = words;
     this.#untold = untold;
     this.#facts = new Uint32Array(FACTS * maxEntries);
     this.#instants = new Float64Array(this.#facts.buffer);
+    this.#loadedAt = new Float64Array(maxEntries);
   }
 
   /** The value of a key, if it is here and still holds: a hit. */
@@ -88,6 +94,14 @@ export class Front<V> {
       if (code !== STILL) return undefined;
     }
     facts[base + USED] = 1;
+    return this.#values[at];
+  }
+
+  /** The value of a key, if it is here and is known to hold; with its age. No use of it. */
+  peek(key: string): V | undefined {
+    const at = this.#at.get(key);
+    if (at === undefined || !this.#holds(FACTS * at)) return undefined;
+    this.ageMs = Math.max(0, this.#timeline.now() - (this.#loadedAt[at] as number));
     return this.#values[at];
   }
 
@@ -169,6 +183,7 @@ export class Front<V> {
     this.#values[at] = value;
     this.#facts[FACTS * at + PLACE] = registers[READ.place] as number;
     this.#facts[FACTS * at + VERSION] = registers[READ.version] as number;
+    this.#loadedAt[at] = now - (registers[READ.age] as number);
     this.#hold(at, registers, now);
     this.#facts[FACTS * at + USED] = 0;
   }

@@ -155,6 +155,14 @@ export class SharedStore<V> implements Store<V> {
   }
 
   peek(key: string): V | typeof ABSENT | typeof NOTHING {
+    const front = this.#front;
+    const value = front?.peek(key);
+    if (front !== undefined && value !== undefined) {
+      this.standing = FRESH;
+      this.due = false;
+      this.ageMs = front.ageMs;
+      return value;
+    }
     const found = this.#functions.peek(key);
     if (typeof found === 'string' || found === IS_BYTES) return this.#found(key, found, undefined, 0);
     return this.#without(key, found);

@@ -16,6 +16,11 @@ export const newName = () => `cache-response.test:${++names}`;
 export const CACHES = {
   'a cache': () => ({}),
   'a named cache': () => ({ name: newName(), codec: responseCodec }),
+  'a named cache with a front': () => ({
+    name: newName(),
+    codec: responseCodec,
+    front: { maxEntries: 100 },
+  }),
 };
 
 /** A cache on a clock that stands still. */

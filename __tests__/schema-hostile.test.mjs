@@ -234,6 +234,27 @@ test('schemas that take too long to compile or to ask do not compile', () => {
   for (let n = 0; n < 5_000; n++) $defs[n] = { anyOf: [{ $dynamicRef: `#/$defs/${n + 1}` }, false] };
   const dynamic = { $defs: { ...$defs, 5000: true }, $ref: '#/$defs/0' };
   assert.throws(() => soon(() => new Schema(dynamic)), { code: 'ERR_SCHEMA' });
+  const listing = (count, name) => ({
+    properties: Object.fromEntries(Array.from({ length: count }, (_, n) => [`${name}${n}`, true])),
+  });
+  const wide = new Schema({ allOf: [listing(3_000, 'a'), listing(3_000, 'b')] });
+  assert.equal(
+    soon(() => wide.isValid('{}')),
+    true,
+  );
+  const listed = { code: 'ERR_SCHEMA', keyword: 'allOf' };
+  assert.throws(() => soon(() => new Schema({ allOf: [listing(5_000, 'a'), listing(5_000, 'b')] })), listed);
+  const both = { allOf: [{ $ref: '#/$defs/a' }, { $ref: '#/$defs/b' }] };
+  const often = { $defs: { a: listing(200, 'a'), b: listing(200, 'b') }, prefixItems: Array(400).fill(both) };
+  assert.throws(() => soon(() => new Schema(often)), listed);
+  const dependent = { $defs: { all: listing(1_000, 'a') }, unevaluatedProperties: false };
+  dependent.dependentSchemas = Object.fromEntries(
+    Array.from({ length: 300 }, (_, n) => [`d${n}`, { $ref: '#/$defs/all' }]),
+  );
+  assert.throws(() => soon(() => new Schema(dependent)), {
+    code: 'ERR_SCHEMA',
+    keyword: 'unevaluatedProperties',
+  });
   const patterns = Array.from({ length: 1_000 }, (_, n) => ({ pattern: `[ab]*a[ab]{600}x${n}` }));
   assert.throws(() => soon(() => new Schema({ prefixItems: patterns })), { code: 'ERR_SCHEMA' });
 });

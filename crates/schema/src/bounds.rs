@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use crate::{
     graph::{Graph, Part, REFERENCES},
-    options::{MOST_PARTS, MOST_PLACES, MOST_REFERENCES, MOST_UNFOLDED, SCHEMA_CHAIN},
+    keywords,
+    options::{
+        KEEPING_A_NAME, MOST_EVALUATED, MOST_GATHERING, MOST_PARTS, MOST_PLACES, MOST_REFERENCES,
+        MOST_UNFOLDED, SCHEMA_CHAIN,
+    },
     patterns::Pattern,
     program::SchemaError,
 };
@@ -55,6 +59,7 @@ fn beyond(pointer: &str, keyword: &str, message: String) -> SchemaError {
 /// to them counted, where all of these are followed: `unevaluatedProperties` and `unevaluatedItems` ask each what it has looked at.
 fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
     let (groups, group_of) = grouped(graph);
+    check_names(graph, &groups, &group_of)?;
     let mut longest = vec![0usize; groups.len()];
     let mut unfolded = vec![0usize; groups.len()];
     // What a group leads to comes before it.
@@ -94,6 +99,61 @@ fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
         }
     }
     Ok(())
+}
+
+/// How many names the engine gathers of schemas that apply to one value.
+fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> Result<(), SchemaError> {
+    // Of each group with all ways to it counted; and what a branch of `allOf` lists that refers, but has no other schemas in place.
+    let mut unfolded = vec![0u64; groups.len()];
+    let mut listed = vec![0u64; groups.len()];
+    let (mut evaluated, mut gathering) = (0u64, 0u64);
+    for (group, members) in groups.iter().enumerate() {
+        for &member in members {
+            let Part { schema, in_place, .. } = &graph.parts[member];
+            let own = names(schema);
+            let sum = |of: &[u64]| {
+                let others = in_place.iter().map(|&to| group_of[to]).filter(|&to| to != group);
+                others.fold(own, |all, to| all.saturating_add(of[to]))
+            };
+            // A circle is gone through twice before the engine ends it.
+            let rounds = if members.len() > 1 { 2 * members.len() as u64 } else { 1 };
+            unfolded[group] = unfolded[group].saturating_add(sum(&unfolded).saturating_mul(rounds));
+            let is_plain =
+                schema.as_object().is_some_and(|own| !own.keys().any(|word| keywords::is_in_place(word)));
+            if is_plain && members.len() == 1 {
+                listed[group] = sum(&listed);
+            }
+        }
+        for &member in members {
+            let Part { schema, pointer, .. } = &graph.parts[member];
+            if schema.get("unevaluatedProperties").is_some() {
+                evaluated = evaluated.saturating_add(unfolded[group]);
+            }
+            if evaluated > MOST_EVALUATED {
+                let message = format!(
+                    "unevaluatedProperties must NOT stand over more than {MOST_EVALUATED} names, each counted once for each way to it"
+                );
+                return Err(beyond(pointer, "unevaluatedProperties", message));
+            }
+            let branches = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+            let branches = branches.filter_map(|branch| graph.part(branch));
+            let all = branches.fold(0u64, |all, branch| all.saturating_add(listed[group_of[branch]]));
+            gathering = gathering.saturating_add(all.saturating_mul(all.saturating_add(KEEPING_A_NAME)));
+            if gathering > MOST_GATHERING {
+                let message = "branches of allOf must NOT list so many names: the square of their number is too much, of all allOf together".to_owned();
+                return Err(beyond(pointer, "allOf", message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many names of members a schema lists.
+fn names(schema: &Value) -> u64 {
+    let maps = ["properties", "patternProperties"].into_iter();
+    let maps = maps.filter_map(|word| schema.get(word)?.as_object()).map(serde_json::Map::len);
+    let lists = schema.get("required").and_then(Value::as_array).map_or(0, Vec::len);
+    (maps.sum::<usize>() + lists) as u64
 }
 
 /// Parts that lead to each other are a group (Tarjan, without recursion). In order: what a group leads to is before it.

@@ -152,6 +152,8 @@ fn is_ours(message: &str) -> bool {
         "must be UTF-8",
         "range of doubles",
         "once the registry is populated",
+        // What the engine calls a schema without a name.
+        "'json-schema:///",
     ];
     reasons.iter().any(|words| message.contains(words))
 }

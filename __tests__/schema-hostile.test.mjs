@@ -247,6 +247,13 @@ test('schemas that take too long to compile or to ask do not compile', () => {
   const both = { allOf: [{ $ref: '#/$defs/a' }, { $ref: '#/$defs/b' }] };
   const often = { $defs: { a: listing(200, 'a'), b: listing(200, 'b') }, prefixItems: Array(400).fill(both) };
   assert.throws(() => soon(() => new Schema(often)), listed);
+  const alike = (count) => ({ items: { allOf: Array(count).fill({ properties: { a: true } }) } });
+  assert.equal(new Schema(alike(32)).isValid('[{"a":1}]'), true);
+  assert.throws(() => new Schema(alike(33)), listed);
+  const ways = { 30: { required: ['a'] } };
+  for (let n = 0; n < 30; n++) ways[n] = { $ref: `#/$defs/${n + 1}`, $dynamicRef: `#/$defs/${n + 1}` };
+  const folded = { $defs: ways, allOf: [{ $ref: '#/$defs/0' }, { type: 'object' }] };
+  assert.throws(() => soon(() => new Schema(folded)), listed);
   const dependent = { $defs: { all: listing(1_000, 'a') }, unevaluatedProperties: false };
   dependent.dependentSchemas = Object.fromEntries(
     Array.from({ length: 300 }, (_, n) => [`d${n}`, { $ref: '#/$defs/all' }]),

@@ -8,7 +8,7 @@ use crate::{
     graph::{Graph, Part, REFERENCES},
     keywords,
     options::{
-        KEEPING_A_NAME, MOST_EVALUATED, MOST_GATHERING, MOST_PARTS, MOST_PLACES, MOST_REFERENCES,
+        KEEPING_A_NAME, MOST_ALIKE, MOST_EVALUATED, MOST_GATHERING, MOST_PARTS, MOST_PLACES, MOST_REFERENCES,
         MOST_UNFOLDED, SCHEMA_CHAIN,
     },
     patterns::Pattern,
@@ -103,14 +103,14 @@ fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
 
 /// How many names the engine gathers of schemas that apply to one value.
 fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> Result<(), SchemaError> {
-    // Of each group with all ways to it counted; and what a branch of `allOf` lists that refers, but has no other schemas in place.
+    // Of each group with all ways to it counted; and what a branch of `allOf` lists that may refer to others, and has none in place.
     let mut unfolded = vec![0u64; groups.len()];
     let mut listed = vec![0u64; groups.len()];
     let (mut evaluated, mut gathering) = (0u64, 0u64);
     for (group, members) in groups.iter().enumerate() {
         for &member in members {
             let Part { schema, in_place, .. } = &graph.parts[member];
-            let own = names(schema);
+            let own = 1 + names(schema);
             let sum = |of: &[u64]| {
                 let others = in_place.iter().map(|&to| group_of[to]).filter(|&to| to != group);
                 others.fold(own, |all, to| all.saturating_add(of[to]))
@@ -118,9 +118,7 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
             // A circle is gone through twice before the engine ends it.
             let rounds = if members.len() > 1 { 2 * members.len() as u64 } else { 1 };
             unfolded[group] = unfolded[group].saturating_add(sum(&unfolded).saturating_mul(rounds));
-            let is_plain =
-                schema.as_object().is_some_and(|own| !own.keys().any(|word| keywords::is_in_place(word)));
-            if is_plain && members.len() == 1 {
+            if may_be_gathered(schema) && members.len() == 1 {
                 listed[group] = sum(&listed);
             }
         }
@@ -136,16 +134,51 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
                 return Err(beyond(pointer, "unevaluatedProperties", message));
             }
             let branches = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
-            let branches = branches.filter_map(|branch| graph.part(branch));
-            let all = branches.fold(0u64, |all, branch| all.saturating_add(listed[group_of[branch]]));
+            let branches: Vec<usize> = branches.filter_map(|branch| graph.part(branch)).collect();
+            let all = branches.iter().fold(0u64, |all, &at| all.saturating_add(listed[group_of[at]]));
             gathering = gathering.saturating_add(all.saturating_mul(all.saturating_add(KEEPING_A_NAME)));
-            if gathering > MOST_GATHERING {
-                let message = "branches of allOf must NOT list so many names: the square of their number is too much, of all allOf together".to_owned();
-                return Err(beyond(pointer, "allOf", message));
-            }
+            let message = if gathering > MOST_GATHERING {
+                "branches of allOf must NOT list so many names: the square of their number is too much, of all allOf together".to_owned()
+            } else if are_alike(graph, branches, |part| listed[group_of[part]] > 0) {
+                format!("allOf must NOT have more than {MOST_ALIKE} branches that list one name")
+            } else {
+                continue;
+            };
+            return Err(beyond(pointer, "allOf", message));
         }
     }
     Ok(())
+}
+
+/// Whether too many branches of an `allOf`, or what those that count refer to, list one name.
+fn are_alike(graph: &Graph<'_>, branches: Vec<usize>, counts: impl Fn(usize) -> bool) -> bool {
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    let mut open = branches;
+    while let Some(part) = open.pop() {
+        if !counts(part) {
+            continue;
+        }
+        let Part { schema, in_place, .. } = &graph.parts[part];
+        for name in schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|own| own.keys())
+        {
+            let branches = known.entry(name).or_default();
+            *branches += 1;
+            if *branches > MOST_ALIKE {
+                return true;
+            }
+        }
+        open.extend(in_place);
+    }
+    false
+}
+
+/// Whether the engine may gather what a branch of `allOf` lists: not where it asks for more than members of their own.
+fn may_be_gathered(schema: &Value) -> bool {
+    schema.as_object().is_some_and(|own| {
+        own.iter().all(|(word, value)| {
+            !keywords::is_in_place(word) && (word != "additionalProperties" || *value != Value::Bool(false))
+        })
+    })
 }
 
 /// How many names of members a schema lists.

@@ -44,6 +44,8 @@ pub const MOST_EVALUATED: u64 = 200_000;
 pub const MOST_GATHERING: u64 = 1 << 26;
 /// What it takes to keep a name, in such steps.
 pub const KEEPING_A_NAME: u64 = 64;
+/// How many branches of an `allOf` may list one name: the engine asks all of them of a member, and `true` looks at nothing.
+pub const MOST_ALIKE: u32 = 32;
 /// How many characters and classes all patterns may have together, what is repeated counted as often as it may be.
 pub const MOST_PLACES: u64 = 200_000;
 

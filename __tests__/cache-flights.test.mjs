@@ -171,6 +171,23 @@ describe('a load that two objects of one name wait for', () => {
     }
   };
 
+  it('is aborted once another one has begun, though a caller of the other object timed out', async () => {
+    await together({ leaseMs: 1_000 }, async (leader, other, clock) => {
+      const [hanging, next] = [gatedLoader(), gatedLoader()];
+      const asked = [leader, other].map((each) => each.getOrLoad('key', hanging, { hardTimeoutMs: 5 }));
+      const { signal } = hanging.load();
+      clock.advance(6);
+      for (const each of asked) await assert.rejects(each, { code: 'ERR_TIMEOUT' });
+      clock.advance(1_000);
+      const again = other.getOrLoad('key', next);
+      await until(() => signal.aborted);
+      next.finish('value');
+      assert.equal(await again, 'value');
+      await turn();
+      assert.equal(leader.snapshot().loading, 0);
+    });
+  });
+
   /** How a load ends, and what its callers get then. */
   const ENDS = {
     value: [(old) => old.finish('old'), (asked) => asked.then((value) => assert.equal(value, 'old'))],

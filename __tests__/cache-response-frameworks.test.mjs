@@ -113,6 +113,34 @@ for (const [name, express] of [
     }
   });
 
+  test(`${name}: fields that writeHead is given in a list are sent and stored`, async () => {
+    const lists = [
+      [
+        ['cache-control', 'max-age=60'],
+        ['link', ['<a>', '<b>']],
+      ],
+      ['cache-control', 'max-age=60', 'link', '<a>', 'link', '<b>'],
+    ];
+    for (const [at, list] of lists.entries()) {
+      for (const cacheStatus of [true, false]) {
+        const { cache } = made();
+        let runs = 0;
+        const app = express();
+        app.use(forExpress({ cache, cacheStatus }));
+        app.get('/', (_req, res) => {
+          runs += 1;
+          res.writeHead(200, list).end('own');
+        });
+        await serve(app, async (ask) => {
+          for (const { status, body, headers } of [await ask(), await ask()]) {
+            assert.deepEqual([status, body, headers.link], [200, 'own', '<a>, <b>'], `${at} ${cacheStatus}`);
+          }
+          assert.equal(runs, 1);
+        });
+      }
+    }
+  });
+
   test(`${name}: of two on the way to a route the outer one counts, and does not wait for the inner one`, async () => {
     const { cache } = made();
     const app = express();

@@ -247,13 +247,34 @@ test('schemas that take too long to compile or to ask do not compile', () => {
   const both = { allOf: [{ $ref: '#/$defs/a' }, { $ref: '#/$defs/b' }] };
   const often = { $defs: { a: listing(200, 'a'), b: listing(200, 'b') }, prefixItems: Array(400).fill(both) };
   assert.throws(() => soon(() => new Schema(often)), listed);
-  const alike = (count) => ({ items: { allOf: Array(count).fill({ properties: { a: true } }) } });
-  assert.equal(new Schema(alike(32)).isValid('[{"a":1}]'), true);
-  assert.throws(() => new Schema(alike(33)), listed);
-  const ways = { 30: { required: ['a'] } };
-  for (let n = 0; n < 30; n++) ways[n] = { $ref: `#/$defs/${n + 1}`, $dynamicRef: `#/$defs/${n + 1}` };
-  const folded = { $defs: ways, allOf: [{ $ref: '#/$defs/0' }, { type: 'object' }] };
-  assert.throws(() => soon(() => new Schema(folded)), listed);
+  const alike = (count, a) => ({ items: { allOf: Array(count).fill({ properties: { a } }) } });
+  for (const [count, a] of [
+    [32, true],
+    [1_000, { type: 'integer' }],
+  ])
+    assert.equal(new Schema(alike(count, a)).isValid('[{"a":1}]'), true);
+  for (const a of [true, {}, { title: 'any' }, { $ref: '#/$defs/any', type: 'integer' }])
+    assert.throws(() => new Schema({ ...alike(33, a), $defs: { any: true } }), listed);
+  // Beside a reference, what the engine may not see stops nothing.
+  for (const beside of [{}, JSON.parse('{"then":true}'), { if: true }, { not: false }, { anyOf: [true] }]) {
+    const ways = { 30: { required: ['a'] } };
+    for (let n = 0; n < 30; n++)
+      ways[n] = { $ref: `#/$defs/${n + 1}`, $dynamicRef: `#/$defs/${n + 1}`, ...beside };
+    const folded = { $defs: ways, allOf: [{ $ref: '#/$defs/0' }, { type: 'object' }] };
+    assert.throws(() => soon(() => new Schema(folded)), listed, JSON.stringify(beside));
+  }
+  const circle = { 30: { $anchor: 'a30', required: ['a'] } };
+  for (let n = 0; n < 30; n++)
+    circle[n] = { $anchor: `a${n}`, $ref: `#a${n + 1}`, $dynamicRef: `#a${n + 1}` };
+  const around = {
+    $id: 'http://x.example/one',
+    $dynamicAnchor: 'a1',
+    $defs: { other: { $id: 'http://x.example/other', $defs: circle } },
+    allOf: [{ $ref: 'http://x.example/other#a0' }, { required: ['a'] }],
+  };
+  assert.throws(() => soon(() => new Schema(around)), listed);
+  const variants = Array.from({ length: 2_000 }, (_, n) => ({ properties: { [`v${n}`]: { const: n } } }));
+  assert.equal(new Schema({ allOf: [{ anyOf: variants }, listing(100, 'a')] }).isValid('{"v7":7}'), true);
   const dependent = { $defs: { all: listing(1_000, 'a') }, unevaluatedProperties: false };
   dependent.dependentSchemas = Object.fromEntries(
     Array.from({ length: 300 }, (_, n) => [`d${n}`, { $ref: '#/$defs/all' }]),

@@ -1,6 +1,7 @@
 // NDJSON: the verdict of each line, in order, wherever chunks end.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -117,6 +118,23 @@ test('no more is read than is being validated, and who stops early ends the sour
   }
   assert.equal(ended, true);
   assert.ok(read < 40, `${read} chunks`);
+});
+
+test('lines whose verdicts take more room than they do are read as slowly as they are told', async () => {
+  const read = async (line) => {
+    let chunks = 0;
+    function* source() {
+      for (; chunks < 400; chunks += 1) yield Buffer.from(line.repeat(32_768 / line.length));
+    }
+    const verdicts = schema.validateLines(source());
+    await verdicts.next();
+    await setTimeout(50);
+    const most = chunks;
+    await verdicts.return();
+    return most;
+  };
+  // Two blocks for each core, and the one that has no room.
+  assert.ok((await read('1\n')) <= 2 * availableParallelism() + 1);
 });
 
 test('several steps may be asked for at once, and are answered in order', async () => {

@@ -79,7 +79,16 @@ export class Capture {
     if (this.#plan !== undefined && this.#plan.instead === undefined) return send();
     if (!(Number(status) >= 200)) return send();
     if (this.#plan === undefined) {
-      this.#begin(Number(status), typeof second === 'string' ? third : (second ?? third), undefined, send);
+      const isNamed = typeof second === 'string';
+      let given = isNamed ? third : (second ?? third);
+      if (Array.isArray(given)) {
+        // Node takes fields in a list only where none was set before, and some are set here.
+        for (const [name, value] of Object.entries(merged({}, given)))
+          this.#res.setHeader(name, value as string);
+        args.splice(isNamed ? 2 : 1);
+        given = undefined;
+      }
+      this.#begin(Number(status), given, undefined, send);
     }
     return this.#res;
   }

@@ -100,21 +100,31 @@ export class Front<V> {
   /** The value of a key, if it is here and is known to hold; with its age. No use of it. */
   peek(key: string): V | undefined {
     const at = this.#at.get(key);
-    if (at === undefined || !this.#holds(FACTS * at)) return undefined;
-    this.ageMs = Math.max(0, this.#timeline.now() - (this.#loadedAt[at] as number));
+    if (at === undefined || !this.#isUnchanged(FACTS * at)) return undefined;
+    const now = this.#timeline.now();
+    if (now >= this.#until(FACTS * at)) return undefined;
+    this.ageMs = Math.max(0, now - (this.#loadedAt[at] as number));
     return this.#values[at];
   }
 
-  /** Whether nothing has changed since it was read. */
+  /** Whether nothing has changed since it was read, and it is fresh. */
   #holds(base: number): boolean {
+    if (!this.#isUnchanged(base)) return false;
+    const until = this.#until(base);
+    return until === Number.POSITIVE_INFINITY || this.#time.now() < until;
+  }
+
+  #isUnchanged(base: number): boolean {
     const words = this.#words;
     if (words === undefined) return false;
     // Plain reads: Atomics.load is a call on Node. What another thread has moved on before this one heard of it is seen, and `#note`
     // writes to the same memory, so that no compiler keeps a word from one hit to the next.
     const mark = ((words[this.#facts[base + GROUP] as number] as number) + (words[ALL] as number)) >>> 0;
-    if (mark !== this.#facts[base + MARK]) return false;
-    const until = this.#instants[(base >> 1) + UNTIL] as number;
-    return until === Number.POSITIVE_INFINITY || this.#time.now() < until;
+    return mark === this.#facts[base + MARK];
+  }
+
+  #until(base: number): number {
+    return this.#instants[(base >> 1) + UNTIL] as number;
   }
 
   #note(slot: number): void {

@@ -172,8 +172,9 @@ export class Lead<Req> implements Watcher {
     if (headers['date'] === undefined) {
       // Node would add it on the way out, maybe of the next second, and anew with every hit.
       const date = new Date().toUTCString();
+      const { res } = this.#x;
       fields.push(['date', date]);
-      if (!this.#x.res.headersSent) this.#x.res.setHeader('date', date);
+      if (res.sendDate && !res.headersSent) res.setHeader('date', date);
     }
     return { id: randomUUID(), status, fields, ...lifetime };
   }

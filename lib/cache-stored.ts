@@ -32,8 +32,8 @@ const NO_BODY = new Uint8Array(0);
 /** What a response takes in this thread besides its own bytes: its object, its buffer, and its place in the cache (measured on Node). */
 const OBJECT_BYTES = 400;
 
-/** The response that was looked at last, and what its JSON says: a request looks several times. */
-let opened: CachedResponse | undefined;
+/** The response that was looked at last, and what its JSON says: a request looks several times. It may go meanwhile. */
+let opened: WeakRef<CachedResponse> | undefined;
 let said: unknown;
 
 /** A response, or what is known of those of a key. Without a name a cache keeps these by reference: they do not change. */
@@ -94,10 +94,10 @@ export class CachedResponse {
   }
 
   #open(): unknown {
-    if (opened !== this) {
+    if (opened?.deref() !== this) {
       const json = this.#bytes.subarray(HEAD_BYTES, this.#bodyAt());
       said = JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.length).toString());
-      opened = this;
+      opened = new WeakRef(this);
     }
     return said;
   }
@@ -109,10 +109,11 @@ export class CachedResponse {
 
   /** @internal */
   static decode(bytes: Uint8Array): CachedResponse {
-    if (!(bytes instanceof Uint8Array) || KINDS[bytes[0] as number] === undefined) {
-      throw new TypeError('no response');
-    }
-    return new CachedResponse(bytes);
+    const isOfKind = bytes instanceof Uint8Array && KINDS[bytes[0] as number] !== undefined;
+    if (!isOfKind || bytes.length < HEAD_BYTES) throw new TypeError('no response');
+    const response = new CachedResponse(bytes);
+    if (response.#bodyAt() > bytes.length) throw new TypeError('no response');
+    return response;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * NDJSON: a document on each line, validated by all cores in blocks of whole lines, told in order. No more is read than is being
- * validated, and what is known is told while more is waited for.
+ * validated or waits to be told, and what is known is told while more is waited for.
  */
 import { availableParallelism } from 'node:os';
 import type { ValidationFailure } from './errors.js';
@@ -30,14 +30,26 @@ export type AskBlock = (bytes: Uint8Array) => Promise<string> | undefined;
 
 /**
  * Blocks under way for each core: the one it is at, and one that waits; of short ones, as chunks of 64 KiB make them, as many as together
- * take it a few milliseconds. So long it may be until the event loop has its turn among the threads of the pool. More cores than 16 get
- * as many as 16 do, a quarter of the pool's places: others need some too.
+ * take it a few milliseconds. So long it may be until the event loop has its turn among the threads of the pool. Not where verdicts take
+ * more room than what they are of. More cores than 8 get no more short ones: others need the pool, too.
  */
 const LEAST_BLOCKS = 2;
-const MOST_BLOCKS = 16;
-const MOST_BYTES = 2 ** 20;
-const MOST_CORES = 16;
+const MOST_BLOCKS = 8;
+const MOST_BYTES = 2 ** 19;
+const MOST_CORES = 8;
 const RETRY_MS = 5;
+
+/** A block under way, and how much room it and its verdicts may take. */
+interface Pending {
+  readonly said: Promise<Said>;
+  readonly weight: number;
+}
+
+/** A block and what the native side says of it. It is read when its turn comes: that takes several times the room. */
+interface Said {
+  readonly block: Block;
+  readonly text: string;
+}
 
 /** A block and what came of it. */
 export interface Judged {
@@ -164,15 +176,23 @@ export async function* judge(
 ): AsyncGenerator<Judged, void, undefined> {
   const cutter = new LineCutter(maxBytes);
   const cores = availableParallelism();
-  const pending: Promise<Judged>[] = [];
-  let bytes = 0;
   const fed = Math.min(cores, MOST_CORES);
+  const pending: Pending[] = [];
+  let weight = 0;
+  // Before any are known, verdicts may be of any length.
+  let told = MOST_BYTES * MOST_CORES;
   const hasRoom = (): boolean =>
-    pending.length < LEAST_BLOCKS * cores || (pending.length < MOST_BLOCKS * fed && bytes < MOST_BYTES * fed);
-  const done = (judged: Judged): Judged => {
-    pending.shift();
-    bytes -= judged.block.bytes.length;
-    return judged;
+    pending.length < LEAST_BLOCKS * cores ||
+    (pending.length < MOST_BLOCKS * fed && weight < MOST_BYTES * fed);
+  const begin = (block: Block): void => {
+    const own = Math.max(block.bytes.length, told);
+    weight += own;
+    pending.push({ said: judgeBlock(ask, maxBytes, block), weight: own });
+  };
+  const done = ({ block, text }: Said): Judged => {
+    weight -= pending.shift()?.weight ?? 0;
+    told = text.length;
+    return { block, verdicts: JSON.parse(text) };
   };
   let come: Come | undefined;
   let coming: Promise<Come> | undefined = more(cutter, input);
@@ -182,22 +202,21 @@ export async function* judge(
       while (come !== undefined && hasRoom()) {
         const { value: block, done: isDone } = come.blocks.next();
         if (!isDone) {
-          bytes += block.bytes.length;
-          pending.push(judgeBlock(ask, maxBytes, withBytes ? kept(block) : block));
+          begin(withBytes ? kept(block) : block);
           continue;
         }
         failed = come.failed;
         coming = come.isLast ? undefined : more(cutter, input);
         come = undefined;
       }
-      const first = pending[0];
+      const first = pending[0]?.said;
       if (coming === undefined) {
         if (first === undefined) break;
         yield done(await first);
         continue;
       }
       // Whatever is there first: what is known does not wait for what may never come.
-      const next: Come | Judged = await (first === undefined ? coming : Promise.race([coming, first]));
+      const next: Come | Said = await (first === undefined ? coming : Promise.race([coming, first]));
       if ('block' in next) {
         yield done(next);
       } else {
@@ -223,15 +242,15 @@ async function more(cutter: LineCutter, input: LineInput): Promise<Come> {
 
 const NONE: readonly Block[] = [];
 
-function judgeBlock(ask: AskBlock, maxBytes: number, block: Block): Promise<Judged> {
-  const judged = askFor(ask, maxBytes, block);
+function judgeBlock(ask: AskBlock, maxBytes: number, block: Block): Promise<Said> {
+  const said = askFor(ask, maxBytes, block);
   // It may be that nobody waits for it any more.
-  judged.catch(() => {});
-  return judged;
+  said.catch(() => {});
+  return said;
 }
 
-async function askFor(ask: AskBlock, maxBytes: number, block: Block): Promise<Judged> {
-  if (block.tooLong) return { block, verdicts: tooLong(maxBytes) };
+async function askFor(ask: AskBlock, maxBytes: number, block: Block): Promise<Said> {
+  if (block.tooLong) return { block, text: JSON.stringify(tooLong(maxBytes)) };
   let asked = ask(block.bytes);
   if (asked === undefined) {
     const { bytes } = kept(block);
@@ -239,7 +258,7 @@ async function askFor(ask: AskBlock, maxBytes: number, block: Block): Promise<Ju
     for (; asked === undefined; asked = ask(bytes))
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
-  return { block, verdicts: JSON.parse(await asked) };
+  return { block, text: await asked };
 }
 
 function kept(block: Block): Block {

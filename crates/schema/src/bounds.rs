@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use jsonschema::Draft;
+use serde_json::{Value, json};
 
 use crate::{
     graph::{Graph, Part, REFERENCES},
-    keywords,
     options::{
         KEEPING_A_NAME, MOST_ALIKE, MOST_EVALUATED, MOST_GATHERING, MOST_PARTS, MOST_PLACES, MOST_REFERENCES,
         MOST_UNFOLDED, SCHEMA_CHAIN,
@@ -29,13 +29,10 @@ pub(crate) struct Matching {
 /// # Errors
 /// It is beyond a bound.
 pub(crate) fn check(graph: &Graph<'_>) -> Result<Matching, SchemaError> {
-    let references = graph.parts.iter().map(|part| {
-        REFERENCES.iter().filter(|word| part.schema.get(**word).is_some_and(Value::is_string)).count()
-    });
     if graph.parts.len() > MOST_PARTS {
         return Err(beyond("", "", format!("must NOT have more than {MOST_PARTS} schemas in it")));
     }
-    if references.sum::<usize>() > MOST_REFERENCES {
+    if graph.parts.iter().map(references).sum::<usize>() > MOST_REFERENCES {
         return Err(beyond("", "$ref", format!("must NOT have more than {MOST_REFERENCES} references")));
     }
     if graph.is_cut {
@@ -59,7 +56,6 @@ fn beyond(pointer: &str, keyword: &str, message: String) -> SchemaError {
 /// to them counted, where all of these are followed: `unevaluatedProperties` and `unevaluatedItems` ask each what it has looked at.
 fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
     let (groups, group_of) = grouped(graph);
-    check_names(graph, &groups, &group_of)?;
     let mut longest = vec![0usize; groups.len()];
     let mut unfolded = vec![0usize; groups.len()];
     // What a group leads to comes before it.
@@ -98,16 +94,27 @@ fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
             }
         }
     }
-    Ok(())
+    check_names(graph, &groups, &group_of)
 }
 
 /// How many names the engine gathers of schemas that apply to one value.
 fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> Result<(), SchemaError> {
-    // Of each group with all ways to it counted; and what a branch of `allOf` lists that may refer to others, and has none in place.
+    // Who has a dialect of its own says which keywords count.
+    let is_standard = graph.parts.iter().all(|part| part.schema.get("$schema").is_none_or(is_standard));
+    // Of each group with all ways to it counted; and as far as it may be gathered as a branch of `allOf`.
     let mut unfolded = vec![0u64; groups.len()];
     let mut listed = vec![0u64; groups.len()];
+    // How often what is met again counts.
+    let mut again = vec![MOST_ALIKE + 1; groups.len()];
     let (mut evaluated, mut gathering) = (0u64, 0u64);
     for (group, members) in groups.iter().enumerate() {
+        // In a circle, too, ways double where there are two.
+        let ways = members.iter().map(|&member| (references(&graph.parts[member]) as u64).max(1));
+        let is_circle = members.len() > 1 || graph.parts[members[0]].in_place.contains(&members[0]);
+        let ways = if is_circle { ways.fold(1, u64::saturating_mul) } else { 1 };
+        if is_circle {
+            again[group] = again[group].min(u32::try_from(ways).unwrap_or(u32::MAX));
+        }
         for &member in members {
             let Part { schema, in_place, .. } = &graph.parts[member];
             let own = 1 + names(schema);
@@ -118,8 +125,8 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
             // A circle is gone through twice before the engine ends it.
             let rounds = if members.len() > 1 { 2 * members.len() as u64 } else { 1 };
             unfolded[group] = unfolded[group].saturating_add(sum(&unfolded).saturating_mul(rounds));
-            if may_be_gathered(schema) && members.len() == 1 {
-                listed[group] = sum(&listed);
+            if !is_standard || may_be_gathered(&graph.parts[member]) {
+                listed[group] = listed[group].saturating_add(sum(&listed).saturating_mul(ways));
             }
         }
         for &member in members {
@@ -139,8 +146,12 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
             gathering = gathering.saturating_add(all.saturating_mul(all.saturating_add(KEEPING_A_NAME)));
             let message = if gathering > MOST_GATHERING {
                 "branches of allOf must NOT list so many names: the square of their number is too much, of all allOf together".to_owned()
-            } else if are_alike(graph, branches, |part| listed[group_of[part]] > 0) {
-                format!("allOf must NOT have more than {MOST_ALIKE} branches that list one name")
+            } else if are_alike(graph, branches, is_standard, |part| {
+                if listed[group_of[part]] > 0 { again[group_of[part]] } else { 0 }
+            }) {
+                format!(
+                    "allOf must NOT have more than {MOST_ALIKE} branches that list one name and ask nothing of it"
+                )
             } else {
                 continue;
             };
@@ -150,17 +161,47 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
     Ok(())
 }
 
-/// Whether too many branches of an `allOf`, or what those that count refer to, list one name.
-fn are_alike(graph: &Graph<'_>, branches: Vec<usize>, counts: impl Fn(usize) -> bool) -> bool {
+fn is_standard(dialect: &Value) -> bool {
+    let known = dialect.as_str().map(|uri| Draft::default().detect(&json!({ "$schema": uri })));
+    known.is_some_and(|draft| draft != Draft::Unknown)
+}
+
+fn references(part: &Part<'_>) -> usize {
+    REFERENCES.iter().filter(|word| part.schema.get(**word).is_some_and(Value::is_string)).count()
+}
+
+/// Whether the engine may gather what a branch of `allOf` lists: not where it asks for more than members of their own. Beside a reference
+/// older drafts see nothing.
+fn may_be_gathered(part: &Part<'_>) -> bool {
+    let is_list =
+        |word: &str| part.schema.get(word).and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    let asks_more = ["allOf", "anyOf", "oneOf"].into_iter().any(is_list)
+        || part.schema.get("additionalProperties") == Some(&Value::Bool(false));
+    references(part) > 0 || !asks_more
+}
+
+/// Whether too many branches of an `allOf`, or what those that count refer to, list one name without a look at its value.
+fn are_alike(
+    graph: &Graph<'_>,
+    branches: Vec<usize>,
+    is_standard: bool,
+    most: impl Fn(usize) -> u32,
+) -> bool {
     let mut known: HashMap<&str, u32> = HashMap::new();
+    let mut met: HashMap<usize, u32> = HashMap::new();
     let mut open = branches;
     while let Some(part) = open.pop() {
-        if !counts(part) {
+        let times = met.entry(part).or_default();
+        if *times >= most(part) {
             continue;
         }
+        *times += 1;
         let Part { schema, in_place, .. } = &graph.parts[part];
-        for name in schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|own| own.keys())
-        {
+        for (name, value) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let has = |words: &[&str]| words.iter().any(|word| value.get(*word).is_some());
+            if is_standard && has(&LOOKING) && !has(&REFERENCES) {
+                continue;
+            }
             let branches = known.entry(name).or_default();
             *branches += 1;
             if *branches > MOST_ALIKE {
@@ -172,14 +213,19 @@ fn are_alike(graph: &Graph<'_>, branches: Vec<usize>, counts: impl Fn(usize) -> 
     false
 }
 
-/// Whether the engine may gather what a branch of `allOf` lists: not where it asks for more than members of their own.
-fn may_be_gathered(schema: &Value) -> bool {
-    schema.as_object().is_some_and(|own| {
-        own.iter().all(|(word, value)| {
-            !keywords::is_in_place(word) && (word != "additionalProperties" || *value != Value::Bool(false))
-        })
-    })
-}
+/// Keywords that look at any value, whatever they say. Beside a reference older drafts see none.
+const LOOKING: [&str; 10] = [
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+];
 
 /// How many names of members a schema lists.
 fn names(schema: &Value) -> u64 {

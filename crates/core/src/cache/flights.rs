@@ -188,10 +188,11 @@ impl Flights {
     }
 
     /// Nobody in the leader's environment waits any more. True if nobody else does either, and it need not come to its end: the flight
-    /// is over. Else its leader goes on, and is told when they have given up too.
+    /// is over. Else its leader goes on, and is told when they have given up too. What another took the place of is not stored at its end.
     pub(super) fn abandon(&mut self, token: Token) -> bool {
+        let counts = self.counts(token);
         match self.flights.get_mut(&token) {
-            Some(flight) if flight.goes_on || !flight.waiters.is_empty() => {
+            Some(flight) if (flight.goes_on && counts) || !flight.waiters.is_empty() => {
                 flight.abandoned = true;
                 false
             }

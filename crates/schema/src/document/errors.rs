@@ -41,6 +41,8 @@ impl Document<'_> {
     pub(super) fn make_room(&self, node: &Node<'_>) {
         let listed = match node.kind() {
             ValueKind::Object => node.members().map(|(name, _)| TEXT_BYTES + name.len()).sum(),
+            // The name of a member is in its error.
+            ValueKind::String if node.entry().kind == Kind::Key => node.string().map_or(0, str::len),
             ValueKind::Array => TEXT_BYTES * node.len() + node.raw().len(),
             _ => 0,
         };

@@ -60,7 +60,7 @@ impl Json for Bytes {
         PreparedKey { hash: hash_of(key.as_bytes()), name: key.into() }
     }
 
-    /// Of a string that is in no document: the engine has the names of members by `try_for_each_name_node`.
+    /// Of a string that is in no document. Nobody asks: the engine has the names of members by `try_for_each_name_node`.
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
         let mut tape = Tape::default();
         let flags = if string.is_ascii() { ASCII } else { 0 };
@@ -169,11 +169,11 @@ impl<'a> View<'a, Bytes> for Node<'a> {
     /// went beyond its steps the engine itself follows a path into the outermost value: for it, that is a value.
     fn lazy_value(&self) -> LazyInstance<'a> {
         self.document.meter.spend(ERROR_UNITS);
+        self.document.make_room(self);
         if self.entry().kind == Kind::Key {
             let name = self.string().unwrap_or("").to_owned();
             return LazyInstance::Ready(Cow::Owned(Value::String(name)));
         }
-        self.document.make_room(self);
         let number = self.document.meter.error(self.at);
         LazyInstance::Deferred {
             bytes: if self.at == 0 { self.document.text.as_bytes() } else { &[] },

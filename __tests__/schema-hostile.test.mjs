@@ -273,6 +273,12 @@ test('schemas that take too long to compile or to ask do not compile', () => {
     allOf: [{ $ref: 'http://x.example/other#a0' }, { required: ['a'] }],
   };
   assert.throws(() => soon(() => new Schema(around)), listed);
+  const cases = Array.from({ length: 400 }, (_, n) => ({
+    if: { properties: { kind: { const: n } }, required: ['kind'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword
+    then: listing(100, `of${n} `),
+  }));
+  assert.equal(new Schema({ allOf: cases }).isValid('{"kind":7}'), true);
   const variants = Array.from({ length: 2_000 }, (_, n) => ({ properties: { [`v${n}`]: { const: n } } }));
   assert.equal(new Schema({ allOf: [{ anyOf: variants }, listing(100, 'a')] }).isValid('{"v7":7}'), true);
   const dependent = { $defs: { all: listing(1_000, 'a') }, unevaluatedProperties: false };

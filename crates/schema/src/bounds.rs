@@ -101,7 +101,7 @@ fn check_in_place(graph: &Graph<'_>) -> Result<(), SchemaError> {
 fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> Result<(), SchemaError> {
     // Who has a dialect of its own says which keywords count.
     let is_standard = graph.parts.iter().all(|part| part.schema.get("$schema").is_none_or(is_standard));
-    // Of each group with all ways to it counted; and as far as it may be gathered as a branch of `allOf`.
+    // Of each group with all ways to it counted; and as far as it may be gathered as a branch of `allOf`, which is through references.
     let mut unfolded = vec![0u64; groups.len()];
     let mut listed = vec![0u64; groups.len()];
     // How often what is met again counts.
@@ -116,17 +116,17 @@ fn check_names(graph: &Graph<'_>, groups: &[Vec<usize>], group_of: &[usize]) -> 
             again[group] = again[group].min(u32::try_from(ways).unwrap_or(u32::MAX));
         }
         for &member in members {
-            let Part { schema, in_place, .. } = &graph.parts[member];
+            let Part { schema, in_place, referred, .. } = &graph.parts[member];
             let own = 1 + names(schema);
-            let sum = |of: &[u64]| {
-                let others = in_place.iter().map(|&to| group_of[to]).filter(|&to| to != group);
+            let sum = |to: &[usize], of: &[u64]| {
+                let others = to.iter().map(|&to| group_of[to]).filter(|&to| to != group);
                 others.fold(own, |all, to| all.saturating_add(of[to]))
             };
             // A circle is gone through twice before the engine ends it.
             let rounds = if members.len() > 1 { 2 * members.len() as u64 } else { 1 };
-            unfolded[group] = unfolded[group].saturating_add(sum(&unfolded).saturating_mul(rounds));
+            unfolded[group] = unfolded[group].saturating_add(sum(in_place, &unfolded).saturating_mul(rounds));
             if !is_standard || may_be_gathered(&graph.parts[member]) {
-                listed[group] = listed[group].saturating_add(sum(&listed).saturating_mul(ways));
+                listed[group] = listed[group].saturating_add(sum(referred, &listed).saturating_mul(ways));
             }
         }
         for &member in members {
@@ -196,7 +196,7 @@ fn are_alike(
             continue;
         }
         *times += 1;
-        let Part { schema, in_place, .. } = &graph.parts[part];
+        let Part { schema, referred, .. } = &graph.parts[part];
         for (name, value) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let has = |words: &[&str]| words.iter().any(|word| value.get(*word).is_some());
             if is_standard && has(&LOOKING) && !has(&REFERENCES) {
@@ -208,7 +208,7 @@ fn are_alike(
                 return true;
             }
         }
-        open.extend(in_place);
+        open.extend(referred);
     }
     false
 }

@@ -20,6 +20,8 @@ pub(crate) struct Part<'a> {
     pub(crate) pointer: String,
     /// Those that apply to the same value because this one does.
     pub(crate) in_place: Vec<usize>,
+    /// Of these, those that it refers to.
+    pub(crate) referred: Vec<usize>,
 }
 
 /// The subschemas of a schema and of what it refers to.
@@ -60,8 +62,8 @@ impl<'a> Graph<'a> {
         self.by_address.insert(address(schema), id);
         let draft = draft.detect(schema);
         let own = resolver.and_then(|above| above.in_subresource(draft.create_resource_ref(schema)).ok());
-        let (pointer, in_place) = (place.clone(), Vec::new());
-        self.parts.push(Part { schema, resolver: own.clone(), pointer, in_place });
+        let (pointer, in_place, referred) = (place.clone(), Vec::new(), Vec::new());
+        self.parts.push(Part { schema, resolver: own.clone(), pointer, in_place, referred });
         let Some(members) = schema.as_object() else { return id };
         for (keyword, value) in members {
             let word = keyword.as_str();
@@ -103,7 +105,8 @@ impl<'a> Graph<'a> {
                 targets.push(self.add(schema, known, Some(&resolver), draft));
             }
             if let Some(part) = self.parts.get_mut(id) {
-                part.in_place.extend(targets);
+                part.in_place.extend(&targets);
+                part.referred.extend(targets);
             }
         }
         self.resolve_dynamically();
@@ -133,6 +136,7 @@ impl<'a> Graph<'a> {
                     return;
                 }
                 part.in_place.extend(places);
+                part.referred.extend(places);
             }
         }
     }

@@ -173,9 +173,9 @@ export class Schema<T = unknown> {
   }
 
   /**
-   * NDJSON: the verdict of each line, in order, by all cores, as soon as it is known; no more is read than is being validated or waits to be told. Chunks may
-   * end anywhere. A line longer than maxBytes is told as such and not gathered. What the source throws comes after the verdicts of what was
-   * read before it, but for a line that has not ended.
+   * NDJSON: the verdict of each line, in order, by all cores, as soon as it is known; no more is read than is being validated or waits to
+   * be told. Chunks may end anywhere. A line longer than maxBytes is told as such and not gathered. What the source throws comes after the
+   * verdicts of what was read before it, but for a line that has not ended.
    * @throws {InvalidOptionError} when the source is none; DisposedError comes from the first step on.
    */
   validateLines(source: LineSource): AsyncGenerator<LineVerdict, void, undefined> {

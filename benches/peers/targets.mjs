@@ -1,8 +1,9 @@
 /**
  * What breakwater set out to reach, in its row `breakwater` unless `row` names another. `times` is how many times as fast as the
  * fastest of `against` (in words: `peers`) it has to be, for each runtime (below 1: how much slower it may be), by `figure` if that is
- * not the time of a call; `atMost` and `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another bench. `mean` is an operation instead of
- * a bench: the geometric mean over its workloads (see means.mjs), or with `least` the workload where breakwater gains least.
+ * not the time of a call; `atMost` and `atLeast` bound a figure of its own, or with `than` its time as a multiple of that in another
+ * bench. `mean` is an operation instead of a bench: the geometric mean over its workloads (see means.mjs), or with `least` the workload
+ * where breakwater gains least.
  */
 const KEYED = ['rate-limiter-flexible', 'express-rate-limit', '@fastify/rate-limit'];
 
